@@ -1,0 +1,195 @@
+"""Builds one resource of template.yaml, the layer or a function, into the folder that SAM packs.
+
+SAM's own Python build ships no bytecode, and where Lambda unpacks it nothing can be written: every cold start would
+compile every module again, which takes longer than all the rest. So the packages for Lambda's processor are fetched
+here, freed of what no function reads, and compiled. The same input always gives the same bytes.
+"""
+
+import argparse
+import ast
+import compileall
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = "3.13"
+"""The runtime in template.yaml. Bytecode is good for this minor version alone."""
+
+PLATFORMS = {"arm64": "manylinux2014_aarch64", "x86_64": "manylinux2014_x86_64"}
+
+SERVICES = ("dynamodb", "sesv2")
+"""The services of AWS that the code makes clients for. botocore describes over 400, in 30 MB."""
+
+UNUSED = (
+    "aws_lambda_powertools.event_handler.openapi.swagger_ui",
+    "aws_lambda_powertools.utilities.auth_alpha",
+    "aws_lambda_powertools.utilities.batch",
+    "aws_lambda_powertools.utilities.circuit_breaker",
+    "aws_lambda_powertools.utilities.data_masking",
+    "aws_lambda_powertools.utilities.feature_flags",
+    "aws_lambda_powertools.utilities.idempotency",
+    "aws_lambda_powertools.utilities.kafka",
+    "aws_lambda_powertools.utilities.parameters",
+    "aws_lambda_powertools.utilities.parser",
+    "aws_lambda_powertools.utilities.streaming",
+    "aws_lambda_powertools.utilities.validation",
+    "babel.messages",
+    "dateutil.zoneinfo",
+    "pydantic.mypy",
+    "pydantic.v1",
+    "urllib3.contrib.emscripten",
+)
+"""Modules of packages that nothing here imports. Take a name off this list to use it."""
+
+UNREAD = ("bin", "*.dist-info", "**/tests", "**/*.pyi", "**/py.typed")
+"""Files of packages that nothing reads when the code runs."""
+
+
+def main() -> None:
+    """Reads the command line and builds."""
+    use_runtime_python()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--architecture", choices=PLATFORMS, required=True, help="Lambda's processor")
+    parser.add_argument("resource", help="OrdersLayer, or a function's name in template.yaml")
+    parser.add_argument("out", type=Path, help="folder to build into; must be empty if it exists")
+    arguments = parser.parse_args()
+    build(arguments.resource, arguments.architecture, arguments.out.resolve())
+
+
+def use_runtime_python() -> None:
+    """Goes on in the Python that Lambda has, if this is another one."""
+    if f"{sys.version_info[0]}.{sys.version_info[1]}" == PYTHON:
+        return
+    python = shutil.which(f"python{PYTHON}")
+    if python is None:
+        sys.exit(
+            f"Python {PYTHON} is needed to compile for Lambda, and no python{PYTHON} is on the PATH.\n"
+            f"Install it (for example: `uv python install {PYTHON}`, `pyenv install {PYTHON}` or your system's "
+            f"package python{PYTHON}), then build again."
+        )
+    os.execv(python, [python, *sys.argv])
+
+
+def build(resource: str, architecture: str, out: Path) -> None:
+    """Builds a resource into a folder: `python/` of a layer, or the root of a function."""
+    if resource == "OrdersLayer":
+        source, requirements, target, mounted = ROOT / "shared/orders", ROOT / "shared", out / "python", "/opt/python"
+    else:
+        source = ROOT / "functions" / package_of(resource)
+        requirements, target, mounted = source, out, "/var/task"
+    if not source.is_dir():
+        sys.exit(f"{resource}: there is no {source.relative_to(ROOT)}/")
+    if out.exists() and any(out.iterdir()):
+        sys.exit(f"{out} is not empty")
+    target.mkdir(parents=True, exist_ok=True)
+    check_use(source)
+    if (requirements / "requirements.txt").exists():
+        install(requirements / "requirements.txt", architecture, target)
+        remove_unread(target)
+    shutil.copytree(
+        source, target / source.name, ignore=shutil.ignore_patterns("__pycache__", "requirements.txt", "py.typed")
+    )
+    compile_all(target, mounted)
+
+
+def package_of(function: str) -> str:
+    """`SendInvoiceFunction` → `send_invoice`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", function.removesuffix("Function")).lower()
+
+
+def check_use(source: Path) -> None:
+    """Stops the build when the code uses what the build takes away."""
+    for path in sorted(source.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"), path)
+        for module in imported(tree):
+            for name in UNUSED:
+                if f"{module}.".startswith(f"{name}."):
+                    sys.exit(f"{path.relative_to(ROOT)} imports {module}: take {name} off UNUSED in {__file__}")
+        for service in clients(tree):
+            if service not in SERVICES:
+                sys.exit(f"{path.relative_to(ROOT)} makes a client for {service}: add it to SERVICES in {__file__}")
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """The names of the modules that code imports. `from a import b` may mean `a.b`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def clients(tree: ast.AST) -> Iterator[str]:
+    """The services that code makes clients for: `….create_client("dynamodb", …)`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("create_client", "client"):
+            yield from (argument.value for argument in node.args[:1] if isinstance(argument, ast.Constant))
+
+
+def install(requirements: Path, architecture: str, target: Path) -> None:
+    """Fetches the packages for Lambda's processor, whatever this machine's is."""
+    command = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"),
+        *("--root-user-action=ignore", "--no-compile", "--only-binary=:all:", "--implementation=cp"),
+        *(f"--python-version={PYTHON}", f"--platform={PLATFORMS[architecture]}"),
+        *(f"--requirement={requirements}", f"--target={target}"),
+    ]
+    if subprocess.run(command, check=False).returncode:
+        sys.exit(f"pip could not install {requirements.relative_to(ROOT)} (its message is above)")
+    pinned = set(re.findall(r"^([\w.-]+)==", requirements.read_text(encoding="utf-8"), re.MULTILINE))
+    found = {path.name.split("-")[0] for path in target.glob("*.dist-info")}
+    if loose := normalized(found) - normalized(pinned):
+        sys.exit(f"{requirements.relative_to(ROOT)} does not pin {', '.join(sorted(loose))}")
+
+
+def normalized(names: Iterable[str]) -> set[str]:
+    """Names of packages as the index compares them."""
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+
+
+def remove_unread(target: Path) -> None:
+    """Deletes what no function reads from the packages in a folder."""
+    unread = {path for pattern in UNREAD for path in target.glob(pattern)}
+    for name in UNUSED:
+        path = target.joinpath(*name.split("."))
+        if (target / name.split(".")[0]).exists():
+            unread.add(path if path.is_dir() else path.with_suffix(".py"))
+    data = target / "botocore/data"
+    if data.exists():
+        if missing := [service for service in SERVICES if not (data / service).is_dir()]:
+            sys.exit(f"botocore does not describe {', '.join(missing)}: correct SERVICES in {__file__}")
+        unread |= {path for path in data.iterdir() if path.is_dir() and path.name not in SERVICES}
+    for path in unread:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.exists():
+            path.unlink()
+        elif path.parent.exists():
+            sys.exit(f"{path.relative_to(target)} is no longer there: correct UNUSED in {__file__}")
+
+
+def compile_all(target: Path, mounted: str) -> None:
+    """Compiles every module, so that Lambda never has to.
+
+    Python checks neither date nor hash of such bytecode against the source: dates change on the way to Lambda.
+    Code is told to be where Lambda mounts it, so that tracebacks find the source and name no folder of this machine.
+    """
+    good = compileall.compile_dir(
+        target,
+        quiet=1,
+        stripdir=str(target),
+        prependdir=mounted,
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+    )
+    if not good:
+        sys.exit("not every module could be compiled (the message is above)")
+
+
+if __name__ == "__main__":
+    main()
