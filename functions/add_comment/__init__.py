@@ -1,0 +1,1 @@
+"""Add a comment to an order."""

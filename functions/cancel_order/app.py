@@ -1,0 +1,42 @@
+"""POST /orders/{order_id}/cancel and POST /admin/orders/{order_id}/cancel."""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.depends import Depends
+from aws_lambda_powertools.event_handler.openapi.params import Body
+
+from orders.http import Api, OrderIdInPath, caller, problems
+from orders.identity import Caller
+from orders.models import CancelRequest
+from orders.store import Store, get_store
+from orders.telemetry import count
+
+app = Api()
+handler = app.resolve
+
+
+@app.post(
+    "/admin/orders/<order_id>/cancel",
+    summary="Cancel an order, also a partly shipped one",
+    tags=["Admin"],
+    status_code=204,
+    responses=problems(403, 409),
+)
+@app.post(
+    "/orders/<order_id>/cancel",
+    summary="Cancel one's own order",
+    tags=["Customer"],
+    status_code=204,
+    responses=problems(409),
+)
+def cancel(
+    order_id: OrderIdInPath,
+    who: Annotated[Caller, Depends(caller)],
+    store: Annotated[Store, Depends(get_store)],
+    request: Annotated[CancelRequest | None, Body()] = None,
+) -> Response[None]:
+    """Cancels an order for good: from then on it cannot be invoiced, shipped or paid. Cancelling again is a success."""
+    if store.cancel(order_id, who, request.reason if request else None):
+        count("OrdersCancelled")
+    return Response(204)

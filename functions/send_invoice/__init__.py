@@ -1,0 +1,1 @@
+"""Send the invoice of an order to its customer by e-mail."""

@@ -1,0 +1,101 @@
+"""Handing a mail to SES: once, and saying exactly what is known of it."""
+
+import os
+from email.message import EmailMessage
+from email.policy import SMTP
+from functools import cache
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+)
+
+from orders import aws
+from orders.errors import MailRefused, MailUnknown, Unavailable
+
+if TYPE_CHECKING:
+    from types_boto3_sesv2 import SESV2Client
+
+THROTTLED = {"TooManyRequestsException", "ThrottlingException", "Throttling", "LimitExceededException"}
+
+
+class Mailer:
+    """Sends mail through SES.
+
+    Args:
+        client: A client of SES v2 that never repeats a call: SES has no idempotency token.
+        configuration_set: The SES configuration set that reports what becomes of the mail, or "" for none.
+    """
+
+    def __init__(self, client: "SESV2Client", configuration_set: str = "") -> None:
+        self._client = client
+        self._configuration_set = configuration_set
+
+    def send(self, message: EmailMessage, tags: dict[str, str]) -> str:
+        """Sends a mail, in one attempt.
+
+        Args:
+            message: With `From` and one address in `To`.
+            tags: What the events of SES say about the mail: letters, digits, `_` and `-`.
+
+        Returns:
+            What SES calls the mail. SES has accepted it.
+
+        Raises:
+            MailRefused: The mail did not leave: SES said no, or could not be reached.
+            Unavailable: The mail did not leave: SES has too much to do, or the sending quota is used up.
+            MailUnknown: SES may have taken the mail, or not.
+        """
+        # As header too, for whoever reads the raw mail; SES uses the parameters and removes the headers.
+        # https://docs.aws.amazon.com/ses/latest/dg/event-publishing-send-email.html
+        message["X-SES-MESSAGE-TAGS"] = ", ".join(f"{name}={value}" for name, value in tags.items())
+        request = {"ConfigurationSetName": self._configuration_set} if self._configuration_set else {}
+        try:
+            answer = self._client.send_email(
+                FromEmailAddress=message["From"],
+                Destination={"ToAddresses": [message["To"]]},
+                Content={"Raw": {"Data": message.as_bytes(policy=SMTP)}},
+                EmailTags=[{"Name": name, "Value": value} for name, value in tags.items()],
+                **request,  # type: ignore[arg-type]
+            )
+            return answer["MessageId"]
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if code in THROTTLED or status == 429:
+                raise Unavailable("The mail service has too much to do. The mail was not sent.", reason=code) from error
+            if 400 <= status < 500:
+                raise MailRefused("The mail service refused the mail. It was not sent.", reason=code) from error
+            raise _unknown(code) from error
+        except (ConnectTimeoutError, EndpointConnectionError) as error:
+            raise MailRefused(
+                "The mail service cannot be reached. The mail was not sent; try again.", reason=type(error).__name__
+            ) from error
+        except HTTPClientError as error:
+            raise _unknown(type(error).__name__) from error
+        except BotoCoreError as error:
+            # Raised before anything goes out: no credentials, no region, a parameter that is no good.
+            raise MailRefused(
+                "The mail could not be handed over. It was not sent.", reason=type(error).__name__
+            ) from error
+        except Exception as error:
+            raise _unknown(type(error).__name__) from error
+        finally:
+            # A kept connection that SES has closed meanwhile would make the next mail's outcome unknown.
+            self._client.close()
+
+
+def _unknown(reason: str) -> MailUnknown:
+    return MailUnknown(
+        "The mail service did not say whether it took the mail. It is not sent again by itself.", reason=reason
+    )
+
+
+@cache
+def get_mailer() -> Mailer:
+    """For `Depends`: the mailer of this function, made at its first use."""
+    return Mailer(aws.ses(), os.environ.get("CONFIGURATION_SET", ""))

@@ -1,0 +1,195 @@
+"""HTTP for every function alike: reading requests strictly, and the one mapping of errors to problem documents."""
+
+import base64
+import json
+import traceback
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Annotated, Any, NoReturn
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Request, Response
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path
+from pydantic import StringConstraints
+
+from orders import errors, identity
+from orders.errors import Problem
+from orders.identity import Caller
+from orders.models import OrderId, ProblemDocument
+from orders.telemetry import logger
+
+PROBLEM_TYPE = "urn:problem:orders:"
+LARGEST_BODY = 1024 * 1024
+"""Bytes. More than any valid request, less than what Lambda takes (6 MB)."""
+
+OrderIdInPath = Annotated[OrderId, Path(description="The id of the order.", examples=["1001"])]
+IdempotencyKey = Annotated[
+    str | None,
+    StringConstraints(min_length=1, max_length=255),
+    Header(
+        alias="Idempotency-Key",
+        description="Makes repeating safe for 24 hours: the same key and body give the first answer again.",
+    ),
+]
+
+
+class Api(APIGatewayHttpResolver):
+    """The resolver of a function: Powertools', with the contract's errors around it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            enable_validation=True,
+            # Without it, an answer of ours that breaks its own model is blamed on the caller with a 422.
+            response_validation_error_http_code=500,
+            json_body_deserializer=read_json,
+        )
+        self.exception_handler(Exception)(self._answer_error)
+        # Otherwise the handler for Exception would also take what Powertools says of unknown routes.
+        self.not_found(lambda _: self._answer_error(errors.NotFound()))
+
+    def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """Answers one event of API Gateway (payload format 2.0). Never raises."""
+        request_context = event.get("requestContext", {})
+        logger.set_correlation_id(request_context.get("requestId"))
+        try:
+            # Before Powertools validates the body: a stranger learns that they may not, not what is wrong with it.
+            identity.caller(event)
+            _check_body(event)
+        except Problem as problem:
+            answer = _problem_answer(problem, event)
+        else:
+            answer = super().resolve(event, context)
+        logger.info("answered", route=event.get("routeKey"), status=answer["statusCode"])
+        return answer
+
+    def _answer_error(self, error: Exception) -> Response[str]:
+        answer = _problem_answer(to_problem(error), self.current_event.raw_event)
+        return Response(answer["statusCode"], body=answer["body"], headers=answer["headers"])
+
+
+def caller(request: Request) -> Caller:
+    """For `Depends`: who is calling."""
+    return identity.caller(request.resolved_event.raw_event)
+
+
+def same_order(path: str, body: str | None, field: str) -> None:
+    """Checks that an order's id in the body, if there is one, is the path's.
+
+    Raises:
+        Invalid: It is another.
+    """
+    if body is not None and body != path:
+        raise errors.Invalid([(field, "must be the id of the order in the path")])
+
+
+def to_problem(error: Exception) -> Problem:
+    """Turns any error into what the caller is told. The only place that does.
+
+    What is not foreseen is logged with its place and type, without its text: that may quote what a person wrote.
+    """
+    if isinstance(error, Problem):
+        if error.status >= 500 and error.__cause__:
+            logger.warning("problem", slug=error.slug, cause=_cause(error.__cause__))
+        return error
+    if isinstance(error, RequestValidationError):
+        return errors.Invalid([(_field(found["loc"]), _message(found)) for found in error.errors()])
+    logger.error("unexpected error", error=type(error).__qualname__, trace=traceback.format_tb(error.__traceback__))
+    return errors.InternalError()
+
+
+def read_json(text: str) -> dict[str, Any]:
+    """Reads a body: one JSON object (RFC 8259), without the extensions that Python's reader allows.
+
+    Numbers with a fraction become `Decimal`, so that no amount is ever a float.
+
+    Raises:
+        MalformedBody: It is not JSON, holds NaN or Infinity, or an object in it names a member twice.
+        Invalid: It is JSON, and no object.
+    """
+    try:
+        body = json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_decimal)
+    except (ValueError, RecursionError) as error:
+        raise errors.MalformedBody from error
+    if not isinstance(body, dict):
+        raise errors.Invalid([("body", "must be a JSON object")])
+    return body
+
+
+def problems(*statuses: int) -> dict[int, Any]:
+    """For a route's `responses`: which problems it can answer, as OpenAPI has them. Every route has the common ones."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {"application/problem+json": {"model": ProblemDocument}},
+        }
+        for status in sorted({*statuses, 400, 401, 404, 413, 415, 422, 500, 503})
+    }
+
+
+def _check_body(event: Mapping[str, Any]) -> None:
+    """Refuses a body that cannot be read as JSON text, before Powertools reads it as something else."""
+    body: str = event.get("body") or ""
+    if not body:
+        return
+    if len(body) > LARGEST_BODY:
+        raise errors.TooLarge(f"At most {LARGEST_BODY} bytes are read.")
+    headers: Mapping[str, str] = event.get("headers") or {}
+    media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise errors.UnsupportedMediaType
+    try:
+        (base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()).decode()
+    except ValueError as error:
+        raise errors.MalformedBody from error
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is named twice")
+    return members
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError as error:
+        raise ValueError("a number out of range") from error
+
+
+def _field(location: Sequence[str | int]) -> str:
+    """`("body", "payment_settings", "foo")` → `payment_settings.foo`."""
+    return ".".join(str(step) for step in location[1:]) or str(location[0])
+
+
+def _message(found: Mapping[str, Any]) -> str:
+    if found["type"] == "extra_forbidden":
+        return "is not a field of this request"
+    return str(found["msg"]).removeprefix("Value error, ")
+
+
+def _cause(error: BaseException) -> str:
+    """An error's type, and AWS's word for it: its message may quote an address."""
+    code = getattr(error, "response", {}).get("Error", {}).get("Code")
+    return f"{type(error).__name__} {code}" if code else type(error).__name__
+
+
+def _problem_answer(problem: Problem, event: Mapping[str, Any]) -> dict[str, Any]:
+    body = {
+        "type": PROBLEM_TYPE + problem.slug,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": event.get("rawPath"),
+        "request_id": event.get("requestContext", {}).get("requestId"),
+        **problem.members,
+    }
+    headers = {"Content-Type": "application/problem+json"}
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    return {"statusCode": problem.status, "headers": headers, "body": json.dumps(body)}

@@ -1,0 +1,407 @@
+"""The words of the domain: orders, comments, invoices, and what requests and responses look like.
+
+Field names of an order are WebCommander's, as in the specification. Money is `Decimal`, in units of the order's
+currency; time is an aware `datetime` in UTC.
+"""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+
+
+class OrderStatus(StrEnum):
+    """How far the work on an order is."""
+
+    DRAFT = "draft"
+    IN_PROGRESS = "in_progress"
+    PAUSED = "paused"
+    REOPENED = "reopened"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class PaymentStatus(StrEnum):
+    """What is paid of an order."""
+
+    UNPAID = "unpaid"
+    PENDING = "pending"
+    PARTIAL = "partial"
+    PAID = "paid"
+    REFUNDED = "refunded"
+
+
+class ShippingStatus(StrEnum):
+    """What is shipped of an order."""
+
+    AWAITING = "awaiting_shipment"
+    PARTIAL = "partial"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+
+
+class InvoiceState(StrEnum):
+    """What is known of one mailing of an invoice.
+
+    `sending` is written before the mail, so that no mail is ever without a record. `unknown` is never sent again by
+    itself: SES may have taken it.
+    """
+
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+# C0 controls but tab and line ends, DEL, and halves of surrogate pairs: nothing that a person types, and mail, logs
+# and UTF-8 break on them.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def _printable(text: str) -> str:
+    if _UNPRINTABLE.search(text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if "\n" in text or "\r" in text:
+        raise ValueError("must be one line")
+    return text
+
+
+def _no_float(value: object) -> object:
+    """A float has already lost the cents it stood for."""
+    if isinstance(value, float | bool):
+        raise ValueError('must be a decimal number: 12.5 or "12.50"')
+    return value
+
+
+def utc_text(moment: datetime) -> str:
+    """ISO 8601 in UTC, ending in Z (RFC 3339)."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+Text = Annotated[StrictStr, AfterValidator(_printable)]
+Line = Annotated[Text, AfterValidator(_one_line), StringConstraints(max_length=200)]
+Moment = Annotated[AwareDatetime, PlainSerializer(utc_text, return_type=str, when_used="json")]
+Money = Annotated[Decimal, BeforeValidator(_no_float), Field(max_digits=15, decimal_places=4, allow_inf_nan=False)]
+Amount = Annotated[Money, Field(ge=0)]
+
+OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+"""The id of an order in a path. Text everywhere: the specification has it as string and as integer."""
+
+
+def _id_as_text(value: Any) -> Any:
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError("must be an integer or a string")
+
+
+OrderIdInBody = Annotated[
+    str,
+    BeforeValidator(_id_as_text),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}], "description": "Repeats the id in the path."}),
+]
+"""The id of an order in a body: repeats the path's, as integer or as string."""
+
+EmailAddress = Annotated[
+    StrictStr,
+    # One ASCII address (SES takes no other) and nothing that a mail header could read as a second one.
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}$", max_length=254
+    ),
+]
+
+
+class _Model(BaseModel):
+    # Validators are built at first use, so that a function pays at cold start only for the models it needs. What a
+    # person typed stays out of error messages, because those reach the log.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
+
+
+class State(_Model):
+    """A state or province of an address."""
+
+    name: Line | None = None
+    code: Line | None = None
+
+
+class Country(_Model):
+    """A country of an address. `code` is ISO 3166-1 alpha-2."""
+
+    name: Line | None = None
+    code: Annotated[StrictStr, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
+
+
+class CustomerSummary(_Model):
+    """Whom an order is for: contact and address."""
+
+    first_name: Line | None = None
+    last_name: Line | None = None
+    email: EmailAddress | None = None
+    phone: Line | None = None
+    company_name: Line | None = None
+    address_line_1: Line | None = None
+    address_line_2: Line | None = None
+    city: Line | None = None
+    state: State | None = None
+    post_code: Line | None = None
+    country: Country | None = None
+
+
+class OrderLine(_Model):
+    """One line of an order. `total_amount` is `quantity` × `price`, before `discount` and `tax` of the line."""
+
+    item_id: StrictInt
+    product_name: Annotated[Text, StringConstraints(min_length=1, max_length=300)]
+    product_id: StrictInt | None = None
+    sku: Line | None = None
+    quantity: Annotated[Money, Field(gt=0)]
+    price: Amount
+    total_amount: Amount
+    tax: Amount = Decimal(0)
+    discount: Amount = Decimal(0)
+
+
+class OrderHeader(_Model):
+    """What an order is but for its lines and its customer's data: everything that a rule asks for.
+
+    `grand_total` = `sub_total` − `total_discount` + `total_tax` + `shipping_cost` + `shipping_tax` + `handling_cost`
+    + `total_surcharge`; `due` = `grand_total` − `paid`; `items_total` is the sum of all quantities.
+    """
+
+    order_id: OrderId
+    customer_id: Annotated[StrictStr, StringConstraints(min_length=1, max_length=128)]
+    order_status: OrderStatus = OrderStatus.IN_PROGRESS
+    payment_status: PaymentStatus = PaymentStatus.UNPAID
+    shipping_status: ShippingStatus = ShippingStatus.AWAITING
+    currency_code: Annotated[StrictStr, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    sub_total: Amount
+    shipping_cost: Amount = Decimal(0)
+    shipping_tax: Amount = Decimal(0)
+    handling_cost: Amount = Decimal(0)
+    total_surcharge: Amount = Decimal(0)
+    total_discount: Amount = Decimal(0)
+    total_tax: Amount = Decimal(0)
+    grand_total: Amount
+    paid: Amount = Decimal(0)
+    items_total: Amount
+    created: Moment
+    version: Annotated[StrictInt, Field(ge=1)] = 1
+    invoice_count: Annotated[StrictInt, Field(ge=0)] = 0
+
+    @property
+    def due(self) -> Decimal:
+        """What is still to be paid. Negative if more was paid than asked for."""
+        return self.grand_total - self.paid
+
+
+class Order(OrderHeader):
+    """A whole order."""
+
+    customer_summary: CustomerSummary = Field(default_factory=CustomerSummary)
+    order_line_details: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=500)]
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        lines = self.order_line_details
+        totals = {
+            "sub_total": sum((line.total_amount for line in lines), Decimal(0)),
+            "total_tax": sum((line.tax for line in lines), Decimal(0)),
+            "items_total": sum((line.quantity for line in lines), Decimal(0)),
+            "grand_total": self.sub_total
+            - self.total_discount
+            + self.total_tax
+            + self.shipping_cost
+            + self.shipping_tax
+            + self.handling_cost
+            + self.total_surcharge,
+        }
+        wrong = [
+            f"{name} is {given}, its parts add up to {total}"
+            for name, total in totals.items()
+            if (given := getattr(self, name)) != total
+        ]
+        wrong += [
+            f"order_line_details.{index}.total_amount is {line.total_amount}, not quantity × price"
+            for index, line in enumerate(lines)
+            if line.total_amount != line.quantity * line.price
+        ]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+
+class CancelRequest(_Model):
+    """The body of a cancellation. All of it may be left out."""
+
+    reason: Annotated[Text, StringConstraints(max_length=500)] | None = None
+
+
+class CommentRequest(_Model):
+    """The body of a customer's comment. `flagged` asks the staff for attention."""
+
+    id: OrderIdInBody | None = None
+    content: Annotated[Text, AfterValidator(_not_blank), StringConstraints(max_length=4000)]
+    flagged: StrictBool | None = None
+
+    def visible_to_customer(self) -> bool:
+        """A customer always sees what they wrote."""
+        return True
+
+
+class AdminCommentRequest(CommentRequest):
+    """The body of an admin's comment. `flagged` makes it internal unless `is_visible_to_customer` says otherwise."""
+
+    is_visible_to_customer: StrictBool | None = None
+
+    def visible_to_customer(self) -> bool:
+        """Whether the customer may read it: as told, else if it is not flagged."""
+        return not self.flagged if self.is_visible_to_customer is None else self.is_visible_to_customer
+
+
+class Comment(_Model):
+    """A comment, as the specification shows it. `id` is the time of `created` in microseconds since 1970."""
+
+    id: Annotated[int, Field(ge=0, lt=2**53, examples=[1795454709123456])]
+    content: str
+    admin_name: str | None
+    is_visible_to_customer: bool
+    is_admin: bool
+    created: Moment
+
+
+class Comments(_Model):
+    """The answer to a new comment: that comment alone."""
+
+    comments: tuple[Comment, ...]
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+class PaymentSettings(_Model):
+    """How the invoice says it can be paid: nothing, one name, or up to 20 names."""
+
+    payment_method_options: (
+        Annotated[
+            tuple[Annotated[Line, AfterValidator(_not_blank)], ...],
+            BeforeValidator(_as_list),
+            Field(max_length=20),
+        ]
+        | None
+    ) = None
+
+
+class InvoiceRequest(_Model):
+    """The body of send-invoice. All of it may be left out. It is printed, and changes nothing about the order."""
+
+    order_id: OrderIdInBody | None = None
+    payment_settings: PaymentSettings | None = None
+    payment_status: Annotated[PaymentStatus | None, BeforeValidator(_lower)] = None
+    notes: Annotated[Text, StringConstraints(max_length=2000)] | None = None
+
+
+class InvoiceSent(_Model):
+    """The answer to send-invoice: SES accepted the mail."""
+
+    status: Annotated[str, Field(pattern="^success$", examples=["success"])] = "success"
+
+
+class Invoice(_Model):
+    """One mailing of an order's invoice: what was asked for, and what became of it.
+
+    Attributes:
+        n: 1, 2, … for each order.
+        state: What is known of the mail.
+        started: When the mailing began.
+        version: The version of the order that the invoice shows.
+        message_id: What SES calls the mail, once it took it.
+        reason: Why it did not leave, or why that is not known: a word of AWS or of the network, never its message.
+    """
+
+    order_id: OrderId
+    n: Annotated[int, Field(ge=1)]
+    state: InvoiceState
+    started: Moment
+    requested_by: str
+    recipient: str
+    version: int
+    currency_code: str
+    grand_total: Decimal
+    paid: Decimal
+    payment_status: PaymentStatus
+    payment_method_options: tuple[str, ...] = ()
+    notes: str | None = None
+    ended: Moment | None = None
+    message_id: str | None = None
+    reason: str | None = None
+
+    @property
+    def number(self) -> str:
+        """What the customer knows the invoice by."""
+        return invoice_number(self.order_id, self.n)
+
+    @property
+    def due(self) -> Decimal:
+        """What the invoice asks for."""
+        return self.grand_total - self.paid
+
+
+def invoice_number(order_id: str, n: int) -> str:
+    """The number of the n-th invoice of an order. Each order counts for itself, so that no counter is shared."""
+    return f"INV-{order_id}-{n}"
+
+
+class FieldError(_Model):
+    """One field that is not as it must be."""
+
+    field: Annotated[str, Field(examples=["payment_settings.payment_method_options.0"])]
+    message: str
+
+
+class ProblemDocument(_Model):
+    """A problem, as RFC 9457 has it.
+
+    `type` ends in a word that clients may branch on. `errors` says which fields are invalid; a problem with the
+    order's state says that state.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Annotated[str, Field(examples=["urn:problem:orders:order-not-found"])]
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+    errors: tuple[FieldError, ...] | None = None
