@@ -53,27 +53,37 @@ UNREAD = ("bin", "*.dist-info", "**/tests", "**/*.pyi", "**/py.typed")
 
 def main() -> None:
     """Reads the command line and builds."""
-    use_runtime_python()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--architecture", choices=PLATFORMS, required=True, help="Lambda's processor")
     parser.add_argument("resource", help="OrdersLayer, or a function's name in template.yaml")
     parser.add_argument("out", type=Path, help="folder to build into; must be empty if it exists")
     arguments = parser.parse_args()
+    use_runtime_python()
     build(arguments.resource, arguments.architecture, arguments.out.resolve())
 
 
 def use_runtime_python() -> None:
     """Goes on in the Python that Lambda has, if this is another one."""
-    if f"{sys.version_info[0]}.{sys.version_info[1]}" == PYTHON:
-        return
-    python = shutil.which(f"python{PYTHON}")
+    python = runtime_python()
     if python is None:
         sys.exit(
-            f"Python {PYTHON} is needed to compile for Lambda, and no python{PYTHON} is on the PATH.\n"
-            f"Install it (for example: `uv python install {PYTHON}`, `pyenv install {PYTHON}` or your system's "
-            f"package python{PYTHON}), then build again."
+            f"Python {PYTHON} is needed to compile for Lambda, and the PATH has no python{PYTHON} that runs.\n"
+            f"Install it (your system's package python{PYTHON}, `uv python install {PYTHON}`, or "
+            f"`pyenv install {PYTHON} && pyenv shell {PYTHON}`), then build again."
         )
-    os.execv(python, [python, *sys.argv])
+    if python != sys.executable:
+        os.execv(python, [python, *sys.argv])
+
+
+def runtime_python() -> str | None:
+    """A Python on this machine that is of Lambda's version, or None."""
+    if f"{sys.version_info[0]}.{sys.version_info[1]}" == PYTHON:
+        return sys.executable
+    python = shutil.which(f"python{PYTHON}")
+    # pyenv has a command for every version it knows, which fails unless that version is chosen.
+    if python and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
+        return python
+    return None
 
 
 def build(resource: str, architecture: str, out: Path) -> None:
@@ -129,7 +139,9 @@ def clients(tree: ast.AST) -> Iterator[str]:
     """The services that code makes clients for: `….create_client("dynamodb", …)`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("create_client", "client"):
-            yield from (argument.value for argument in node.args[:1] if isinstance(argument, ast.Constant))
+            yield from (
+                name.value for name in node.args[:1] if isinstance(name, ast.Constant) and isinstance(name.value, str)
+            )
 
 
 def install(requirements: Path, architecture: str, target: Path) -> None:
