@@ -5,7 +5,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
-from orders.http import Api, IdempotencyKey, OrderIdInPath, caller, problems, same_order
+from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, caller, same_order
 from orders.identity import Caller
 from orders.models import AdminCommentRequest, CommentRequest, Comments
 from orders.store import Key, Store, get_store
@@ -17,10 +17,11 @@ handler = app.resolve
 
 @app.post(
     "/orders/<order_id>/comments",
+    operation_id="addComment",
     summary="Comment on one's own order",
     tags=["Customer"],
     status_code=201,
-    responses=problems(409),
+    responses=answers(201, "The new comment, alone.", 409),
 )
 def comment_as_customer(
     order_id: OrderIdInPath,
@@ -35,10 +36,11 @@ def comment_as_customer(
 
 @app.post(
     "/admin/orders/<order_id>/comments",
+    operation_id="addCommentAsAdmin",
     summary="Comment on an order",
     tags=["Admin"],
     status_code=201,
-    responses=problems(403, 409),
+    responses=answers(201, "The new comment, alone.", 403, 409),
 )
 def comment_as_admin(
     order_id: OrderIdInPath,

@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
-from orders.http import Api, OrderIdInPath, caller, problems
+from orders.http import Api, OrderIdInPath, answers, caller
 from orders.identity import Caller
 from orders.models import CancelRequest
 from orders.store import Store, get_store
@@ -18,17 +18,19 @@ handler = app.resolve
 
 @app.post(
     "/admin/orders/<order_id>/cancel",
+    operation_id="cancelOrderAsAdmin",
     summary="Cancel an order, also a partly shipped one",
     tags=["Admin"],
     status_code=204,
-    responses=problems(403, 409),
+    responses=answers(204, "The order is cancelled, by this request or before.", 403, 409),
 )
 @app.post(
     "/orders/<order_id>/cancel",
+    operation_id="cancelOrder",
     summary="Cancel one's own order",
     tags=["Customer"],
     status_code=204,
-    responses=problems(409),
+    responses=answers(204, "The order is cancelled, by this request or before.", 409),
 )
 def cancel(
     order_id: OrderIdInPath,

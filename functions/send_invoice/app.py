@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
-from orders.http import Api, IdempotencyKey, OrderIdInPath, caller, problems, same_order
+from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, caller, same_order
 from orders.identity import Caller
 from orders.models import InvoiceRequest, InvoiceSent
 from orders.store import Store, get_store
@@ -20,9 +20,12 @@ handler = app.resolve
 
 @app.post(
     "/admin/orders/<order_id>/send-invoice",
+    operation_id="sendInvoice",
     summary="Mail the invoice to the customer",
     tags=["Admin"],
-    responses=problems(403, 409, 502, 504),
+    responses=answers(
+        200, "SES accepted the mail.", 403, 409, 502, 504, headers={"Location": "Where the invoice can be read."}
+    ),
 )
 def send_invoice(
     order_id: OrderIdInPath,

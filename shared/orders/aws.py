@@ -5,7 +5,7 @@ Clients are made at first use, then kept for the life of the execution environme
 """
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from botocore.config import Config
 from botocore.session import get_session
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_sesv2 import SESV2Client
 
-DYNAMODB = {"connect_timeout": 1, "read_timeout": 1.5, "retries": {"mode": "standard", "total_max_attempts": 2}}
+DYNAMODB = Config(connect_timeout=1, read_timeout=1.5, retries={"mode": "standard", "total_max_attempts": 2})
 """A call takes milliseconds; two attempts of 2.5 s and the pause between them end long before the function does."""
 
-SES = {"connect_timeout": 1, "read_timeout": 8, "retries": {"mode": "standard", "total_max_attempts": 1}}
+SES = Config(connect_timeout=1, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 1})
 """One attempt: SES has no idempotency token, and botocore would send again what SES took but answered too late."""
 
 
 @cache
 def dynamodb() -> "DynamoDBClient":
     """The client for DynamoDB."""
-    return get_session().create_client("dynamodb", config=Config(**DYNAMODB))  # type: ignore[no-any-return]
+    return cast("DynamoDBClient", get_session().create_client("dynamodb", config=DYNAMODB))
 
 
 @cache
 def ses() -> "SESV2Client":
     """The client for SES. It never repeats a call."""
-    return get_session().create_client("sesv2", config=Config(**SES))  # type: ignore[no-any-return]
+    return cast("SESV2Client", get_session().create_client("sesv2", config=SES))

@@ -116,14 +116,28 @@ def read_json(text: str) -> dict[str, Any]:
     return body
 
 
-def problems(*statuses: int) -> dict[int, Any]:
-    """For a route's `responses`: which problems it can answer, as OpenAPI has them. Every route has the common ones."""
-    return {
-        status: {
-            "description": HTTPStatus(status).phrase,
+def answers(status: int, description: str, *problems: int, headers: Mapping[str, str] | None = None) -> dict[int, Any]:
+    """What a route can answer, as OpenAPI has it: its success, its problems, and those that every route has.
+
+    Args:
+        status: The success.
+        description: What the success means.
+        problems: The statuses of the problems that are this route's own.
+        headers: Headers of the success and what they say.
+    """
+    success: dict[str, Any] = {"description": description}
+    if status == HTTPStatus.NO_CONTENT:
+        success["content"] = {}
+    if headers:
+        success["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
+        }
+    return {status: success} | {
+        each: {
+            "description": " / ".join(sorted(kind.title for kind in Problem.__subclasses__() if kind.status == each)),
             "content": {"application/problem+json": {"model": ProblemDocument}},
         }
-        for status in sorted({*statuses, 400, 401, 404, 413, 415, 422, 500, 503})
+        for each in sorted({*problems, 400, 401, 404, 413, 415, 422, 500, 503})
     }
 
 

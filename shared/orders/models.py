@@ -107,7 +107,11 @@ def utc_text(moment: datetime) -> str:
 
 Text = Annotated[StrictStr, AfterValidator(_printable)]
 Line = Annotated[Text, AfterValidator(_one_line), StringConstraints(max_length=200)]
-Moment = Annotated[AwareDatetime, PlainSerializer(utc_text, return_type=str, when_used="json")]
+Moment = Annotated[
+    AwareDatetime,
+    PlainSerializer(utc_text, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 Money = Annotated[Decimal, BeforeValidator(_no_float), Field(max_digits=15, decimal_places=4, allow_inf_nan=False)]
 Amount = Annotated[Money, Field(ge=0)]
 
@@ -259,11 +263,17 @@ class Order(OrderHeader):
 class CancelRequest(_Model):
     """The body of a cancellation. All of it may be left out."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Ordered twice"}]})
+
     reason: Annotated[Text, StringConstraints(max_length=500)] | None = None
 
 
 class CommentRequest(_Model):
     """The body of a customer's comment. `flagged` asks the staff for attention."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": 1001, "content": "Please ring twice.", "flagged": False}]}
+    )
 
     id: OrderIdInBody | None = None
     content: Annotated[Text, AfterValidator(_not_blank), StringConstraints(max_length=4000)]
@@ -276,6 +286,10 @@ class CommentRequest(_Model):
 
 class AdminCommentRequest(CommentRequest):
     """The body of an admin's comment. `flagged` makes it internal unless `is_visible_to_customer` says otherwise."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": 1001, "content": "Address checked.", "flagged": True}]}
+    )
 
     is_visible_to_customer: StrictBool | None = None
 
@@ -324,6 +338,18 @@ class PaymentSettings(_Model):
 
 class InvoiceRequest(_Model):
     """The body of send-invoice. All of it may be left out. It is printed, and changes nothing about the order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "payment_settings": {"payment_method_options": ["Bank transfer"]},
+                    "payment_status": "unpaid",
+                    "notes": "Thank you!",
+                }
+            ]
+        }
+    )
 
     order_id: OrderIdInBody | None = None
     payment_settings: PaymentSettings | None = None

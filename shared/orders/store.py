@@ -257,9 +257,9 @@ class Store:
             KeyReused: The key came with another request before.
         """
         sks = ("ORDER", "ORDER#DETAIL", f"KEY#{key.id}")
-        request = {"Keys": [self._key(order_id, sk) for sk in sks], "ConsistentRead": again}
+        keys = [self._key(order_id, sk) for sk in sks]
         with _faults():
-            answer = self._client.batch_get_item(RequestItems={self._table: request})
+            answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": again}})
         if answer.get("UnprocessedKeys"):
             raise Unavailable
         items = {item["sk"]: item for item in map(_from_attributes, answer["Responses"][self._table])}

@@ -1,0 +1,59 @@
+# `make` alone says what there is.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+REQUIREMENTS := requirements-dev.txt shared/requirements.txt functions/send_invoice/requirements.txt
+
+export HOST PORT AWS_PORT
+
+# Some systems set NAME for every process; only the one on the command line is meant.
+TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
+
+.PHONY: help run token test check format openapi clean
+
+help:
+	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
+	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
+	@echo "make test     run all tests that need nothing but Python and the package index"
+	@echo "make check    formatter, linter, types, template, OpenAPI drift"
+	@echo "make format   let the formatter and the linter mend what they can"
+	@echo "make openapi  write openapi.json anew"
+	@echo "make clean    remove what the above made"
+
+run: $(VENV)/ready
+	@$(BIN)/python -m local
+
+# Nothing but the token on standard output, so that it can be used as $$(make token SUB=alice).
+token: $(VENV)/ready
+	@$(if $(SUB),,$(error say for whom: make token SUB=alice [ADMIN=1] [NAME="Ada Admin"] [EXPIRES=3600]))
+	@$(BIN)/python -m local token --sub "$$SUB" $(if $(ADMIN),--admin) $(if $(TOKEN_NAME),--name "$$NAME") $(if $(EXPIRES),--expires "$$EXPIRES")
+
+test: $(VENV)/ready
+	$(BIN)/pytest -n auto --cov --cov-report=term $(ARGS)
+
+check: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/cfn-lint template.yaml
+	$(BIN)/python -m local.openapi --check
+
+format: $(VENV)/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+openapi: $(VENV)/ready
+	$(BIN)/python -m local.openapi
+
+clean:
+	rm -rf $(VENV) .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+
+$(VENV)/ready: $(REQUIREMENTS)
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or name yours: make PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1). Python 3.11 or newer is needed; name one: make PYTHON=python3.13 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV), once: a minute or so …" >&2
+	@$(PYTHON) -m venv --clear $(VENV) >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt >&2
+	@touch $@

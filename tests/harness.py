@@ -1,0 +1,182 @@
+"""The service as its users meet it: events in, answers out, and what is in the table and the mailbox afterwards."""
+
+import base64
+import email
+import email.policy
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+EVENTS = {path.stem: path for path in sorted((ROOT / "events").glob("*.json"))}
+
+# Before anything makes a client: nothing here may ever reach a real account.
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+os.environ |= {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "POWERTOOLS_SERVICE_NAME": "orders",
+    "POWERTOOLS_METRICS_NAMESPACE": "Orders",
+}
+
+from moto import mock_aws  # noqa: E402
+from moto.ses.models import ses_backends  # noqa: E402
+from orders import aws  # noqa: E402
+from orders.store import Store, get_store  # noqa: E402
+from send_invoice.mail import get_mailer  # noqa: E402
+from send_invoice.shop import get_shop  # noqa: E402
+
+from local.emulator import load_orders, provision  # noqa: E402
+from local.template import Template  # noqa: E402
+
+ALICE = {"sub": "alice"}
+BOB = {"sub": "bob"}
+ADA = {"sub": "ada", "name": "Ada Admin", "cognito:groups": "[admins]"}
+ERP = {"sub": "erp", "client_id": "erp", "scope": "orders/admin"}
+
+TEMPLATE = Template(ROOT / "template.yaml")
+
+
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 9, 0, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    text: str | None
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text or "")
+
+
+@dataclass
+class Service:
+    """All functions, on one emulated account."""
+
+    clock: Clock
+    calls: Counter[str] = field(default_factory=Counter)
+    sleep: Callable[[float], None] = lambda _: None
+
+    def event(self, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
+        """An event of the route that serves a path, made from the route's event file."""
+        name, order_id = _route(path)
+        event: dict[str, Any] = json.loads(EVENTS[name].read_text(encoding="utf-8"))
+        event["rawPath"] = event["requestContext"]["http"]["path"] = path
+        event["pathParameters"] = {"order_id": order_id}
+        event.pop("body", None)
+        event["headers"].pop("idempotency-key", None)
+        if body is not None:
+            event["body"] = body if isinstance(body, str) else json.dumps(body)
+            event["headers"]["content-type"] = "application/json"
+        event["headers"] |= {name.replace("_", "-"): value for name, value in headers.items()}
+        if claims is not None:
+            event["requestContext"]["authorizer"]["jwt"]["claims"] = claims
+        return event
+
+    def send(self, event: dict[str, Any]) -> Answer:
+        """Hands an event to the function whose route it names."""
+        function = next(route.function for route in TEMPLATE.routes if route.key == event["routeKey"])
+        module = TEMPLATE.functions[function].handler.rpartition(".")[0]
+        answer = import_module(module).handler(event, None)
+        body = answer.get("body")
+        if answer.get("isBase64Encoded"):
+            body = base64.b64decode(body).decode()
+        return Answer(answer["statusCode"], {k.lower(): v for k, v in answer["headers"].items()}, body)
+
+    def post(self, path: str, body: Any = None, claims: Any = None, **headers: str) -> Answer:
+        """Posts to a path. Customers' routes are called by alice, admins' by ada, unless told otherwise."""
+        if claims is None:
+            claims = ADA if path.startswith("/admin/") else ALICE
+        return self.send(self.event(path, body, claims, **headers))
+
+    def items(self, order_id: str, sk: str = "") -> list[dict[str, Any]]:
+        """What the table holds of an order, plainly."""
+        found = aws.dynamodb().query(
+            TableName="OrdersTable",
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)" if sk else "pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": f"ORDER#{order_id}"}} | ({":sk": {"S": sk}} if sk else {}),
+            ConsistentRead=True,
+        )["Items"]
+        return [{name: next(iter(value.values())) for name, value in item.items()} for item in found]
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        """The order's header."""
+        return next(item for item in self.items(order_id, "ORDER") if item["sk"] == "ORDER")
+
+    def invoices(self, order_id: str) -> list[dict[str, Any]]:
+        """The ledger of an order."""
+        return self.items(order_id, "INVOICE#")
+
+    def comments(self, order_id: str) -> list[dict[str, Any]]:
+        """The comments on an order."""
+        return self.items(order_id, "COMMENT#")
+
+    @property
+    def mails(self) -> list[EmailMessage]:
+        """Every mail that SES took."""
+        sent = ses_backends["123456789012"]["us-east-1"].sent_messages
+        return [email.message_from_string(mail.raw_data, policy=email.policy.default) for mail in sent]
+
+
+def _route(path: str) -> tuple[str, str]:
+    """The event file of a path, and the order that the path names."""
+    *front, order_id, operation = path.strip("/").split("/")
+    role = "admin" if front[0] == "admin" else "customer"
+    name = {"comments": "add-comment", "cancel": "cancel-order", "send-invoice": "send-invoice"}[operation]
+    return f"{name}-as-{role}", order_id
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """The service with the sample orders, on moto."""
+    for name, value in TEMPLATE.functions["SendInvoiceFunction"].environment.items():
+        # moto answers at AWS's own addresses.
+        if name != "AWS_ENDPOINT_URL":
+            monkeypatch.setenv(name, value)
+    caches = (aws.dynamodb, aws.ses, get_store, get_mailer, get_shop)
+    for cached in caches:
+        cached.cache_clear()
+    with mock_aws():
+        provision(TEMPLATE)
+        load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
+        service = Service(clock)
+        store = Store(aws.dynamodb(), os.environ["TABLE_NAME"], now=clock, sleep=lambda s: service.sleep(s))
+        for function in TEMPLATE.functions.values():
+            app = import_module(function.handler.rpartition(".")[0]).app
+            monkeypatch.setitem(app.dependency_overrides, get_store, lambda: store)
+        for client in (aws.dynamodb(), aws.ses()):
+            client.meta.events.register("before-call", lambda model, **_: service.calls.update([model.name]))
+        yield service
+    for cached in caches:
+        cached.cache_clear()

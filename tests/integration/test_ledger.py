@@ -1,0 +1,174 @@
+"""What the ledger says, what the caller is told and how many mails leave, for each way in which SES can behave."""
+
+from collections.abc import Iterator
+
+import pytest
+from botocore.exceptions import ClientError
+from harness import Service
+from ses_endpoint import Ses, closed_port, ses_endpoint
+
+from orders import aws
+from orders.errors import Unavailable
+from send_invoice.mail import get_mailer
+
+PATH = "/admin/orders/1002/send-invoice"
+
+
+@pytest.fixture
+def ses(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ses]:
+    """The service, with a scripted SES on a real port."""
+    with ses_endpoint() as endpoint:
+        _use(endpoint.url, monkeypatch)
+        yield endpoint
+
+
+def _use(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", url)
+    monkeypatch.setattr(aws.SES, "read_timeout", 0.3)
+    aws.ses.cache_clear()
+    get_mailer.cache_clear()
+
+
+OUTCOMES = [
+    # SES …                    answer, ledger,  mails, the same key then: answer, mails in all
+    ("ok", 200, "sent", 1, 200, 1),
+    ("400", 502, "failed", 0, 200, 1),
+    ("403", 502, "failed", 0, 200, 1),
+    ("404", 502, "failed", 0, 200, 1),
+    ("429", 503, "failed", 0, 200, 1),
+    ("quota", 503, "failed", 0, 200, 1),
+    ("500", 504, "unknown", 0, 504, 0),
+    ("503", 504, "unknown", 0, 504, 0),
+    ("500 after taking it", 504, "unknown", 1, 504, 1),
+    ("hangs", 504, "unknown", 0, 504, 0),
+    ("hangs after taking it", 504, "unknown", 1, 504, 1),
+    ("drops", 504, "unknown", 0, 504, 0),
+    ("drops after taking it", 504, "unknown", 1, 504, 1),
+    ("garbles", 504, "unknown", 1, 504, 1),
+]
+
+
+@pytest.mark.parametrize("key", [{"idempotency_key": "k"}, {}], ids=["with a key", "double click"])
+@pytest.mark.parametrize(("behaviour", "status", "state", "mails", "then", "in_all"), OUTCOMES)
+def test_every_outcome_is_told_as_it_is(
+    service: Service, ses: Ses, behaviour: str, status: int, state: str, mails: int, then: int, in_all: int, key: dict[str, str]
+) -> None:
+    ses.behaviour = behaviour
+    answer = service.post(PATH, **key)
+    assert answer.status == status
+    assert ses.asked == 1
+    assert ses.taken == mails
+    [invoice] = service.invoices("1002")
+    assert invoice["state"] == state
+    assert "mailing" not in service.order("1002")
+    if status != 200:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "bob@" not in answer.text
+        assert invoice["reason"]
+    if status == 503:
+        assert int(answer.headers["retry-after"]) > 0
+
+    ses.behaviour = "ok"
+    again = service.post(PATH, **key)
+    assert again.status == then
+    assert ses.taken == in_all
+    assert [each["state"] for each in service.invoices("1002")][:1] == [state]
+
+
+def test_an_ses_that_cannot_be_reached_refuses_for_now(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    _use(f"http://127.0.0.1:{closed_port()}", monkeypatch)
+    answer = service.post(PATH, idempotency_key="k")
+    assert answer.status == 502
+    assert answer.json["type"] == "urn:problem:orders:mail-refused"
+    assert [invoice["state"] for invoice in service.invoices("1002")] == ["failed"]
+    with ses_endpoint() as ses:
+        _use(ses.url, monkeypatch)
+        again = service.post(PATH, idempotency_key="k")
+        assert (again.status, ses.taken) == (200, 1)
+        # Each attempt has a number and a record of its own.
+        assert again.headers["location"].endswith("INV-1002-2")
+        assert [invoice["state"] for invoice in service.invoices("1002")] == ["failed", "sent"]
+        assert service.post(PATH, idempotency_key="k").headers == again.headers
+        assert ses.taken == 1
+
+
+def test_a_mail_is_never_sent_over_a_connection_that_ses_may_have_closed(service: Service, ses: Ses) -> None:
+    service.post(PATH, idempotency_key="1")
+    closed_by_ses, ses.behaviour = ses.url, "ok"
+    assert closed_by_ses
+    assert service.post(PATH, idempotency_key="2").status == 200
+    assert ses.taken == 2
+
+
+def test_the_process_dies_after_the_mail(service: Service, ses: Ses) -> None:
+    class Death(BaseException):
+        pass
+
+    def die(**_: object) -> None:
+        raise Death
+
+    aws.ses().meta.events.register("after-call.sesv2.SendEmail", die)
+    get_mailer.cache_clear()
+    with pytest.raises(Death):
+        service.post(PATH, idempotency_key="k")
+    assert [invoice["state"] for invoice in service.invoices("1002")] == ["sending"]
+    aws.ses.cache_clear()
+    get_mailer.cache_clear()
+
+    # At first somebody may still be at it …
+    answer = service.post(PATH, idempotency_key="k")
+    assert answer.status == 409
+    assert answer.json["type"] == "urn:problem:orders:still-running"
+    assert int(answer.headers["retry-after"]) > 0
+    # … then it is certain that nobody is, and not known what became of the mail.
+    service.clock.sleep(int(answer.headers["retry-after"]))
+    answer = service.post(PATH, idempotency_key="k")
+    assert answer.status == 504
+    assert answer.json["type"] == "urn:problem:orders:mail-unknown"
+    assert ses.taken == 1
+    # The order is not held up by what died.
+    assert service.post("/admin/orders/1002/cancel").status == 204
+
+
+def test_what_ses_took_is_a_success_also_when_the_record_cannot_be_written(service: Service, ses: Ses) -> None:
+    def fail(**_: object) -> None:
+        error = {"Error": {"Code": "InternalServerError"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
+        raise ClientError(error, "TransactWriteItems")  # type: ignore[arg-type]
+
+    aws.ses().meta.events.register(
+        "after-call.sesv2.SendEmail",
+        lambda **_: aws.dynamodb().meta.events.register("before-call.dynamodb.TransactWriteItems", fail),
+    )
+    assert service.post(PATH, idempotency_key="k").status == 200
+    aws.dynamodb().meta.events.unregister("before-call.dynamodb.TransactWriteItems", fail)
+    # It claims nothing that is not so, and is not sent again.
+    assert [invoice["state"] for invoice in service.invoices("1002")] == ["sending"]
+    service.clock.sleep(31)
+    assert service.post(PATH, idempotency_key="k").status == 504
+    assert ses.taken == 1
+
+
+def test_a_cancellation_waits_for_a_mail_that_is_on_its_way(service: Service, ses: Ses) -> None:
+    answers = []
+
+    def cancel_meanwhile(**_: object) -> None:
+        answers.append(service.post("/admin/orders/1002/cancel"))
+
+    aws.ses().meta.events.register("before-call.sesv2.SendEmail", cancel_meanwhile)
+    assert service.post(PATH).status == 200
+    [refused] = answers
+    assert refused.status == 409
+    assert refused.json["type"] == "urn:problem:orders:still-running"
+    assert int(refused.headers["retry-after"]) > 0
+    assert service.order("1002")["order_status"] == "in_progress"
+    assert service.post("/admin/orders/1002/cancel").status == 204
+
+
+def test_dynamodb_that_does_not_answer_mails_nothing(service: Service, ses: Ses) -> None:
+    def throttle(**_: object) -> None:
+        raise Unavailable
+
+    aws.dynamodb().meta.events.register("before-call.dynamodb.TransactWriteItems", throttle)
+    answer = service.post(PATH, idempotency_key="k")
+    assert (answer.status, ses.asked) == (503, 0)
+    assert int(answer.headers["retry-after"]) > 0

@@ -1,0 +1,173 @@
+"""Sending an invoice: to whom, once, and when not."""
+
+import json
+from typing import Any
+
+import pytest
+from harness import ADA, ALICE, ERP, EVENTS, Service
+
+SPEC_BODY = {
+    "order_id": "1002",
+    "payment_settings": {"payment_method_options": None},
+    "payment_status": "unpaid",
+    "notes": "Bitte bis zum 7. überweisen <b>jetzt</b>",
+}
+
+
+def test_the_specifications_own_body_sends_one_mail_to_the_address_on_the_order(service: Service) -> None:
+    answer = service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
+    assert (answer.status, answer.json) == (200, {"status": "success"})
+    assert answer.headers["location"] == "/admin/orders/1002/invoices/INV-1002-1"
+    [mail] = service.mails
+    assert mail["To"] == "bob@example.com"
+    assert mail["Cc"] is mail["Bcc"] is None
+    html = mail.get_body(("html",)).get_content()
+    assert "Bitte bis zum 7. überweisen &lt;b&gt;jetzt&lt;/b&gt;" in html
+    assert "INV-1002-1" in mail["Subject"]
+    assert mail["X-SES-MESSAGE-TAGS"] == "order_id=1002, invoice=INV-1002-1"
+
+
+def test_the_ledger_says_what_was_sent_and_for_whom(service: Service) -> None:
+    service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
+    [invoice] = service.invoices("1002")
+    assert invoice["state"] == "sent"
+    assert invoice["message_id"]
+    assert invoice["recipient"] == "bob@example.com"
+    assert invoice["requested_by"] == "ada"
+    assert invoice["started"] == invoice["ended"] == "2026-11-23T09:00:00.000000Z"
+    assert invoice["notes"] == SPEC_BODY["notes"]
+    order = service.order("1002")
+    assert order["invoice_count"] == "1"
+    assert "mailing" not in order
+
+
+def test_it_changes_nothing_of_what_the_order_says_about_money(service: Service) -> None:
+    before = service.order("1002")
+    service.post("/admin/orders/1002/send-invoice", {"payment_status": "PAID"})
+    after = service.order("1002")
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"invoice_count", "mailing_until"}
+
+
+@pytest.mark.parametrize("body", [None, "", "{}", '{"payment_settings": null, "payment_status": null, "notes": null}'])
+def test_no_body_is_fine(service: Service, body: str | None) -> None:
+    assert service.post("/admin/orders/1001/send-invoice", body).json == {"status": "success"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"order_id": 1001},
+        {"order_id": "1001"},
+        {"payment_settings": {}},
+        {"payment_settings": {"payment_method_options": []}},
+        {"payment_settings": {"payment_method_options": "Überweisung"}},
+        {"payment_settings": {"payment_method_options": [f"Weg {n}" for n in range(20)]}},
+        {"payment_status": "UnPaid"},
+        {"payment_status": "refunded"},
+        {"notes": "ü" * 2000},
+        {"notes": ""},
+    ],
+)
+def test_what_may_be_asked_for(service: Service, body: Any) -> None:
+    assert service.post("/admin/orders/1001/send-invoice", body).status == 200
+    html = service.mails[0].get_body(("html",)).get_content()
+    for option in ["Überweisung", "Weg 0", "Weg 19"]:
+        assert (option in html) == (option in json.dumps(body, ensure_ascii=False))
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"order_id": 1002}, "order_id"),
+        ({"order_id": False}, "order_id"),
+        ({"payment_status": "owing"}, "payment_status"),
+        ({"payment_status": 1}, "payment_status"),
+        ({"payment_settings": "card"}, "payment_settings"),
+        ({"payment_settings": {"payment_method_options": ["x"] * 21}}, "payment_settings.payment_method_options"),
+        ({"payment_settings": {"payment_method_options": ["x", 2]}}, "payment_settings.payment_method_options.1"),
+        ({"payment_settings": {"payment_method_options": ["a\nb"]}}, "payment_settings.payment_method_options.0"),
+        ({"payment_settings": {"payment_method_option": "x"}}, "payment_settings.payment_method_option"),
+        ({"notes": "x" * 2001}, "notes"),
+        ({"notes": ["x"]}, "notes"),
+        ({"note": "typo"}, "note"),
+        ({"email": "eve@example.com"}, "email"),
+    ],
+)
+def test_a_bad_body_is_refused_by_name_and_mails_nothing(service: Service, body: Any, field: str) -> None:
+    answer = service.post("/admin/orders/1001/send-invoice", body)
+    assert answer.status == 422
+    assert [error["field"] for error in answer.json["errors"]] == [field]
+    assert service.mails == service.invoices("1001") == []
+
+
+@pytest.mark.parametrize(
+    ("order_id", "status", "words"),
+    [("1006", 409, "cancelled"), ("1007", 409, "no e-mail address"), ("9999", 404, "no order")],
+)
+def test_when_none_is_sent(service: Service, order_id: str, status: int, words: str) -> None:
+    answer = service.post(f"/admin/orders/{order_id}/send-invoice")
+    assert answer.status == status
+    assert words in answer.json["detail"]
+    assert service.mails == service.invoices(order_id) == []
+
+
+@pytest.mark.parametrize(("claims", "status"), [({}, 401), (ALICE, 403), (ADA, 200), (ERP, 200)])
+def test_who_may(service: Service, claims: dict[str, str], status: int) -> None:
+    assert service.post("/admin/orders/1001/send-invoice", claims=claims).status == status
+    assert len(service.mails) == (status == 200)
+
+
+def test_a_double_click_mails_once_and_answers_success_twice(service: Service) -> None:
+    first = service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
+    service.clock.sleep(29)
+    second = service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
+    assert (first.status, first.json, first.headers) == (second.status, second.json, second.headers)
+    assert len(service.mails) == 1
+    # Later, or with other words, it is another request.
+    service.post("/admin/orders/1002/send-invoice", SPEC_BODY | {"notes": "Mahnung"})
+    service.clock.sleep(2)
+    third = service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
+    assert third.headers["location"].endswith("INV-1002-3")
+    assert len(service.mails) == 3
+
+
+def test_two_admins_are_two_requests(service: Service) -> None:
+    service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
+    service.post("/admin/orders/1002/send-invoice", SPEC_BODY, ERP)
+    assert [mail["Subject"].split(" ")[1] for mail in service.mails] == ["INV-1002-1", "INV-1002-2"]
+
+
+def test_the_same_key_mails_once_for_a_day(service: Service) -> None:
+    first = service.post("/admin/orders/1002/send-invoice", SPEC_BODY, idempotency_key="k")
+    service.clock.sleep(24 * 3600)
+    again = service.post("/admin/orders/1002/send-invoice", SPEC_BODY, idempotency_key="k")
+    assert (first.status, first.json, first.headers) == (again.status, again.json, again.headers)
+    other = service.post("/admin/orders/1002/send-invoice", {"notes": "other"}, idempotency_key="k")
+    assert other.status == 422
+    assert other.json["type"] == "urn:problem:orders:idempotency-key-reused"
+    assert len(service.mails) == 1
+
+
+def test_cancelled_is_a_fence_also_for_a_click_that_follows_at_once(service: Service) -> None:
+    service.post("/admin/orders/1001/send-invoice", SPEC_BODY | {"order_id": 1001}, idempotency_key="k")
+    service.post("/admin/orders/1001/send-invoice")
+    service.post("/orders/1001/cancel")
+    assert service.post("/admin/orders/1001/send-invoice").status == 409
+    # A key asks what became of its request: it was sent before.
+    repeated = service.post("/admin/orders/1001/send-invoice", SPEC_BODY | {"order_id": 1001}, idempotency_key="k")
+    assert repeated.status == 200
+    assert len(service.mails) == 2
+
+
+def test_the_event_file_works(service: Service) -> None:
+    assert service.send(json.loads(EVENTS["send-invoice-as-admin"].read_text(encoding="utf-8"))).status == 200
+
+
+def test_three_round_trips_and_one_mail(service: Service) -> None:
+    service.calls.clear()
+    service.post("/admin/orders/1008/send-invoice")
+    assert service.calls == {"BatchGetItem": 1, "TransactWriteItems": 2, "SendEmail": 1}
+    service.calls.clear()
+    service.post("/admin/orders/1008/send-invoice")
+    assert service.calls == {"BatchGetItem": 1, "GetItem": 1}

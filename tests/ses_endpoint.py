@@ -1,0 +1,100 @@
+"""An SES that misbehaves as it is told, on a real port: what a mailer meets when the network or AWS fails."""
+
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+TAKES = {"ok", "hangs after taking it", "drops after taking it", "garbles", "500 after taking it"}
+"""The ways to behave in which the mail has left, whatever the answer says."""
+
+REFUSALS = {
+    "400": (400, "MessageRejected"),
+    "403": (403, "AccessDeniedException"),
+    "404": (404, "NotFoundException"),
+    "429": (429, "TooManyRequestsException"),
+    "quota": (400, "LimitExceededException"),
+    "500": (500, "InternalServiceErrorException"),
+    "503": (503, "ServiceUnavailableException"),
+    "500 after taking it": (500, "InternalServiceErrorException"),
+}
+
+
+class Ses:
+    """What to do with the next mail, and how many left."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.behaviour = "ok"
+        self.asked = 0
+        self.taken = 0
+        self.released = threading.Event()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    ses: Ses
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        behaviour = self.ses.behaviour
+        self.ses.asked += 1
+        self.ses.taken += behaviour in TAKES
+        if behaviour == "ok":
+            self._answer(200, f'{{"MessageId": "mail-{self.ses.taken}"}}')
+        elif behaviour == "garbles":
+            self._answer(200, '{"MessageId": ')
+        elif behaviour in REFUSALS:
+            status, code = REFUSALS[behaviour]
+            self._answer(status, '{"message": "Email address is not verified: bob@example.com"}', code)
+        elif behaviour.startswith("hangs"):
+            self.ses.released.wait()
+            self.close_connection = True
+        elif behaviour.startswith("drops"):
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+        else:
+            raise ValueError(behaviour)
+
+    def _answer(self, status: int, body: str, code: str = "") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if code:
+            self.send_header("x-amzn-ErrorType", code)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Keeps the tests' output readable."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hung up is the point of some tests."""
+
+
+@contextmanager
+def ses_endpoint() -> Iterator[Ses]:
+    """Serves SES on a free port."""
+    handler = type("Handler", (_Handler,), {})
+    with _Server(("127.0.0.1", 0), handler) as server:
+        ses = handler.ses = Ses(server.server_address[1])
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield ses
+        finally:
+            ses.released.set()
+            server.shutdown()
+            thread.join()
+
+
+def closed_port() -> int:
+    """A port on which nobody listens."""
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        return int(server.server_address[1])

@@ -1,0 +1,104 @@
+"""Claims, as HTTP API hands them over, and who they make of a caller."""
+
+from typing import Any
+
+import pytest
+
+from orders.errors import Forbidden, Unauthenticated
+from orders.identity import Caller, Role, caller
+
+
+def event(claims: Any, path: str = "/admin/orders/1/cancel") -> dict[str, Any]:
+    return {"rawPath": path, "requestContext": {"authorizer": {"jwt": {"claims": claims, "scopes": None}}}}
+
+
+def test_a_customer_is_the_subject() -> None:
+    assert caller(event({"sub": "alice", "name": "Alice"}, "/orders/1/cancel")) == Caller(Role.CUSTOMER, "alice")
+
+
+def test_an_admin_on_a_customers_route_is_a_customer() -> None:
+    claims = {"sub": "ada", "cognito:groups": "[admins]", "scope": "orders/admin"}
+    assert caller(event(claims, "/orders/1/cancel")).role is Role.CUSTOMER
+
+
+@pytest.mark.parametrize("groups", ["[admins]", "[staff admins]", "[admins staff]"])
+def test_the_group_makes_an_admin(groups: str) -> None:
+    assert caller(event({"sub": "ada", "cognito:groups": groups})) == Caller(Role.ADMIN, "ada")
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        "admins",
+        "[]",
+        "[not-admins]",
+        "[admins-emea]",
+        "[Admins]",
+        "[[admins]]",
+        "[staff,admins]",
+        "admins]",
+        "[admins",
+        '["admins"]',
+        "",
+        ["admins"],
+        {"admins": True},
+        None,
+    ],
+)
+def test_nothing_else_does(groups: Any) -> None:
+    with pytest.raises(Forbidden):
+        caller(event({"sub": "eve", "cognito:groups": groups}))
+
+
+@pytest.mark.parametrize("scope", ["orders/admin", "openid orders/admin", "orders/admin profile"])
+def test_the_scope_makes_an_admin_also_without_a_subject(scope: str) -> None:
+    assert caller(event({"client_id": "erp", "scope": scope})) == Caller(Role.ADMIN, "erp", "erp")
+
+
+@pytest.mark.parametrize("scope", ["orders/administrator", "my-orders/admin", "ORDERS/ADMIN", "orders/admin,x", ["orders/admin"], 1])
+def test_a_scope_that_resembles_it_does_not(scope: Any) -> None:
+    with pytest.raises(Forbidden):
+        caller(event({"sub": "eve", "scope": scope}))
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"name": "Ada Ådmin", "preferred_username": "p", "email": "e", "username": "u", "client_id": "c"}, "Ada Ådmin"),
+        ({"preferred_username": "p", "email": "e", "username": "u", "client_id": "c"}, "p"),
+        ({"email": "e", "username": "u", "client_id": "c"}, "e"),
+        ({"username": "u", "client_id": "c"}, "u"),
+        ({"client_id": "c"}, "c"),
+        ({"name": "  ", "email": 7, "username": "u"}, "u"),
+        ({}, None),
+    ],
+)
+def test_the_first_claim_that_holds_a_name_names_an_admin(claims: dict[str, Any], name: str | None) -> None:
+    assert caller(event({"sub": "ada", "cognito:groups": "[admins]", **claims})).name == name
+
+
+@pytest.mark.parametrize("path", ["/orders/1/cancel", "/admin/orders/1/cancel"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"requestContext": None},
+        {"requestContext": {}},
+        {"requestContext": {"authorizer": None}},
+        {"requestContext": {"authorizer": {"jwt": None}}},
+        {"requestContext": {"authorizer": {"jwt": {"claims": None}}}},
+        {"requestContext": {"authorizer": {"jwt": {"claims": ["sub"]}}}},
+        {"requestContext": {"authorizer": {"jwt": {"claims": {}}}}},
+        {"requestContext": {"authorizer": {"jwt": {"claims": {"sub": ""}}}}},
+        {"requestContext": {"authorizer": {"jwt": {"claims": {"sub": 7}}}}},
+        {"requestContext": {"authorizer": {"lambda": {"claims": {"sub": "alice"}}}}},
+    ],
+)
+def test_without_claims_nobody_is_anybody(broken: dict[str, Any], path: str) -> None:
+    with pytest.raises(Unauthenticated):
+        caller({"rawPath": path, **broken})
+
+
+def test_a_header_or_a_body_makes_nobody() -> None:
+    with pytest.raises(Unauthenticated):
+        caller({"rawPath": "/orders/1/cancel", "headers": {"sub": "alice"}, "body": '{"sub": "alice"}', "requestContext": {}})
