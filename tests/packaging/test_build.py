@@ -16,7 +16,7 @@ FUNCTIONS = re.findall(
     r"^  (\w+Function):\n(?:    .*\n)*?      Handler: (\w+)\.app\.handler$", (ROOT / "template.yaml").read_text(), re.M
 )
 
-# Runs where the built folders are mounted: imports all functions and says what Python had to compile for it.
+# Runs where the built folders are mounted: imports all functions and says which modules had to be compiled for it.
 IMPORT_ALL = """
 import importlib, json, sys
 layer, *functions = sys.argv[1:]
@@ -25,7 +25,7 @@ sys.path += [layer, *functions]
 sys.addaudithook(lambda event, what: compiled.append(str(what[1])) if event == "compile" else None)
 for function in functions:
     importlib.import_module(f"{function.rpartition('/')[2]}.app")
-print(json.dumps([path for path in compiled if path.startswith((layer, *functions))]))
+print(json.dumps([path for path in compiled if path.startswith((layer, *functions)) and path.endswith(".py")]))
 """
 
 
