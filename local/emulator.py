@@ -1,0 +1,182 @@
+"""The emulated AWS: moto's server, and in it what the template describes.
+
+All clients have made-up credentials, so that nothing can reach the account of whoever types `make run`.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotReachable
+from botocore.session import get_session
+from werkzeug.serving import BaseWSGIServer
+
+from local import Mistake
+from local.server import QuietHandler, serve
+from local.template import Properties, Template
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+_KEPT = ("PATH", "HOME", "TMPDIR")
+
+_TABLE_ARGUMENTS = (
+    "AttributeDefinitions",
+    "KeySchema",
+    "LocalSecondaryIndexes",
+    "BillingMode",
+    "ProvisionedThroughput",
+)
+_INDEX_ARGUMENTS = ("IndexName", "KeySchema", "Projection", "ProvisionedThroughput")
+
+
+def region(given: Mapping[str, str]) -> str:
+    """The region to emulate."""
+    return given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+def environment(given: Mapping[str, str], endpoint: str) -> dict[str, str]:
+    """The environment variables of a program that shall use the emulated AWS, and only that.
+
+    Args:
+        given: The variables that `make run` was called with. An `AWS_ENDPOINT_URL_<SERVICE>` in them stays in force.
+        endpoint: Where all other services are.
+    """
+    kept = {name: value for name, value in given.items() if name in _KEPT or name.startswith("AWS_ENDPOINT_URL_")}
+    return {
+        **kept,
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": region(given),
+        "AWS_DEFAULT_REGION": region(given),
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "LANG": "C.UTF-8",
+    }
+
+
+def start(listener: socket.socket) -> BaseWSGIServer:
+    """Starts moto's server."""
+    # Late, because a port that is taken is told at once, and a token is made without moto.
+    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
+        DomainDispatcherApplication,
+        MotoRequestHandler,
+        create_backend_app,
+    )
+
+    # Moto's own part comes first: it keeps header names that WSGI would lose.
+    handler = type("Handler", (QuietHandler, MotoRequestHandler), {})
+    return serve(listener, _OneAtATime(DomainDispatcherApplication(create_backend_app)), handler)
+
+
+def provision(template: Template) -> str | None:
+    """Makes what the template describes and the functions need, where it does not exist yet.
+
+    Returns:
+        Where SES should be, if it does not answer there.
+
+    Raises:
+        Mistake: DynamoDB does not answer, or does not take the table.
+    """
+    dynamodb = client("dynamodb")
+    for name, properties in template.of_type("AWS::DynamoDB::Table").items():
+        try:
+            _create_table(dynamodb, properties.get("TableName", name), properties)
+        except (NotReachable, HTTPClientError) as error:
+            raise Mistake(
+                f"DynamoDB does not answer at {dynamodb.meta.endpoint_url}: start it, or unset what points there "
+                "(AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL)"
+            ) from error
+        except ClientError as error:
+            raise Mistake(f"DynamoDB at {dynamodb.meta.endpoint_url} does not take {name}: {error}") from error
+    ses = client("sesv2")
+    try:
+        for properties in template.of_type("AWS::SES::EmailIdentity").values():
+            _once(ses.create_email_identity, EmailIdentity=properties["EmailIdentity"])
+        for name, properties in template.of_type("AWS::SES::ConfigurationSet").items():
+            _once(ses.create_configuration_set, ConfigurationSetName=properties.get("Name", name))
+    except (NotReachable, HTTPClientError):
+        return str(ses.meta.endpoint_url)
+    return None
+
+
+def load_orders(path: Path, tables: Iterable[str]) -> int:
+    """Puts the orders of a file into a table, those that are not there yet.
+
+    Returns:
+        How many were not there.
+    """
+    # Late, because the functions' folders come onto the path once the template is read.
+    from orders.errors import OrderExists  # noqa: PLC0415
+    from orders.models import Order  # noqa: PLC0415
+    from orders.store import Store  # noqa: PLC0415
+
+    try:
+        orders = [Order.model_validate(order) for order in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError) as error:
+        raise Mistake(f"{path.name} cannot be loaded: {error}") from error
+    loaded = 0
+    for table in tables:
+        store = Store(client("dynamodb"), table)
+        for order in orders:
+            try:
+                store.create(order)
+            except OrderExists:
+                continue
+            loaded += 1
+    return loaded
+
+
+def client(service: str) -> Any:
+    """A client that gives up soon: what it talks to is on this machine."""
+    timeouts = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
+    return get_session().create_client(service, config=timeouts)
+
+
+class _OneAtATime:
+    """Makes moto's DynamoDB keep DynamoDB's promise that two writes never mix.
+
+    Moto checks a condition and then writes, in as many threads as there are requests.
+    """
+
+    def __init__(self, app: "WSGIApplication") -> None:
+        self._app = app
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
+            return self._app(environ, start_response)
+        with self._lock:
+            return self._app(environ, start_response)
+
+
+def _create_table(dynamodb: Any, name: str, properties: Properties) -> None:
+    arguments = {key: properties[key] for key in _TABLE_ARGUMENTS if key in properties}
+    if indexes := properties.get("GlobalSecondaryIndexes"):
+        arguments["GlobalSecondaryIndexes"] = [
+            {key: index[key] for key in _INDEX_ARGUMENTS if key in index} for index in indexes
+        ]
+    if stream := properties.get("StreamSpecification"):
+        arguments["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": stream["StreamViewType"]}
+    if _once(dynamodb.create_table, TableName=name, **arguments) and (
+        expiry := properties.get("TimeToLiveSpecification")
+    ):
+        dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
+
+
+def _once(create: Any, **arguments: Any) -> bool:
+    """Makes something, and tells whether it was not there before."""
+    try:
+        create(**arguments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"ResourceInUseException", "AlreadyExistsException"}:
+            return False
+        raise
+    return True

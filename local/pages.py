@@ -1,0 +1,133 @@
+"""What the gateway serves of its own: the outbox, the API's page, and a way to find them."""
+
+import json
+import mimetypes
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+
+import jinja2
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
+
+from local.outbox import Outbox
+from local.template import Route
+
+_SHOWN_INLINE = frozenset({"application/pdf", "image/png", "image/jpeg", "image/gif"})
+
+
+class Pages:
+    """Answers the requests that are for the gateway itself.
+
+    Args:
+        openapi: The file with the API's description.
+        routes: The routes of the API.
+        tokens: Makes tokens, by what to call their owners.
+        outbox: The mails.
+        other_ses: Where mails go instead, if they do not go to the outbox.
+    """
+
+    def __init__(
+        self,
+        openapi: Path,
+        routes: Sequence[Route],
+        tokens: Callable[[], Mapping[str, str]],
+        outbox: Outbox,
+        other_ses: str | None,
+    ) -> None:
+        self._openapi = openapi
+        self._routes = routes
+        self._tokens = tokens
+        self._outbox = outbox
+        self._other_ses = other_ses
+        self._map = Map(
+            [
+                Rule("/", methods=["GET"], endpoint=self._index),
+                Rule("/docs", methods=["GET"], endpoint=self._docs),
+                Rule("/docs/swagger-ui.css", methods=["GET"], endpoint=lambda _: self._swagger("swagger-ui.min.css")),
+                Rule(
+                    "/docs/swagger-ui.js", methods=["GET"], endpoint=lambda _: self._swagger("swagger-ui-bundle.min.js")
+                ),
+                Rule("/openapi.json", methods=["GET"], endpoint=self._description),
+                Rule("/_local/outbox", methods=["GET"], endpoint=self._mails),
+                Rule("/_local/outbox", methods=["DELETE"], endpoint=self._clear),
+                Rule("/_local/outbox/<int:mail>/attachments/<int:file>", methods=["GET"], endpoint=self._attachment),
+            ],
+            strict_slashes=False,
+            merge_slashes=False,
+        )
+
+    def __call__(self, request: Request) -> Response | None:
+        """The response, or None if the request is for somebody else."""
+        try:
+            endpoint, values = self._map.bind_to_environ(request.environ).match()
+            response: Response = endpoint(request, **values)
+        except (NotFound, MethodNotAllowed):
+            return None
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    def _index(self, request: Request) -> Response:
+        return self._page("index.html", request, routes=self._routes)
+
+    def _docs(self, request: Request) -> Response:
+        return self._page("docs.html", request, tokens=self._tokens(), described=self._openapi.exists())
+
+    def _swagger(self, name: str) -> Response:
+        # Powertools ships Swagger UI, so the page works without a network. Importing it would take half a second.
+        powertools = find_spec("aws_lambda_powertools")
+        assert powertools
+        assert powertools.origin
+        return self._file(Path(powertools.origin).parent / "event_handler/openapi/swagger_ui" / name)
+
+    def _description(self, request: Request) -> Response:
+        if not self._openapi.exists():
+            text = f"{self._openapi.name} is not there yet: make openapi\n"
+            return Response(text, 404, content_type="text/plain; charset=utf-8")
+        return self._file(self._openapi)
+
+    def _mails(self, request: Request) -> Response:
+        mails = self._outbox.mails()
+        if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
+            listed = [mail.to_json() for mail in mails]
+            return Response(json.dumps(listed, ensure_ascii=False, indent=2), content_type="application/json")
+        return self._page("outbox.html", request, mails=mails, other_ses=self._other_ses)
+
+    def _clear(self, request: Request) -> Response:
+        self._outbox.clear()
+        return Response(status=204)
+
+    def _attachment(self, request: Request, mail: int, file: int) -> Response:
+        try:
+            found = self._outbox.mails()[mail].attachments[file]
+        except IndexError:
+            raise NotFound from None
+        response = Response(found.content, content_type=found.content_type)
+        shown = "inline" if found.content_type in _SHOWN_INLINE else "attachment"
+        response.headers.set("Content-Disposition", shown, filename=found.filename)
+        return response
+
+    def _file(self, path: Path) -> Response:
+        return Response(path.read_bytes(), content_type=f"{mimetypes.guess_type(path)[0]}; charset=utf-8")
+
+    def _page(self, template: str, request: Request, **values: object) -> Response:
+        nonce = secrets.token_urlsafe()
+        text = self._templates.get_template(template).render(values, request=request, nonce=nonce)
+        response = Response(text, content_type="text/html; charset=utf-8")
+        # A mail may look as it likes and do nothing: its frame has this policy, and a sandbox around it.
+        response.headers["Content-Security-Policy"] = (
+            f"default-src 'self'; script-src 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src * data:; "
+            "form-action 'none'; base-uri 'none'"
+        )
+        return response
+
+    @cached_property
+    def _templates(self) -> jinja2.Environment:
+        folder = Path(__file__).with_name("pages")
+        return jinja2.Environment(
+            loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined
+        )

@@ -1,0 +1,140 @@
+"""`make run`: what is started, and in which order."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from local import ROOT, Mistake, emulator, screen, server
+from local.gateway import Gateway
+from local.outbox import Outbox
+from local.pages import Pages
+from local.template import Template
+from local.tokens import SigningKey, claims_for
+from local.workers import LambdaRuntime, LocalRuntime, Runtime
+
+STATE = ROOT / ".local"
+OPENAPI = ROOT / "openapi.json"
+ORDERS = ROOT / "local" / "orders.json"
+
+CALLERS: Mapping[str, dict[str, Any]] = {
+    "alice": {"sub": "alice"},
+    "bob": {"sub": "bob"},
+    "admin": {"sub": "ada", "admin": True, "name": "Ada Admin"},
+}
+"""Who the first screen and the API's page have tokens for: the customers of the sample orders, and an admin."""
+
+TOKEN_HOURS = 12
+
+
+def serve() -> None:
+    """Serves the API until Ctrl-C or SIGTERM.
+
+    Raises:
+        Mistake: It cannot be served.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    given = dict(os.environ)
+    template = Template(ROOT / "template.yaml", emulator.region(given))
+    api = _listen(given, "PORT", 3000)
+    moto = None if given.get("AWS_ENDPOINT_URL") else _listen(given, "AWS_PORT", 4566)
+    environment = emulator.environment(given, server.url(moto) if moto else given["AWS_ENDPOINT_URL"])
+    _use_only(environment)
+    with _log(STATE / "gateway.log", verbose=bool(given.get("VERBOSE"))) as log:
+        if moto:
+            emulator.start(moto)
+        lost_ses = emulator.provision(template)
+        loaded = _load_orders(template)
+        key = SigningKey(STATE)
+
+        def tokens() -> dict[str, str]:
+            asked = template.jwt
+            if asked is None:
+                return {}
+            return {
+                name: key.sign(claims_for(asked, **who, expires=TOKEN_HOURS * 3600)) for name, who in CALLERS.items()
+            }
+
+        other_ses = given.get("AWS_ENDPOINT_URL_SESV2") or given.get("AWS_ENDPOINT_URL")
+        pages = Pages(OPENAPI, template.routes, tokens, Outbox(environment["AWS_REGION"]), other_ses)
+        with _runtime(given, template, environment, log) as runtime:
+            server.serve(api, Gateway(template.routes, key, runtime, pages, print), server.QuietHandler)
+            print(
+                screen.first(
+                    server.url(api),
+                    {
+                        "Functions": given.get("AWS_ENDPOINT_URL_LAMBDA") or f"processes here, Python {_python()}",
+                        "Emulated AWS": environment["AWS_ENDPOINT_URL"],
+                        **{name: url for name, url in given.items() if name.startswith("AWS_ENDPOINT_URL_")},
+                        "Sample orders": f"{ORDERS.relative_to(ROOT)}: {loaded} loaded",
+                        "Log": "here" if log is None else str(Path(log.name).relative_to(ROOT)),
+                    },
+                    tokens(),
+                    template.routes,
+                    ROOT / "events",
+                )
+            )
+            if lost_ses:
+                print(f"Warning: SES does not answer at {lost_ses}. All else works; mail does not.\n")
+            threading.Event().wait()
+
+
+def _listen(given: Mapping[str, str], variable: str, default: int) -> socket.socket:
+    text = given.get(variable) or str(default)
+    if not text.isdecimal() or int(text) > 65535:
+        raise Mistake(f"{variable}={text} is no port: give a number up to 65535")
+    return server.listen(given.get("HOST") or "127.0.0.1", int(text), f"end what listens there, or set {variable}")
+
+
+def _use_only(environment: Mapping[str, str]) -> None:
+    """Makes this process's own clients use nothing else, whatever AWS settings and proxies it was started with."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            del os.environ[name]
+    os.environ.update(environment)
+
+
+@contextmanager
+def _log(path: Path, *, verbose: bool) -> Iterator[IO[bytes] | None]:
+    """The file for what functions and libraries log, empty at each start; None for standard error."""
+    if verbose:
+        logging.basicConfig(level=logging.WARNING)
+        yield None
+        return
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.write_bytes(b"")
+    logging.basicConfig(filename=path, level=logging.WARNING)
+    with path.open("ab") as file:
+        yield file
+
+
+@contextmanager
+def _runtime(
+    given: Mapping[str, str], template: Template, environment: Mapping[str, str], log: IO[bytes] | None
+) -> Iterator[Runtime]:
+    if endpoint := given.get("AWS_ENDPOINT_URL_LAMBDA"):
+        yield LambdaRuntime(endpoint)
+        return
+    runtime = LocalRuntime(template.functions, environment, log)
+    used = list(dict.fromkeys(route.function for route in template.routes))
+    threading.Thread(target=runtime.warm, args=(used,), daemon=True).start()
+    try:
+        yield runtime
+    finally:
+        runtime.close()
+
+
+def _load_orders(template: Template) -> int:
+    # The models and the store of the functions are used, from where the functions have them.
+    sys.path += template.code
+    return emulator.load_orders(ORDERS, template.of_type("AWS::DynamoDB::Table"))
+
+
+def _python() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -1,0 +1,288 @@
+"""Runs the functions: here, in processes that stand for Lambda's execution environments, or in Lambda's own runtime.
+
+A process handles one event at a time, as in Lambda: handlers need not be thread-safe, and each function has its own
+environment variables.
+"""
+
+import contextlib
+import json
+import os
+import selectors
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import botocore.exceptions
+from botocore.config import Config
+from botocore.session import get_session
+
+from local.events import LARGEST_PAYLOAD
+from local.template import Function
+
+CONCURRENCY = 8
+"""Processes per function. More requests than that wait, where Lambda would start more."""
+
+INIT_TIMEOUT = 30
+"""Seconds that loading a function may take: Lambda allows 10, on machines that do nothing else."""
+
+GATEWAY_TIMEOUT = 30
+"""Seconds after which HTTP API gives up on a function."""
+
+
+class FunctionFailed(Exception):
+    """The function raised, or its process died. API Gateway answers 500."""
+
+
+class FunctionTimedOut(Exception):
+    """The function did not answer in time. API Gateway answers 503."""
+
+
+class Runtime(Protocol):
+    """Whatever runs functions."""
+
+    def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
+        """What the function returns for an event.
+
+        Raises:
+            FunctionFailed: It returned nothing.
+            FunctionTimedOut: It took too long.
+        """
+
+
+class LocalRuntime:
+    """Runs functions in processes of this machine. Changed code is noticed: the next event runs it.
+
+    Args:
+        functions: The functions, by name.
+        environment: Environment variables that all functions have; they win over a function's own.
+        log: Where the functions log to; None is standard error.
+    """
+
+    def __init__(
+        self, functions: Mapping[str, Function], environment: Mapping[str, str], log: IO[bytes] | None
+    ) -> None:
+        self._pools = {name: _Pool(function, environment, log) for name, function in functions.items()}
+
+    def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
+        """See `Runtime`."""
+        return self._pools[function].invoke(event)
+
+    def warm(self, functions: Sequence[str]) -> None:
+        """Starts a process of each of these functions, one after the other."""
+        for name in functions:
+            # Whoever calls the function is told what is wrong with it.
+            with contextlib.suppress(FunctionFailed, FunctionTimedOut):
+                self._pools[name].warm()
+
+    def close(self) -> None:
+        """Ends all processes."""
+        for pool in self._pools.values():
+            pool.close()
+
+
+class LambdaRuntime:
+    """Runs functions by Lambda's API, as `sam local start-lambda` has it: in containers with Lambda's own runtime.
+
+    Args:
+        endpoint: Where the API is. Functions are known there by their logical ids.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._client: Any = get_session().create_client(
+            "lambda",
+            endpoint_url=endpoint,
+            # The first call of a function starts a container, which may take longer than the function itself.
+            config=Config(
+                connect_timeout=2,
+                read_timeout=GATEWAY_TIMEOUT + INIT_TIMEOUT,
+                retries={"total_max_attempts": 1},
+                max_pool_connections=50,
+            ),
+        )
+
+    def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
+        """See `Runtime`."""
+        try:
+            answer = self._client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        except botocore.exceptions.ReadTimeoutError as error:
+            raise FunctionTimedOut(f"no answer from {self._endpoint}") from error
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            raise FunctionFailed(str(error)) from error
+        result = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            if "timed out" in str(result.get("errorMessage")):
+                raise FunctionTimedOut(result["errorMessage"])
+            raise FunctionFailed(f"{result.get('errorType')}: {result.get('errorMessage')}")
+        return result
+
+
+class _Pool:
+    """The processes of one function."""
+
+    def __init__(self, function: Function, environment: Mapping[str, str], log: IO[bytes] | None) -> None:
+        self._function = function
+        self._log = log
+        self._environment = {
+            **function.environment,
+            **environment,
+            "PYTHONPATH": os.pathsep.join(map(str, function.paths)),
+            # Lambda's own: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+            "AWS_LAMBDA_FUNCTION_NAME": function.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+            "AWS_LAMBDA_LOG_STREAM_NAME": "local",
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
+            "LAMBDA_TASK_ROOT": str(function.paths[0]),
+            "_HANDLER": function.handler,
+            "TZ": ":UTC",
+            # What a handler prints is in the log before the process dies of it.
+            "PYTHONUNBUFFERED": "1",
+        }
+        self._room = threading.BoundedSemaphore(CONCURRENCY)
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
+        self._closed = False
+
+    def invoke(self, event: Mapping[str, Any]) -> Any:
+        if not self._room.acquire(timeout=GATEWAY_TIMEOUT):
+            raise FunctionTimedOut(f"all {CONCURRENCY} processes of {self._function.name} are busy")
+        try:
+            worker = self._take()
+            try:
+                result = worker.invoke(event, min(self._function.timeout, GATEWAY_TIMEOUT))
+            finally:
+                self._give_back(worker)
+            return result
+        finally:
+            self._room.release()
+
+    def warm(self) -> None:
+        with self._room:
+            self._give_back(self._take())
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            for worker in self._all:
+                worker.kill()
+
+    def _take(self) -> "_Worker":
+        newest = _newest(self._function.paths)
+        with self._lock:
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.code == newest and worker.alive:
+                    return worker
+                self._all.discard(worker)
+                worker.kill()
+        worker = _Worker(self._function, self._environment, self._log, newest)
+        with self._lock:
+            self._all.add(worker)
+        try:
+            worker.wait_until_ready()
+        except BaseException:
+            self._give_back(worker)
+            raise
+        return worker
+
+    def _give_back(self, worker: "_Worker") -> None:
+        with self._lock:
+            if worker.alive and not self._closed:
+                self._idle.append(worker)
+            else:
+                self._all.discard(worker)
+                worker.kill()
+
+
+class _Worker:
+    """A process that runs `local.worker`. `code` is what `_newest` said when it was started."""
+
+    def __init__(self, function: Function, environment: Mapping[str, str], log: IO[bytes] | None, code: float) -> None:
+        self._name = function.name
+        self.code = code
+        self._process = subprocess.Popen(
+            # -P: the folder of the script is not on the path, so a handler imports here what it can import in Lambda.
+            [sys.executable, "-P", str(Path(__file__).with_name("worker.py")), function.handler],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment,
+            bufsize=0,
+            # Ctrl-C is meant for the gateway, which then ends its workers.
+            start_new_session=True,
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def wait_until_ready(self) -> None:
+        """Waits until the handler is loaded."""
+        try:
+            self._reply(INIT_TIMEOUT)
+        except FunctionFailed:
+            self.kill()
+            raise
+
+    def invoke(self, event: Mapping[str, Any], timeout: float) -> Any:
+        """What the handler returns for an event."""
+        request = {
+            "event": event,
+            "request_id": event.get("requestContext", {}).get("requestId", ""),
+            "trace_id": event.get("headers", {}).get("x-amzn-trace-id", ""),
+            "deadline": time.time() + timeout,
+        }
+        assert self._process.stdin
+        # A process that has ended meanwhile says so when its reply is read.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        return self._reply(timeout).get("result")
+
+    def kill(self) -> None:
+        """Ends the process, whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+
+    def _reply(self, timeout: float) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout
+        received = bytearray()
+        assert self._process.stdout
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while not received.endswith(b"\n"):
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    self.kill()
+                    raise FunctionTimedOut(f"{self._name} did not answer within {timeout:g} s")
+                chunk = os.read(self._process.stdout.fileno(), 1 << 16)
+                if not chunk:
+                    self.kill()
+                    raise FunctionFailed(f"{self._name} ended with exit code {self._process.returncode}")
+                received += chunk
+        if len(received) > LARGEST_PAYLOAD:
+            raise FunctionFailed(f"{self._name} returned more than {LARGEST_PAYLOAD} bytes")
+        reply: dict[str, Any] = json.loads(received)
+        if "error" in reply:
+            raise FunctionFailed(f"{reply['error']['errorType']}: {reply['error']['errorMessage']}")
+        return reply
+
+
+def _newest(folders: Sequence[Path]) -> float:
+    """When the code in these folders was last changed."""
+    newest = 0.0
+    for top in folders:
+        for folder, _, files in os.walk(top):
+            if folder.endswith("__pycache__"):
+                continue
+            for file in files:
+                # Editors make files that are gone a moment later.
+                with contextlib.suppress(OSError):
+                    newest = max(newest, os.stat(os.path.join(folder, file)).st_mtime)
+    return newest
