@@ -90,12 +90,12 @@ class Gateway:
         request_id = events.new_request_id()
         note = ""
         try:
-            match = None
             response = self._pages(request)
             if response is None:
                 match = self._match(request)
+                claims = self._claims(request, match.route)
                 note = match.route.function
-                response = self._run(request, match, request_id)
+                response = self._run(request, match, claims, request_id)
         except Problem as problem:
             response = _problem_response(problem, request, request_id)
             note = ", ".join(filter(None, (note, problem.cause)))
@@ -116,8 +116,7 @@ class Gateway:
             raise Problem(404, "Not Found", "not-found", "Nothing here", "There is no such route.")
         return match
 
-    def _run(self, request: Request, match: events.Match, request_id: str) -> Response:
-        claims = self._claims(request, match.route)
+    def _run(self, request: Request, match: events.Match, claims: dict[str, Any] | None, request_id: str) -> Response:
         try:
             event = events.to_event(request, match, claims, request_id)
         except RequestEntityTooLarge:

@@ -2,12 +2,14 @@
 
 import logging
 import os
+import platform
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +17,7 @@ from local import ROOT, Mistake, emulator, screen, server
 from local.gateway import Gateway
 from local.outbox import Outbox
 from local.pages import Pages
-from local.template import Template
+from local.template import Jwt, Template
 from local.tokens import SigningKey, claims_for
 from local.workers import LambdaRuntime, LocalRuntime, Runtime
 
@@ -30,7 +32,11 @@ CALLERS: Mapping[str, dict[str, Any]] = {
 }
 """Who the first screen and the API's page have tokens for: the customers of the sample orders, and an admin."""
 
-TOKEN_HOURS = 12
+TOKEN_LIFETIME = 12 * 60 * 60
+"""Seconds."""
+
+LARGEST_LOG = 10_000_000
+"""Bytes that the log may have at start. If it has more, it begins anew."""
 
 
 def serve() -> None:
@@ -52,36 +58,22 @@ def serve() -> None:
         lost_ses = emulator.provision(template)
         loaded = _load_orders(template)
         key = SigningKey(STATE)
-
-        def tokens() -> dict[str, str]:
-            asked = template.jwt
-            if asked is None:
-                return {}
-            return {
-                name: key.sign(claims_for(asked, **who, expires=TOKEN_HOURS * 3600)) for name, who in CALLERS.items()
-            }
-
-        other_ses = given.get("AWS_ENDPOINT_URL_SESV2") or given.get("AWS_ENDPOINT_URL")
-        pages = Pages(OPENAPI, template.routes, tokens, Outbox(environment["AWS_REGION"]), other_ses)
+        tokens = partial(_tokens, template.jwt, key)
+        pages = Pages(OPENAPI, template.routes, tokens, Outbox(environment["AWS_REGION"]), _other_ses(given))
         with _runtime(given, template, environment, log) as runtime:
-            server.serve(api, Gateway(template.routes, key, runtime, pages, print), server.QuietHandler)
-            print(
-                screen.first(
-                    server.url(api),
-                    {
-                        "Functions": given.get("AWS_ENDPOINT_URL_LAMBDA") or f"processes here, Python {_python()}",
-                        "Emulated AWS": environment["AWS_ENDPOINT_URL"],
-                        **{name: url for name, url in given.items() if name.startswith("AWS_ENDPOINT_URL_")},
-                        "Sample orders": f"{ORDERS.relative_to(ROOT)}: {loaded} loaded",
-                        "Log": "here" if log is None else str(Path(log.name).relative_to(ROOT)),
-                    },
-                    tokens(),
-                    template.routes,
-                    ROOT / "events",
-                )
-            )
+            gateway = Gateway(template.routes, key, runtime, pages, print)
+            server.serve(api, gateway, server.QuietHandler)
+            places = {
+                "Functions": given.get("AWS_ENDPOINT_URL_LAMBDA")
+                or f"{platform.python_implementation()} {platform.python_version()}, here",
+                "Emulated AWS": environment["AWS_ENDPOINT_URL"],
+                "Sample orders": f"{ORDERS.relative_to(ROOT)} ({loaded} loaded)",
+                "Log": str(Path(log.name).relative_to(ROOT)) if log else "this screen",
+            }
+            others = {name: url for name, url in environment.items() if name.startswith("AWS_ENDPOINT_URL_")}
+            print(screen.first(server.url(api), places | others, tokens(), template.routes, ROOT / "events"))
             if lost_ses:
-                print(f"Warning: SES does not answer at {lost_ses}. All else works; mail does not.\n")
+                print(f"Warning: SES does not answer at {lost_ses}. Everything works but mail.\n")
             threading.Event().wait()
 
 
@@ -102,13 +94,14 @@ def _use_only(environment: Mapping[str, str]) -> None:
 
 @contextmanager
 def _log(path: Path, *, verbose: bool) -> Iterator[IO[bytes] | None]:
-    """The file for what functions and libraries log, empty at each start; None for standard error."""
+    """The file for what functions and libraries log; None for standard error."""
     if verbose:
         logging.basicConfig(level=logging.WARNING)
         yield None
         return
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    path.write_bytes(b"")
+    if path.exists() and path.stat().st_size > LARGEST_LOG:
+        path.unlink()
     logging.basicConfig(filename=path, level=logging.WARNING)
     with path.open("ab") as file:
         yield file
@@ -136,5 +129,13 @@ def _load_orders(template: Template) -> int:
     return emulator.load_orders(ORDERS, template.of_type("AWS::DynamoDB::Table"))
 
 
-def _python() -> str:
-    return f"{sys.version_info.major}.{sys.version_info.minor}"
+def _tokens(asked: Jwt | None, key: SigningKey) -> dict[str, str]:
+    """A token for each caller, if the API asks for any."""
+    if asked is None:
+        return {}
+    return {name: key.sign(claims_for(asked, **who, expires=TOKEN_LIFETIME)) for name, who in CALLERS.items()}
+
+
+def _other_ses(given: Mapping[str, str]) -> str | None:
+    """Where mail goes, if not to moto."""
+    return given.get("AWS_ENDPOINT_URL_SESV2") or given.get("AWS_ENDPOINT_URL") or None

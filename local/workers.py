@@ -170,8 +170,10 @@ class _Pool:
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            for worker in self._all:
+            for worker in self._idle:
                 worker.kill()
+            for worker in self._all.difference(self._idle):
+                worker.interrupt()
 
     def _take(self) -> "_Worker":
         newest = _newest(self._function.paths)
@@ -246,10 +248,18 @@ class _Worker:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
         return self._reply(timeout).get("result")
 
+    def interrupt(self) -> None:
+        """Ends the process, for whoever waits for its reply to notice."""
+        self._process.kill()
+
     def kill(self) -> None:
-        """Ends the process, whatever it is doing."""
+        """Ends the process, and all that is left of it."""
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.kill()
         self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
 
     def _reply(self, timeout: float) -> dict[str, Any]:
         deadline = time.monotonic() + timeout
