@@ -37,14 +37,14 @@ check: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
-	$(BIN)/python -m local.openapi --check
+	$(BIN)/python -m local openapi --check
 
 format: $(VENV)/ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 openapi: $(VENV)/ready
-	$(BIN)/python -m local.openapi
+	$(BIN)/python -m local openapi
 
 clean:
 	rm -rf $(VENV) .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

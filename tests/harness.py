@@ -6,7 +6,7 @@ import email.policy
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -33,13 +33,13 @@ os.environ |= {
 
 from moto import mock_aws  # noqa: E402
 from moto.ses.models import ses_backends  # noqa: E402
+
+from local.emulator import load_orders, provision  # noqa: E402
+from local.template import Template  # noqa: E402
 from orders import aws  # noqa: E402
 from orders.store import Store, get_store  # noqa: E402
 from send_invoice.mail import get_mailer  # noqa: E402
 from send_invoice.shop import get_shop  # noqa: E402
-
-from local.emulator import load_orders, provision  # noqa: E402
-from local.template import Template  # noqa: E402
 
 ALICE = {"sub": "alice"}
 BOB = {"sub": "bob"}
@@ -81,7 +81,6 @@ class Service:
 
     clock: Clock
     calls: Counter[str] = field(default_factory=Counter)
-    sleep: Callable[[float], None] = lambda _: None
 
     def event(self, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
         """An event of the route that serves a path, made from the route's event file."""
@@ -144,6 +143,13 @@ class Service:
         return [email.message_from_string(mail.raw_data, policy=email.policy.default) for mail in sent]
 
 
+def html_of(mail: EmailMessage) -> str:
+    """The HTML part of a mail."""
+    part = mail.get_body(("html",))
+    assert part is not None
+    return str(part.get_content())
+
+
 def _route(path: str) -> tuple[str, str]:
     """The event file of a path, and the order that the path names."""
     *front, order_id, operation = path.strip("/").split("/")
@@ -171,7 +177,7 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         provision(TEMPLATE)
         load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
         service = Service(clock)
-        store = Store(aws.dynamodb(), os.environ["TABLE_NAME"], now=clock, sleep=lambda s: service.sleep(s))
+        store = Store(aws.dynamodb(), os.environ["TABLE_NAME"], now=clock, sleep=clock.sleep)
         for function in TEMPLATE.functions.values():
             app = import_module(function.handler.rpartition(".")[0]).app
             monkeypatch.setitem(app.dependency_overrides, get_store, lambda: store)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 TAKES = {"ok", "hangs after taking it", "drops after taking it", "garbles", "500 after taking it"}
 """The ways to behave in which the mail has left, whatever the answer says."""
@@ -30,12 +31,17 @@ class Ses:
         self.behaviour = "ok"
         self.asked = 0
         self.taken = 0
+        self.connections = 0
         self.released = threading.Event()
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     ses: Ses
+
+    def setup(self) -> None:
+        super().setup()
+        self.ses.connections += 1
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -81,7 +87,7 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def ses_endpoint() -> Iterator[Ses]:
     """Serves SES on a free port."""
-    handler = type("Handler", (_Handler,), {})
+    handler: Any = type("Handler", (_Handler,), {})
     with _Server(("127.0.0.1", 0), handler) as server:
         ses = handler.ses = Ses(server.server_address[1])
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

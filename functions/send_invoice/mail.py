@@ -7,11 +7,13 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
-    HTTPClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    ProxyConnectionError,
 )
 
 from orders import aws
@@ -21,6 +23,17 @@ if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
 
 THROTTLED = {"TooManyRequestsException", "ThrottlingException", "Throttling", "LimitExceededException"}
+
+
+NEVER_LEFT = (
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ProxyConnectionError,
+)
+"""What botocore raises before it has sent anything. After any other error SES may have the mail."""
 
 
 class Mailer:
@@ -71,16 +84,9 @@ class Mailer:
             if 400 <= status < 500:
                 raise MailRefused("The mail service refused the mail. It was not sent.", reason=code) from error
             raise _unknown(code) from error
-        except (ConnectTimeoutError, EndpointConnectionError) as error:
+        except NEVER_LEFT as error:
             raise MailRefused(
                 "The mail service cannot be reached. The mail was not sent; try again.", reason=type(error).__name__
-            ) from error
-        except HTTPClientError as error:
-            raise _unknown(type(error).__name__) from error
-        except BotoCoreError as error:
-            # Raised before anything goes out: no credentials, no region, a parameter that is no good.
-            raise MailRefused(
-                "The mail could not be handed over. It was not sent.", reason=type(error).__name__
             ) from error
         except Exception as error:
             raise _unknown(type(error).__name__) from error

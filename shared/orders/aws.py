@@ -4,15 +4,19 @@ A botocore session makes the same clients as boto3, without the 0.2 s that impor
 Clients are made at first use, then kept for the life of the execution environment, connections included.
 """
 
+import logging
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
 from botocore.config import Config
-from botocore.session import get_session
+from botocore.session import Session
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_sesv2 import SESV2Client
+
+# It says at each cold start where it found credentials.
+logging.getLogger("botocore").setLevel(logging.WARNING)
 
 DYNAMODB = Config(connect_timeout=1, read_timeout=1.5, retries={"mode": "standard", "total_max_attempts": 2})
 """A call takes milliseconds; two attempts of 2.5 s and the pause between them end long before the function does."""
@@ -22,12 +26,18 @@ SES = Config(connect_timeout=1, read_timeout=8, retries={"mode": "standard", "to
 
 
 @cache
+def _session() -> Session:
+    # One for all clients: each session reads botocore's descriptions of AWS anew.
+    return Session()
+
+
+@cache
 def dynamodb() -> "DynamoDBClient":
     """The client for DynamoDB."""
-    return cast("DynamoDBClient", get_session().create_client("dynamodb", config=DYNAMODB))
+    return cast("DynamoDBClient", _session().create_client("dynamodb", config=DYNAMODB))
 
 
 @cache
 def ses() -> "SESV2Client":
     """The client for SES. It never repeats a call."""
-    return cast("SESV2Client", get_session().create_client("sesv2", config=SES))
+    return cast("SESV2Client", _session().create_client("sesv2", config=SES))

@@ -20,6 +20,7 @@ from orders.models import OrderId, ProblemDocument
 from orders.telemetry import logger
 
 PROBLEM_TYPE = "urn:problem:orders:"
+JSON = "application/json"
 LARGEST_BODY = 1024 * 1024
 """Bytes. More than any valid request, less than what Lambda takes (6 MB)."""
 
@@ -55,7 +56,7 @@ class Api(APIGatewayHttpResolver):
         try:
             # Before Powertools validates the body: a stranger learns that they may not, not what is wrong with it.
             identity.caller(event)
-            _check_body(event)
+            event = _with_json_body(event)
         except Problem as problem:
             answer = _problem_answer(problem, event)
         else:
@@ -141,21 +142,23 @@ def answers(status: int, description: str, *problems: int, headers: Mapping[str,
     }
 
 
-def _check_body(event: Mapping[str, Any]) -> None:
+def _with_json_body(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """Refuses a body that cannot be read as JSON text, before Powertools reads it as something else."""
     body: str = event.get("body") or ""
     if not body:
-        return
+        return event
     if len(body) > LARGEST_BODY:
         raise errors.TooLarge(f"At most {LARGEST_BODY} bytes are read.")
     headers: Mapping[str, str] = event.get("headers") or {}
-    media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if media_type != "application/json":
+    media_type = headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if media_type != JSON:
         raise errors.UnsupportedMediaType
     try:
         (base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()).decode()
     except ValueError as error:
         raise errors.MalformedBody from error
+    # Powertools knows the media type in lower case only (RFC 9110: case does not matter).
+    return {**event, "headers": {**headers, "content-type": JSON}}
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -189,7 +192,7 @@ def _message(found: Mapping[str, Any]) -> str:
 
 def _cause(error: BaseException) -> str:
     """An error's type, and AWS's word for it: its message may quote an address."""
-    code = getattr(error, "response", {}).get("Error", {}).get("Code")
+    code = (getattr(error, "response", None) or {}).get("Error", {}).get("Code")
     return f"{type(error).__name__} {code}" if code else type(error).__name__
 
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotReachable
 from botocore.parsers import ResponseParserError
 
 from orders import aws, lifecycle
@@ -161,32 +162,10 @@ class Store:
             StateConflict: A rule of `lifecycle` forbids it.
             StillRunning: An invoice is still on its way.
         """
-        shipping = lifecycle.CANCELLABLE_SHIPPING[caller.role]
-        update = self._update(
-            order_id,
-            "ORDER",
-            "SET order_status = :cancelled, version = version + :one, status_before_cancel = order_status,"
-            " refund_due = paid, cancelled_at = :at, cancelled_by = :by, cancelled_as = :as, cancel_reason = :reason",
-            condition=f"order_status IN ({_names('o', lifecycle.CANCELLABLE_ORDER)})"
-            f" AND shipping_status IN ({_names('s', shipping)})"
-            " AND (attribute_not_exists(mailing) OR mailing_until < :now)"
-            + ("" if caller.is_admin else " AND customer_id = :by"),
-            values={
-                ":cancelled": OrderStatus.CANCELLED,
-                ":one": 1,
-                ":at": self.now(),
-                ":by": caller.id,
-                ":as": caller.role,
-                ":reason": reason,
-                ":now": _epoch(self.now()),
-                **_values("o", lifecycle.CANCELLABLE_ORDER),
-                **_values("s", shipping),
-            },
-        )
         for pause in PAUSES:
             try:
                 with _faults():
-                    self._client.update_item(**update)
+                    self._client.update_item(**self._cancellation(order_id, caller, reason))
                 return True
             except _Conflict:
                 pass
@@ -340,6 +319,30 @@ class Store:
                     condition="attribute_exists(pk)",
                     values={":set": {invoice.n}},
                 )
+            },
+        )
+
+    def _cancellation(self, order_id: str, caller: Caller, reason: str | None) -> Any:
+        now, shipping = self.now(), lifecycle.CANCELLABLE_SHIPPING[caller.role]
+        return self._update(
+            order_id,
+            "ORDER",
+            "SET order_status = :cancelled, version = version + :one, status_before_cancel = order_status,"
+            " refund_due = paid, cancelled_at = :at, cancelled_by = :by, cancelled_as = :as, cancel_reason = :reason",
+            condition=f"order_status IN ({_names('o', lifecycle.CANCELLABLE_ORDER)})"
+            f" AND shipping_status IN ({_names('s', shipping)})"
+            " AND (attribute_not_exists(mailing) OR mailing_until < :now)"
+            + ("" if caller.is_admin else " AND customer_id = :by"),
+            values={
+                ":cancelled": OrderStatus.CANCELLED,
+                ":one": 1,
+                ":at": now,
+                ":by": caller.id,
+                ":as": caller.role,
+                ":reason": reason,
+                ":now": _epoch(now),
+                **_values("o", lifecycle.CANCELLABLE_ORDER),
+                **_values("s", shipping),
             },
         )
 
@@ -500,7 +503,7 @@ def _faults() -> Iterator[None]:
         if code in THROTTLED or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
             raise Unavailable from error
         raise InternalError from error
-    except (HTTPClientError, ResponseParserError) as error:
+    except (HTTPClientError, NotReachable, ResponseParserError) as error:
         raise Unavailable from error
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from harness import ADA, BOB, ERP, EVENTS, Service
+from harness import BOB, ERP, EVENTS, Service
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -166,7 +166,10 @@ def test_a_body_in_base64_is_read_as_what_it_is(service: Service, body: str, sta
     assert service.send(event | {"isBase64Encoded": True}).status == status
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "json"])
+@pytest.mark.parametrize(
+    "media_type",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "json"],
+)
 def test_what_is_not_declared_as_json_is_a_415(service: Service, media_type: str) -> None:
     assert service.post("/orders/1001/comments", {"content": "x"}, content_type=media_type).status == 415
     assert service.comments("1001") == []
@@ -259,6 +262,7 @@ def test_round_trips(service: Service) -> None:
     service.post("/orders/1001/comments", {"content": "x"})
     assert service.calls == {"GetItem": 1, "PutItem": 1}
     service.calls.clear()
+    service.clock.sleep(1)
     service.post("/orders/1001/comments", {"content": "x"}, idempotency_key="k")
     assert service.calls == {"GetItem": 1, "TransactWriteItems": 1}
 
@@ -266,6 +270,6 @@ def test_round_trips(service: Service) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4000).filter(str.strip))
 def test_any_text_comes_back_as_it_was(service: Service, text: str) -> None:
-    answer = service.post("/orders/1001/comments", {"content": text}, ADA if len(text) > 4000 else None)
+    answer = service.post("/orders/1001/comments", {"content": text})
     assert answer.json["comments"][0]["content"] == text
     assert service.comments("1001")[-1]["content"] == text

@@ -55,7 +55,9 @@ def test_the_scope_makes_an_admin_also_without_a_subject(scope: str) -> None:
     assert caller(event({"client_id": "erp", "scope": scope})) == Caller(Role.ADMIN, "erp", "erp")
 
 
-@pytest.mark.parametrize("scope", ["orders/administrator", "my-orders/admin", "ORDERS/ADMIN", "orders/admin,x", ["orders/admin"], 1])
+@pytest.mark.parametrize(
+    "scope", ["orders/administrator", "my-orders/admin", "ORDERS/ADMIN", "orders/admin,x", ["orders/admin"], 1]
+)
 def test_a_scope_that_resembles_it_does_not(scope: Any) -> None:
     with pytest.raises(Forbidden):
         caller(event({"sub": "eve", "scope": scope}))
@@ -64,7 +66,10 @@ def test_a_scope_that_resembles_it_does_not(scope: Any) -> None:
 @pytest.mark.parametrize(
     ("claims", "name"),
     [
-        ({"name": "Ada Ådmin", "preferred_username": "p", "email": "e", "username": "u", "client_id": "c"}, "Ada Ådmin"),
+        (
+            {"name": "Ada Ådmin", "preferred_username": "p", "email": "e", "username": "u", "client_id": "c"},
+            "Ada Ådmin",
+        ),
         ({"preferred_username": "p", "email": "e", "username": "u", "client_id": "c"}, "p"),
         ({"email": "e", "username": "u", "client_id": "c"}, "e"),
         ({"username": "u", "client_id": "c"}, "u"),
@@ -101,4 +106,11 @@ def test_without_claims_nobody_is_anybody(broken: dict[str, Any], path: str) -> 
 
 def test_a_header_or_a_body_makes_nobody() -> None:
     with pytest.raises(Unauthenticated):
-        caller({"rawPath": "/orders/1/cancel", "headers": {"sub": "alice"}, "body": '{"sub": "alice"}', "requestContext": {}})
+        caller(
+            {
+                "rawPath": "/orders/1/cancel",
+                "headers": {"sub": "alice"},
+                "body": '{"sub": "alice"}',
+                "requestContext": {},
+            }
+        )

@@ -13,7 +13,9 @@ from orders.models import CustomerSummary, Order, OrderLine, OrderStatus, Shippi
 ONE = Decimal(1)
 
 
-def an_order(status: str = "in_progress", shipping: str = "awaiting_shipment", email: str | None = "a@example.com") -> Order:
+def an_order(
+    status: str = "in_progress", shipping: str = "awaiting_shipment", email: str | None = "a@example.com"
+) -> Order:
     return Order(
         order_id="1",
         customer_id="alice",
@@ -31,7 +33,10 @@ def an_order(status: str = "in_progress", shipping: str = "awaiting_shipment", e
 
 # The contract, cell by cell: who may cancel an order that is (order status, shipping status).
 MAY = {
-    **{(status, "awaiting_shipment"): {Role.CUSTOMER, Role.ADMIN} for status in ("draft", "in_progress", "paused", "reopened")},
+    **{
+        (status, "awaiting_shipment"): {Role.CUSTOMER, Role.ADMIN}
+        for status in ("draft", "in_progress", "paused", "reopened")
+    },
     **{(status, "partial"): {Role.ADMIN} for status in ("draft", "in_progress", "paused", "reopened")},
 }
 

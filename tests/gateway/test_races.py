@@ -1,0 +1,102 @@
+"""The same things at the same time: functions in several processes, on one table."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import boto3
+import pytest
+from harness import ROOT, Answer
+from process import Gateway, gateway
+
+from orders.models import Order
+from orders.store import Store
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Gateway]:
+    with gateway() as running:
+        yield running
+
+
+@pytest.fixture
+def table(api: Gateway) -> Any:
+    return boto3.resource("dynamodb", endpoint_url=api.aws).Table("OrdersTable")
+
+
+@pytest.fixture
+def new_order(api: Gateway) -> Callable[[str], str]:
+    """Makes one more order of alice's."""
+    store = Store(boto3.client("dynamodb", endpoint_url=api.aws), "OrdersTable")
+
+    def make(order_id: str) -> str:
+        sample = Order.model_validate_json((ROOT / "tests" / "order.json").read_bytes())
+        store.create(sample.model_copy(update={"order_id": order_id}))
+        return order_id
+
+    return make
+
+
+def at_once(calls: Sequence[Callable[[], Answer]]) -> list[Answer]:
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return [call.result() for call in [threads.submit(call) for call in calls]]
+
+
+def test_no_comment_overwrites_another(api: Gateway, table: Any, new_order: Callable[[str], str]) -> None:
+    order_id = new_order("many-comments")
+    answers = at_once([partial(api.post, f"/orders/{order_id}/comments", {"content": f"Nº {n}"}) for n in range(40)])
+    assert {answer.status for answer in answers} == {201}
+    stored = table.query(
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+        ExpressionAttributeValues={":pk": f"ORDER#{order_id}", ":sk": "COMMENT#"},
+    )["Items"]
+    assert {comment["content"] for comment in stored} == {f"Nº {n}" for n in range(40)}
+    assert len({answer.json["comments"][0]["id"] for answer in answers}) == 40
+
+
+def test_one_key_is_one_comment(api: Gateway, new_order: Callable[[str], str]) -> None:
+    order_id = new_order("one-comment")
+    send = partial(api.post, f"/orders/{order_id}/comments", {"content": "x"}, idempotency_key="k")
+    answers = at_once([send] * 20)
+    assert {answer.status for answer in answers} == {201}
+    assert len({answer.json["comments"][0]["id"] for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("key", [{"idempotency_key": "k"}, {}], ids=["with a key", "double click"])
+def test_one_key_is_one_mail(api: Gateway, new_order: Callable[[str], str], key: dict[str, str]) -> None:
+    order_id = new_order(f"one-mail-{len(key)}")
+    answers = at_once([partial(api.post, f"/admin/orders/{order_id}/send-invoice", {"notes": "x"}, **key)] * 20)
+    statuses = Counter(answer.status for answer in answers)
+    assert set(statuses) <= {200, 409}
+    assert statuses[200] >= 1
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers if answer.status == 409)
+    assert sum(mail["tags"]["order_id"] == order_id for mail in api.outbox()) == 1
+
+
+def test_two_keys_are_two_mails_with_two_numbers(api: Gateway, new_order: Callable[[str], str]) -> None:
+    order_id = new_order("two-mails")
+    send = [partial(api.post, f"/admin/orders/{order_id}/send-invoice", idempotency_key=str(n)) for n in range(2)]
+    assert [answer.status for answer in at_once(send)] == [200, 200]
+    numbers = [mail["tags"]["invoice"] for mail in api.outbox() if mail["tags"]["order_id"] == order_id]
+    assert sorted(numbers) == [f"INV-{order_id}-1", f"INV-{order_id}-2"]
+
+
+@pytest.mark.parametrize("n", range(10))
+def test_a_cancellation_and_an_invoice_come_one_after_the_other(
+    api: Gateway, table: Any, new_order: Callable[[str], str], n: int
+) -> None:
+    order_id = new_order(f"race-{n}")
+    invoice = partial(api.post, f"/admin/orders/{order_id}/send-invoice")
+    cancel = partial(api.post, f"/orders/{order_id}/cancel")
+    answers = at_once([invoice, cancel] if n % 2 else [cancel, invoice])
+    invoiced, cancelled = answers if n % 2 else reversed(answers)
+    mails = [mail for mail in api.outbox() if mail["tags"]["order_id"] == order_id]
+    assert cancelled.status == 204
+    assert (invoiced.status, len(mails)) in {(200, 1), (409, 0)}
+    if mails:
+        key = {"pk": f"ORDER#{order_id}"}
+        ledger = table.get_item(Key=key | {"sk": "INVOICE#000001"})["Item"]
+        header = table.get_item(Key=key | {"sk": "ORDER"})["Item"]
+        assert ledger["ended"] <= header["cancelled_at"]

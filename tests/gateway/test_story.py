@@ -1,0 +1,92 @@
+"""What a person does who has just typed `make run`: the whole way, over HTTP, with the sample orders."""
+
+from collections.abc import Iterator
+
+import pytest
+from process import Gateway, gateway
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Gateway]:
+    with gateway() as running:
+        yield running
+
+
+def test_comments(api: Gateway) -> None:
+    answer = api.post("/orders/1001/comments", {"id": 1001, "content": "Grüße – 你好", "flagged": False})
+    assert answer.status == 201
+    [comment] = answer.json["comments"]
+    assert set(comment) == {"id", "content", "admin_name", "is_visible_to_customer", "is_admin", "created"}
+    assert comment["content"] == "Grüße – 你好"
+
+    flagged = api.post("/admin/orders/1001/comments", {"id": "1001", "content": "intern", "flagged": True})
+    [comment] = flagged.json["comments"]
+    assert (comment["is_visible_to_customer"], comment["is_admin"], comment["admin_name"]) == (False, True, "Ada Admin")
+
+
+def test_somebody_elses_order_and_none_are_the_same(api: Gateway) -> None:
+    others, none = (api.post(f"/orders/{order_id}/comments", {"content": "x"}) for order_id in ("1002", "9999"))
+    assert others.status == none.status == 404
+    volatile = {"instance": None, "request_id": None}
+    assert others.json | volatile == none.json | volatile
+
+
+@pytest.mark.parametrize(
+    "route", ["/admin/orders/1001/comments", "/admin/orders/1001/cancel", "/admin/orders/1001/send-invoice"]
+)
+def test_admins_routes_are_for_admins(api: Gateway, route: str) -> None:
+    answer = api.post(route, {"content": "x"} if "comments" in route else None, token="alice")
+    assert answer.status == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("route", ["/orders/1001/comments", "/orders/1001/cancel", "/admin/orders/1001/send-invoice"])
+@pytest.mark.parametrize("token", ["", "nonsense", "a.b.c"])
+def test_without_a_good_token_nothing_is_done(api: Gateway, route: str, token: str) -> None:
+    answer = api.post(route, {"content": "x"}, token=token)
+    assert answer.status == 401
+    assert answer.json["status"] == 401
+
+
+def test_cancelling(api: Gateway) -> None:
+    assert [api.post("/orders/1003/cancel").status, api.post("/orders/1005/cancel").status] == [409, 409]
+    assert "shipped" in api.post("/orders/1003/cancel").json["detail"]
+    assert api.post("/orders/1004/cancel").status == 409
+    assert api.post("/admin/orders/1004/cancel").status == 204
+    for _ in range(2):
+        answer = api.post("/orders/1001/cancel")
+        assert (answer.status, answer.text) == (204, None)
+    refused = api.post("/admin/orders/1001/send-invoice")
+    assert (refused.status, refused.json["order_status"]) == (409, "cancelled")
+
+
+def test_invoices(api: Gateway) -> None:
+    body = {
+        "order_id": "1002",
+        "payment_settings": {"payment_method_options": None},
+        "payment_status": "unpaid",
+        "notes": "<script>alert('Grüße')</script>",
+    }
+    answer = api.post("/admin/orders/1002/send-invoice", body)
+    assert (answer.status, answer.json) == (200, {"status": "success"})
+    assert answer.headers["location"] == "/admin/orders/1002/invoices/INV-1002-1"
+    [mail] = api.outbox()
+    assert mail["to"] == "bob@example.com"
+    assert mail["tags"] == {"order_id": "1002", "invoice": "INV-1002-1"}
+    assert "&lt;script&gt;" in mail["html"]
+    assert "<script" not in mail["html"]
+    assert "<script>alert('Grüße')</script>" in mail["text"]
+    assert [api.post(f"/admin/orders/{order_id}/send-invoice").status for order_id in (1006, 1007)] == [409, 409]
+    assert len(api.outbox()) == 1
+
+
+def test_the_pages_are_there(api: Gateway) -> None:
+    assert "bob@example.com" in (api.call("GET", "/_local/outbox", token="", accept="text/html").text or "")
+    assert api.call("GET", "/docs", token="").status == 200
+    assert set(api.call("GET", "/openapi.json", token="").json["paths"]) == {
+        "/orders/{order_id}/comments",
+        "/orders/{order_id}/cancel",
+        "/admin/orders/{order_id}/comments",
+        "/admin/orders/{order_id}/cancel",
+        "/admin/orders/{order_id}/send-invoice",
+    }

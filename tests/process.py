@@ -1,0 +1,93 @@
+"""The gateway as `make run` starts it: a process of its own, on free ports, called over HTTP."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import urllib3
+from harness import ROOT, Answer
+
+from local.template import Template
+from local.tokens import SigningKey, claims_for
+
+http = urllib3.PoolManager(maxsize=64, retries=False)
+
+CALLERS: dict[str, dict[str, Any]] = {
+    "alice": {"sub": "alice"},
+    "bob": {"sub": "bob"},
+    "admin": {"sub": "ada", "admin": True, "name": "Ada Admin"},
+}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class Gateway:
+    """A running gateway."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str, aws: str) -> None:
+        self.process = process
+        self.url = url
+        self.aws = aws
+        asked = Template(ROOT / "template.yaml").jwt
+        assert asked
+        key = SigningKey(ROOT / ".local")
+        self.tokens = {name: key.sign(claims_for(asked, **who)) for name, who in CALLERS.items()}
+
+    def call(self, method: str, path: str, *, token: str | None = None, body: Any = None, **headers: str) -> Answer:
+        """Calls the API, by default as the paths' own kind of caller; `token=""` sends none."""
+        token = self.tokens["admin" if path.startswith("/admin/") else "alice"] if token is None else token
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token:
+            headers["Authorization"] = f"Bearer {self.tokens.get(token, token)}"
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+            body = body if isinstance(body, str) else json.dumps(body)
+        answer = http.request(method, self.url + path, headers=headers, body=body, timeout=60)
+        return Answer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.data.decode() or None)
+
+    def post(self, path: str, body: Any = None, **more: Any) -> Answer:
+        return self.call("POST", path, body=body, **more)
+
+    def outbox(self) -> list[dict[str, Any]]:
+        """Every mail, oldest first."""
+        mails: list[dict[str, Any]] = self.call("GET", "/_local/outbox", token="", accept="application/json").json
+        return mails
+
+
+@contextmanager
+def gateway(**environment: str) -> Iterator[Gateway]:
+    """Starts a gateway and ends it."""
+    port, aws_port = free_port(), free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PORT": str(port), "AWS_PORT": str(aws_port), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "Ctrl-C ends it" in line:
+            break
+    else:
+        raise AssertionError("the gateway did not start:\n" + "".join(said))
+    # What it says must be read, or it stops when the pipe is full.
+    threading.Thread(target=process.stdout.read, daemon=True).start()
+    try:
+        yield Gateway(process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{aws_port}")
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        process.stdout.close()

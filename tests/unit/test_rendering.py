@@ -1,0 +1,692 @@
+"""The invoice's mail, as the one who gets it reads it."""
+
+import email
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.header import decode_header, make_header
+from email.message import EmailMessage
+from email.policy import SMTP, default
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orders.models import CustomerSummary, Invoice, InvoiceState, Order, OrderLine, PaymentStatus
+from send_invoice.formatting import Formats
+from send_invoice.rendering import render
+from send_invoice.shop import Shop
+
+SHOP = Shop(
+    name="Bluebell Books",
+    sender="invoices@bluebell.example",
+    reply_to="hello@bluebell.example",
+    address="12 Harbour Lane, Bristol BS1 4ND, United Kingdom",
+    tax_id="VAT GB123456789",
+    support_contact="+44 117 496 0123",
+    payment_link="https://pay.example/{order_id}?invoice={invoice}&amount={amount}&currency={currency}",
+)
+ALICE = {
+    "first_name": "Alice",
+    "last_name": "Martin",
+    "company_name": "Martin & Söhne",
+    "address_line_1": "Lindenstraße 14",
+    "post_code": "10969",
+    "city": "Berlin",
+    "country": {"name": "Germany", "code": "DE"},
+}
+NASTY = (
+    "<script>alert(1)</script>",
+    "</td></table><h1>Paid",
+    "{{7*7}} {% raw %} {# #}",
+    "&lt;b&gt; &amp;copy; &#65;",
+    "\" onclick='x' style=\"",
+    "=cmd|' /C calc'!A0",
+    "%(x)s {0} {name} ${x}",
+    "\N{RIGHT-TO-LEFT OVERRIDE}desrever",
+    "Ünïcödé 👩‍👩‍👧 café",
+    "كتاب الطبخ",
+    "北京故事集",
+    "]]> --> <!-- <![CDATA[",
+    "two  spaces\tand a tab",
+    "Bcc: eve@evil.example",
+)
+
+
+def a_line(name: str = "Mug", quantity: str = "1", price: str = "10", **more: Any) -> OrderLine:
+    amounts = {field: Decimal(more.pop(field, "0")) for field in ("tax", "discount")}
+    total = Decimal(quantity) * Decimal(price)
+    return OrderLine(
+        item_id=1,
+        product_name=name,
+        quantity=Decimal(quantity),
+        price=Decimal(price),
+        total_amount=total,
+        **amounts,
+        **more,
+    )
+
+
+AMOUNTS = {"shipping_cost", "shipping_tax", "handling_cost", "total_surcharge", "total_discount", "paid"}
+
+
+def an_order(*lines: OrderLine, customer: dict[str, Any] | None = None, **more: Any) -> Order:
+    """An order that adds up. Amounts that are given as text become numbers."""
+    lines = lines or (a_line(),)
+    fields = {name: Decimal(value) if name in AMOUNTS else value for name, value in more.items()}
+    sums = {"sub_total": "total_amount", "total_tax": "tax", "total_discount": "discount", "items_total": "quantity"}
+    fields = {total: sum((getattr(line, part) for line in lines), Decimal(0)) for total, part in sums.items()} | fields
+    plus = ("sub_total", "total_tax", "shipping_cost", "shipping_tax", "handling_cost", "total_surcharge")
+    total = sum((fields.get(name, Decimal(0)) for name in plus), Decimal(0)) - fields["total_discount"]
+    defaults = {"order_id": "1001", "customer_id": "alice", "currency_code": "EUR", "grand_total": total}
+    return Order(
+        **defaults | fields,
+        created=datetime(2026, 1, 2, tzinfo=UTC),
+        customer_summary=CustomerSummary.model_validate(ALICE if customer is None else customer),
+        order_line_details=lines,
+    )
+
+
+def an_invoice(order: Order, **more: Any) -> Invoice:
+    fields: dict[str, Any] = {
+        "order_id": order.order_id,
+        "n": 1,
+        "state": InvoiceState.SENDING,
+        "started": datetime(2026, 1, 15, 23, 30, tzinfo=UTC),
+        "requested_by": "ada",
+        "recipient": "alice@example.com",
+        "version": order.version,
+        "currency_code": order.currency_code,
+        "grand_total": order.grand_total,
+        "paid": order.paid,
+        "payment_status": order.payment_status,
+    }
+    return Invoice(**fields | more)
+
+
+class Page(HTMLParser):
+    """What a browser makes of HTML: the words that show, the rows of its tables, the elements, the links."""
+
+    HIDDEN = ("style", "title")
+    INLINE = ("bdi", "span", "strong", "a")
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text, self.rows, self.links = "", list[list[str]](), list[str]()
+        self.elements = list[tuple[str, dict[str, str | None]]]()
+        self._open, self._open_rows = list[str](), list[list[str]]()
+        self.feed(html)
+        self.close()
+        assert not self._open, "an element is not closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.INLINE:
+            self.text += "\n"
+        if tag not in ("meta", "br"):
+            self._open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+            self._open_rows.append(self.rows[-1])
+        if tag in ("th", "td"):
+            self._open_rows[-1].append("")
+        if tag == "a":
+            self.links.append(dict(attrs)["href"] or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+        if tag == "tr":
+            self._open_rows.pop()
+        if tag not in self.INLINE:
+            self.text += "\n"
+
+    def handle_data(self, data: str) -> None:
+        if not set(self.HIDDEN) & set(self._open):
+            self.text += data
+            if self._open_rows and self._open_rows[-1]:
+                self._open_rows[-1][-1] += data
+
+    def row(self, label: str) -> str | None:
+        """The amount that stands next to a label."""
+        return next((spaced(row[1]) for row in self.rows if len(row) == 2 and spaced(row[0]) == label), None)
+
+
+def spaced(text: str) -> str:
+    """Text with each run of white space, also of spaces that do not break, as one space."""
+    return " ".join(text.split())
+
+
+def parts(message: EmailMessage) -> tuple[str, str]:
+    """The plain text and the HTML of a mail as it arrives, with line ends as Python has them."""
+    raw = message.as_bytes(policy=SMTP)
+    arrived = email.message_from_bytes(raw, policy=default)
+    assert [part.get_content_type() for part in arrived.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+    plain, html = arrived.get_body(("plain",)), arrived.get_body(("html",))
+    assert isinstance(plain, EmailMessage)
+    assert isinstance(html, EmailMessage)
+    return plain.get_content().replace("\r\n", "\n"), html.get_content().replace("\r\n", "\n")
+
+
+def read(order: Order, shop: Shop = SHOP, **invoice: Any) -> tuple[str, Page]:
+    """The plain text, with each space plain, and the page of an order's invoice."""
+    plain, html = parts(render(an_invoice(order, **invoice), order, shop))
+    return re.sub(r"[^\S\n]", " ", plain), Page(html)
+
+
+# The envelope ---------------------------------------------------------------------------------------------------------
+
+
+def test_headers() -> None:
+    order = an_order()
+    message = render(an_invoice(order), order, SHOP)
+
+    assert message["From"] == "Bluebell Books <invoices@bluebell.example>"
+    assert message["To"] == "alice@example.com"
+    assert message["Reply-To"] == "hello@bluebell.example"
+    assert message["Subject"] == "Invoice INV-1001-1 for your order 1001 at Bluebell Books"
+    assert message["Date"].datetime == datetime(2026, 1, 15, 23, 30, tzinfo=UTC)
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Content-Language"] == "en"
+    assert message["Cc"] is message["Bcc"] is None
+
+
+def test_without_reply_to_answers_go_to_the_sender() -> None:
+    order = an_order()
+
+    assert render(an_invoice(order), order, SHOP.model_copy(update={"reply_to": ""}))["Reply-To"] is None
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "a!#$%&'*+/=?^_`{|}~-@example.com",
+        ".dots..everywhere.@example.com",
+        f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.example",
+    ],
+)
+def test_an_odd_address_arrives_as_it_is_and_alone(recipient: str) -> None:
+    order = an_order()
+    message = render(an_invoice(order, recipient=recipient), order, SHOP)
+
+    assert message["To"] == recipient
+    assert f"\r\nTo: {recipient}\r\n".encode() in message.as_bytes(policy=SMTP)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Müller, Söhne & Co.",
+        'The "Best" <Shop>',
+        "书店" * 30,
+        "Книжный магазин «Лучшие книги мира» 😀",
+        "x@y.example",
+        "(a)",
+    ],
+)
+def test_any_name_of_a_shop_is_one_sender(name: str) -> None:
+    order = an_order()
+    arrived = email.message_from_bytes(
+        render(an_invoice(order), order, SHOP.model_copy(update={"name": name})).as_bytes(policy=SMTP), policy=default
+    )
+
+    assert [address.addr_spec for address in arrived["From"].addresses] == [SHOP.sender]
+    assert arrived["Subject"].endswith(name)
+    # The library's own parser puts spaces between the words that a long name is split into; readers of mail do not.
+    raw = dict(email.message_from_bytes(bytes(arrived)).items())["From"]
+    assert (
+        spaced(str(make_header(decode_header(raw))))
+        .replace('"', "")
+        .replace("\\", "")
+        .startswith(name.replace('"', ""))
+    )
+
+
+@pytest.mark.parametrize("field", ["name", "reply_to", "tax_id", "support_contact"])
+def test_line_ends_in_the_shops_details_make_no_headers(field: str) -> None:
+    order = an_order(a_line("Mug\r\nBcc: eve@evil.example"))
+    shop = SHOP.model_copy(update={field: "a@b.example\r\nBcc: eve@evil.example\n\n<p>hi"})
+    invoice = an_invoice(order, notes="x\r\nBcc: eve@evil.example\r\n\r\nbody", payment_method_options=("y\nBcc: z",))
+    arrived = email.message_from_bytes(render(invoice, order, shop).as_bytes(policy=SMTP), policy=default)
+
+    assert arrived["Bcc"] is None
+    assert arrived["To"] == "alice@example.com"
+    assert [part.get_content_type() for part in arrived.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+
+
+def test_nothing_but_the_arguments_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = an_order(a_line(price="1234.5"))
+    before = render(an_invoice(order), order, SHOP).as_bytes(policy=SMTP)
+    for name in ("LANG", "LC_ALL", "LANGUAGE", "LC_MONETARY"):
+        monkeypatch.setenv(name, "de_DE.UTF-8")
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+
+    assert render(an_invoice(order), order, SHOP).as_bytes(policy=SMTP) == before
+
+
+# What it says ---------------------------------------------------------------------------------------------------------
+
+
+def test_everything_is_said_in_both_parts() -> None:
+    order = an_order(
+        a_line("Reading lamp", "2", "1249.5", sku="LMP-12", tax="474.81", discount="50"),
+        a_line("Bookmark", "3", "4"),
+        shipping_cost="6.9",
+        shipping_tax="1.31",
+        handling_cost="2",
+        total_surcharge="0.75",
+        paid="1000",
+    )
+    plain, page = read(
+        order,
+        payment_status=PaymentStatus.PARTIAL,
+        notes="Thank you.",
+        payment_method_options=("Bank transfer", "PayPal"),
+    )
+
+    for text in (plain, spaced(page.text)):
+        for word in (
+            *("Bluebell Books", "12 Harbour Lane", "Bristol BS1 4ND", "VAT GB123456789", "+44 117 496 0123"),
+            *("INV-1001-1", "1001", "15 Jan 2026", "EUR", "Partly paid"),
+            *("Alice Martin", "Martin & Söhne", "Lindenstraße 14", "10969 Berlin", "Germany"),
+            *("Reading lamp", "LMP-12", "1.249,50 €", "2.499,00 €", "-50,00 €", "474,81 €", "Bookmark", "4,00 €"),
+            *("Bank transfer", "PayPal", "Thank you."),
+        ):
+            assert word in text
+    sums = {
+        "Subtotal": "2.511,00 €",
+        "Discount": "-50,00 €",
+        "Tax": "474,81 €",
+        "Shipping": "6,90 €",
+        "Shipping tax": "1,31 €",
+        "Handling": "2,00 €",
+        "Surcharge": "0,75 €",
+        "Grand total": "2.946,77 €",
+        "Paid": "1.000,00 €",
+        "Amount due": "1.946,77 €",
+    }
+    assert [[spaced(cell) for cell in row] for row in page.rows][-len(sums) - 1 : -1] == [
+        list(row) for row in sums.items()
+    ]
+    assert "".join(f"{label}: {amount}\n" for label, amount in sums.items()) in plain
+    assert page.row("Reading lamp2 × 1.249,50 € · SKU LMP-12Discount -50,00 € · Tax 474,81 €") == "2.499,00 €"
+    assert (
+        "Reading lamp\n  SKU: LMP-12\n  Quantity: 2\n  Price: 1.249,50 €\n  Total: 2.499,00 €\n"
+        "  Discount: -50,00 €\n  Tax: 474,81 €\n"
+    ) in plain
+
+
+def test_what_is_zero_or_missing_is_left_out() -> None:
+    plain, page = read(
+        an_order(customer={}), SHOP.model_copy(update={"tax_id": "", "address": "", "support_contact": ""})
+    )
+
+    for text in (plain, page.text):
+        for word in (
+            *("Discount", "Tax", "Shipping", "Handling", "Surcharge", "SKU", "None"),
+            *("Ways to pay", "Notes", "NOTES", "Billed to", "BILLED TO", "Questions"),
+        ):
+            assert word not in text
+    assert page.row("Subtotal") == page.row("Grand total") == page.row("Amount due") == "€10.00"
+    assert page.row("Paid") == "€0.00"
+    assert "\n\n\n" not in plain
+
+
+@pytest.mark.parametrize(
+    ("language", "country", "currency", "amount", "printed"),
+    [
+        ("en", "US", "USD", "12.5", "$12.50"),
+        ("en", "US", "CAD", "12.5", "CA$12.50"),
+        ("en", "CA", "USD", "12.5", "US$12.50"),
+        ("en", "CA", "CAD", "12.5", "$12.50"),
+        ("en", "US", "EUR", "1234567.8", "€1,234,567.80"),
+        ("en", "DE", "EUR", "1234.5", "1.234,50 €"),
+        ("de", "DE", "EUR", "1234.5", "1.234,50 €"),
+        ("de", "CH", "CHF", "1234.5", "CHF 1’234.50"),
+        ("de", "CH", "EUR", "-1234.5", "EUR-1’234.50"),
+        ("en", "US", "JPY", "1500", "¥1,500"),
+        ("de", "DE", "JPY", "1500", "1.500 ¥"),
+        ("en", "US", "KWD", "12.5", "KWD 12.500"),
+        ("en", "US", "KWD", "-1000", "-KWD 1,000.000"),
+        ("de", "DE", "KWD", "1234.567", "1.234,567 KWD"),
+        ("en", "US", "EUR", "1E+3", "€1,000.00"),
+        ("en", "US", "EUR", "12.5000", "€12.50"),
+        ("en", "US", "EUR", "0.0125", "€0.0125"),
+        ("en", "XX", "EUR", "1234.5", "€1,234.50"),
+        ("de", "JP", "EUR", "1234.5", "1.234,50 €"),
+        ("de", None, "EUR", "1234.5", "1.234,50 €"),
+        ("en-GB", None, "GBP", "1234.5", "£1,234.50"),
+        ("en_GB", "DE", "EUR", "1234.5", "1.234,50 €"),
+        ("zh", "TW", "TWD", "1234.5", "$1,234.50"),
+        ("tlh", "DE", "EUR", "1234.5", "1.234,50 €"),
+        ("../../etc", "DE", "EUR", "1234.5", "1.234,50 €"),
+        ("", None, "ZZZ", "12.5", "ZZZ 12.50"),
+    ],
+)
+def test_amounts(language: str, country: str | None, currency: str, amount: str, printed: str) -> None:
+    assert Formats(language, country, currency).money(Decimal(amount)).replace("\N{NO-BREAK SPACE}", " ") == printed
+
+
+@pytest.mark.parametrize(
+    ("country", "currency", "due", "price", "machine"),
+    [
+        ("DE", "EUR", "1.234,50 €", "1234.5", "1234.50"),
+        ("US", "JPY", "¥1,500", "1500", "1500"),
+        ("US", "KWD", "KWD 12.500", "12.5", "12.500"),
+    ],
+)
+def test_a_mails_amounts_have_the_decimals_of_their_currency(
+    country: str, currency: str, due: str, price: str, machine: str
+) -> None:
+    order = an_order(a_line(price=price), customer={"country": {"code": country}}, currency_code=currency)
+    plain, page = read(order)
+
+    assert f"Amount due: {due}\n" in plain
+    assert page.row("Amount due") == page.row(f"Mug1 × {due}") == due
+    assert page.links == [f"https://pay.example/1001?invoice=INV-1001-1&amount={machine}&currency={currency}"]
+
+
+@pytest.mark.parametrize(
+    ("number", "printed"), [("2", "2"), ("2.500", "2.5"), ("0.125", "0.125"), ("1E+3", "1,000"), ("0.0625", "0.0625")]
+)
+def test_quantities_have_no_zeros_that_say_nothing(number: str, printed: str) -> None:
+    assert Formats("en", "US", "EUR").quantity(Decimal(number)) == printed
+
+
+@pytest.mark.parametrize(
+    ("language", "country", "printed"),
+    [
+        ("en", "US", "Jan 15, 2026"),
+        ("en", "GB", "15 Jan 2026"),
+        ("de", "CH", "15.01.2026"),
+        ("fr", "FR", "15 janv. 2026"),
+    ],
+)
+def test_dates(language: str, country: str, printed: str) -> None:
+    late = datetime.fromisoformat("2026-01-16T00:30:00+02:00")
+
+    assert Formats(language, country, "EUR").date(late) == printed
+
+
+@pytest.mark.parametrize(
+    ("customer", "lines"),
+    [
+        (
+            {"first_name": "Bob", "address_line_1": "500 Market St", "city": "San Francisco", "post_code": "94103"}
+            | {"state": {"name": "California", "code": "CA"}, "country": {"code": "US"}},
+            ["Bob", "500 Market St", "San Francisco, CA 94103", "United States"],
+        ),
+        (
+            {"last_name": "Rossi", "address_line_2": "Scala B", "city": "Milano", "post_code": "20121"}
+            | {"state": {"name": "Lombardia"}, "country": {"name": "Italia", "code": "IT"}},
+            ["Rossi", "Scala B", "20121 Milano, Lombardia", "Italia"],
+        ),
+        ({"city": "Paris"}, ["Paris"]),
+        ({"post_code": "1010", "country": {"code": "ZZ"}}, ["1010", "Unknown Region"]),
+    ],
+)
+def test_the_customers_address_reads_as_on_an_envelope(customer: dict[str, Any], lines: list[str]) -> None:
+    plain, page = read(an_order(customer=customer))
+
+    assert "BILLED TO\n{}\n\n".format("\n".join(lines)) in plain
+    assert " ".join(["Billed to", *lines, "Details"]) in spaced(page.text)
+
+
+# Money that is asked for, or not ------------------------------------------------------------------------------------
+
+
+WORDS = {
+    "unpaid": "Unpaid",
+    "pending": "Payment pending",
+    "partial": "Partly paid",
+    "paid": "Paid",
+    "refunded": "Refunded",
+}
+
+
+@pytest.mark.parametrize("status", PaymentStatus)
+def test_the_status_is_the_invoices_in_plain_words(status: PaymentStatus) -> None:
+    plain, page = read(an_order(payment_status=PaymentStatus.PENDING), payment_status=status)
+
+    assert f"\nPayment status: {WORDS[status]}\n" in plain
+    assert page.row("Bluebell Books") == WORDS[status]
+
+
+@pytest.mark.parametrize("paid", ["0", "4", "10"])
+@pytest.mark.parametrize("status", [PaymentStatus.PAID, PaymentStatus.REFUNDED])
+def test_what_is_settled_asks_for_no_money(status: PaymentStatus, paid: str) -> None:
+    plain, page = read(an_order(paid=paid), payment_status=status, payment_method_options=("Bank transfer",))
+
+    for text in (plain, page.text):
+        assert "There is nothing to pay." in text
+        for word in ("pay.example", "Bank transfer", "How to pay", "HOW TO PAY", "Ways to pay", "Pay "):
+            assert word not in text
+    assert page.links == []
+    assert page.row("Amount due") == ("0,00 €" if paid == "10" else None)
+    assert page.row("Paid") == ("10,00 €" if paid == "10" else None)
+    assert "Total: 10,00 €\n" in plain
+
+
+@pytest.mark.parametrize("status", [PaymentStatus.UNPAID, PaymentStatus.PENDING, PaymentStatus.PARTIAL])
+def test_what_is_not_settled_asks_for_what_is_due(status: PaymentStatus) -> None:
+    plain, page = read(an_order(paid="2.5"), payment_status=status, payment_method_options=("Bank transfer", "PayPal"))
+
+    link = "https://pay.example/1001?invoice=INV-1001-1&amount=7.50&currency=EUR"
+    assert page.links == [link]
+    assert f"\n- Bank transfer\n- PayPal\nPay 7,50 € here:\n{link}\n" in plain
+    for text in (plain, page.text):
+        assert "nothing to pay" not in text
+        assert "Pay 7,50 €" in spaced(text)
+
+
+@pytest.mark.parametrize(("paid", "label", "left"), [("10", "Amount due", "0,00 €"), ("12.5", "Overpaid", "2,50 €")])
+def test_nothing_due_asks_for_nothing_whatever_the_status(paid: str, label: str, left: str) -> None:
+    plain, page = read(
+        an_order(paid=paid), payment_status=PaymentStatus.UNPAID, payment_method_options=("Bank transfer",)
+    )
+
+    assert page.links == []
+    assert page.row(label) == left
+    for text in (plain, page.text):
+        assert "There is nothing to pay." in text
+        assert "Bank transfer" not in text
+        assert "-2,50" not in text
+
+
+@pytest.mark.parametrize(
+    ("template", "link"),
+    [
+        ("https://pay.example/{invoice}", "https://pay.example/INV-a_b-1-1"),
+        (" HTTP://pay.example/{order_id}#{unknown} ", "HTTP://pay.example/a_b-1#{unknown}"),
+        ('https://pay.example/"><script>', 'https://pay.example/"><script>'),
+        ("javascript:alert({invoice})", None),
+        ("data:text/html,{invoice}", None),
+        ("//pay.example/{invoice}", None),
+        ("https:///{invoice}", None),
+        ("https://pay.example/a b", None),
+        ("https://pay.example/\r\nx", None),
+        ("", None),
+    ],
+)
+def test_only_pages_of_the_web_are_linked(template: str, link: str | None) -> None:
+    plain, page = read(an_order(order_id="a_b-1"), SHOP.model_copy(update={"payment_link": template}))
+
+    assert page.links == ([link] if link else [])
+    assert ("here:" in plain) == bool(link)
+
+
+# What people typed ----------------------------------------------------------------------------------------------------
+
+
+ELEMENTS = {
+    "html",
+    "head",
+    "meta",
+    "title",
+    "style",
+    "body",
+    "div",
+    "table",
+    "tr",
+    "td",
+    "th",
+    "h1",
+    "h2",
+    "p",
+    "ul",
+    "li",
+}
+ELEMENTS |= {"a", "br", "bdi", "span", "strong"}
+ATTRIBUTES = {
+    "lang",
+    "dir",
+    "charset",
+    "name",
+    "content",
+    "class",
+    "style",
+    "role",
+    "scope",
+    "align",
+    "valign",
+    "width",
+}
+ATTRIBUTES |= {"cellpadding", "cellspacing", "border", "href"}
+
+
+def harmless(page: Page) -> None:
+    """No element and no attribute but those of the template."""
+    assert {tag for tag, _ in page.elements} <= ELEMENTS
+    assert {name for _, attributes in page.elements for name in attributes} <= ATTRIBUTES
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_what_people_typed_stays_text_everywhere(text: str) -> None:
+    customer = dict.fromkeys(("first_name", "company_name", "address_line_1", "city", "post_code"), text)
+    order = an_order(
+        a_line(text, sku=text), customer=customer | {"state": {"name": text}, "country": {"name": text, "code": "DE"}}
+    )
+    shop = SHOP.model_copy(update={"name": text, "tax_id": text, "support_contact": text, "address": text})
+    plain, page = read(order, shop, notes=text, payment_method_options=(text,))
+
+    harmless(page)
+    assert spaced(page.text).count(spaced(text)) == 16
+    assert spaced(plain).count(spaced(text)) == 16
+    assert len(page.links) == 1
+
+
+def test_nobody_writes_a_line_of_their_own_into_the_plain_text() -> None:
+    customer = {"first_name": "A\N{LINE SEPARATOR}Amount due: 1", "address_line_1": "B\x85Amount due: 2"}
+    order = an_order(a_line("Mug\nAmount due: 3"), customer=customer)
+    plain, _ = read(order, notes="Hello\r\nAmount due: 4\rAmount due: 5", payment_method_options=("C\nAmount due: 6",))
+
+    assert re.findall(r"^Amount due.*", plain, re.MULTILINE) == ["Amount due: €10.00"] * 2
+
+
+def test_notes_keep_their_lines_and_spaces() -> None:
+    notes = "Dear Alice,\n\n    IBAN  DE89\r\n\tBIC\rشكرا"
+    plain, html = parts(render(an_invoice(an_order(), notes=f"\n{notes}\n"), an_order(), SHOP))
+
+    assert "NOTES\n  Dear Alice,\n  \n      IBAN  DE89\n  \tBIC\n  شكرا\n" in plain
+    lines = ("Dear Alice,", "<br>", "    IBAN  DE89", "\tBIC", "شكرا")
+    assert 'white-space:pre-wrap">' + "".join(f'<div dir="auto">{line}</div>' for line in lines) + "</div>" in html
+
+
+# Whatever the models let in: no C0 controls but tab and line ends, no DEL, no half surrogate pairs.
+TYPED = st.text(
+    st.characters(codec="utf-8", exclude_characters=[chr(c) for c in range(32) if chr(c) not in "\t\n\r"] + ["\x7f"]),
+    min_size=1,
+)
+
+
+@settings(deadline=None)
+@given(name=TYPED, sku=TYPED, notes=TYPED, person=TYPED, way=TYPED, shop_name=TYPED)
+def test_any_text_arrives_as_it_was_typed(
+    name: str, sku: str, notes: str, person: str, way: str, shop_name: str
+) -> None:
+    order = an_order(OrderLine.model_construct(**a_line().model_dump() | {"product_name": name, "sku": sku}))
+    order = order.model_copy(update={"customer_summary": CustomerSummary.model_construct(first_name=person)})
+    message = render(
+        an_invoice(order, notes=notes, payment_method_options=(way,)),
+        order,
+        SHOP.model_copy(update={"name": shop_name}),
+    )
+    raw = message.as_bytes(policy=SMTP)
+    plain, html = parts(message)
+    page = Page(html)
+
+    harmless(page)
+    for typed in (name, sku, notes, person, way, shop_name):
+        assert spaced(typed) in spaced(page.text)
+        assert spaced(typed) in spaced(plain)
+    assert raw.isascii()
+    assert max(map(len, raw.split(b"\r\n"))) <= 78
+    arrived = email.message_from_bytes(raw, policy=default)
+    assert arrived.keys() == message.keys()
+    assert arrived["To"] == "alice@example.com"
+    assert not arrived.defects
+
+
+# How it is built ------------------------------------------------------------------------------------------------------
+
+
+def many_lines(count: int) -> Iterable[OrderLine]:
+    names = (
+        "Café crème, grand format, 250 g",
+        "كتاب الطبخ العربي للمبتدئين",
+        "北京故事集 – 精装本",
+        "Книга о вкусной и здоровой пище",
+    )
+    for n in range(count):
+        yield a_line(f"{names[n % 4]} {n}.", str(n % 7 + 1), f"{n}.25", sku=f"SKU-{n:05}", tax="1.9", discount="0.5")
+
+
+def test_60_lines_are_shown_whole_by_gmail() -> None:
+    order = an_order(*many_lines(60))
+    _, html = parts(render(an_invoice(order, notes="x" * 2000), order, SHOP))
+
+    assert len(html.encode()) < 102_000 / 2
+
+
+def test_500_lines_are_all_there() -> None:
+    order = an_order(*many_lines(500))
+    message = render(an_invoice(order), order, SHOP)
+    plain, page = parts(message)[0], Page(parts(message)[1])
+
+    for line in order.order_line_details:
+        assert f"\n{line.product_name}\n  SKU: {line.sku}\n" in plain
+        assert f"\n{line.product_name}\n" in page.text
+    assert max(map(len, message.as_bytes(policy=SMTP).split(b"\r\n"))) <= 78
+
+
+def test_the_page_suits_small_screens_dark_rooms_and_screen_readers() -> None:
+    _, html = parts(render(an_invoice(an_order(), notes="x"), an_order(), SHOP))
+    page = Page(html)
+    tables = [attributes.get("role") for tag, attributes in page.elements if tag == "table"]
+
+    assert page.elements[0] == ("html", {"lang": "en", "dir": "ltr"})
+    assert ("meta", {"name": "color-scheme", "content": "light dark"}) in page.elements
+    assert "@media (prefers-color-scheme: dark)" in html
+    assert "@media (max-width: 520px)" in html
+    # Details, lines and totals are tables; all others only hold things in place.
+    assert tables.count(None) == 3
+    assert set(tables) == {None, "presentation"}
+    assert {attributes.get("scope") for tag, attributes in page.elements if tag == "th"} == {"row", "col"}
+    assert [tag for tag, _ in page.elements if tag.startswith("h1")] == ["h1"]
+
+
+def test_the_page_loads_nothing_from_elsewhere() -> None:
+    _, html = parts(render(an_invoice(an_order()), an_order(), SHOP))
+
+    assert re.findall(r"https?://[^\"/]*", html) == ["https://pay.example"]
+    assert not re.search(r"<img|<link|url\(|@import|@font-face|src=|background=", html)
+
+
+def test_the_first_words_of_the_preview_say_what_it_is_about() -> None:
+    _, page = read(an_order())
+
+    assert spaced(page.text).startswith(
+        "Amount due: 10,00 €, unpaid. Invoice INV-1001-1 of 15 Jan 2026 for order 1001."
+    )
