@@ -32,6 +32,7 @@ class Ses:
         self.asked = 0
         self.taken = 0
         self.connections = 0
+        self.was_asked = threading.Event()
         self.released = threading.Event()
 
 
@@ -45,9 +46,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path != "/v2/email/outbound-emails":
+            self._answer(200, "{}")
+            return
         behaviour = self.ses.behaviour
         self.ses.asked += 1
         self.ses.taken += behaviour in TAKES
+        self.ses.was_asked.set()
         if behaviour == "ok":
             self._answer(200, f'{{"MessageId": "mail-{self.ses.taken}"}}')
         elif behaviour == "garbles":

@@ -40,7 +40,7 @@ class Formats:
 
     def quantity(self, number: Decimal) -> str:
         """A number without trailing zeros."""
-        return format_decimal(number.normalize(), locale=self._locale, decimal_quantization=False)
+        return format_decimal(number, locale=self._locale, decimal_quantization=False)
 
     def date(self, moment: datetime) -> str:
         """The day in UTC. The month stands as a word where the locale has it so."""

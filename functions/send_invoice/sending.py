@@ -49,7 +49,7 @@ def send(
         invoice = _next(order, who, request, store)
         message = render(invoice, order, shop)
         try:
-            store.begin_invoice(invoice, key, instead_of=earlier)
+            store.begin_invoice(order, invoice, key, instead_of=earlier)
         except Changed:
             continue
         try:

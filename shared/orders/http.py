@@ -209,4 +209,8 @@ def _problem_answer(problem: Problem, event: Mapping[str, Any]) -> dict[str, Any
     headers = {"Content-Type": "application/problem+json"}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
-    return {"statusCode": problem.status, "headers": headers, "body": json.dumps(body)}
+    return {
+        "statusCode": problem.status,
+        "headers": headers,
+        "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+    }

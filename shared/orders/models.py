@@ -196,6 +196,9 @@ class OrderHeader(_Model):
 
     `grand_total` = `sub_total` − `total_discount` + `total_tax` + `shipping_cost` + `shipping_tax` + `handling_cost`
     + `total_surcharge`; `due` = `grand_total` − `paid`; `items_total` is the sum of all quantities.
+
+    `version` counts the changes of the order, `invoice_count` its invoices. Until `mailing_until` (seconds since 1970)
+    an invoice may be on its way.
     """
 
     order_id: OrderId
@@ -217,6 +220,7 @@ class OrderHeader(_Model):
     created: Moment
     version: Annotated[StrictInt, Field(ge=1)] = 1
     invoice_count: Annotated[StrictInt, Field(ge=0)] = 0
+    mailing_until: Annotated[StrictInt, Field(ge=0)] = 0
 
     @property
     def due(self) -> Decimal:

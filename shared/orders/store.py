@@ -261,29 +261,32 @@ class Store:
             )
         return Invoice.model_validate(_pick(_from_attributes(answer["Item"]), Invoice))
 
-    def begin_invoice(self, invoice: Invoice, key: Key, *, instead_of: int | None) -> None:
+    def begin_invoice(self, order: Order, invoice: Invoice, key: Key, *, instead_of: int | None) -> None:
         """Writes that an invoice is about to be mailed, if the order is still as the invoice shows it.
 
         From here until `end_invoice` the order cannot be cancelled: no mail leaves after a cancellation.
 
         Args:
-            invoice: Its number is the next of its order.
+            order: As it was read.
+            invoice: Its number is the next of the order.
             key: What the request is known by. Another request of the same key finds this invoice.
             instead_of: The number of the failed invoice that the same key led to before.
 
         Raises:
             Changed: The order changed, or another request took the number or the key.
         """
-        number = {":n": invoice.n, ":before": invoice.n - 1}
+        # Whoever noted a number and let the time run out has died. Nobody can have begun since: the count would differ.
+        note = "ADD mailing :set" if order.mailing_until > _epoch(self.now()) else ", mailing = :set"
         header = self._update(
             invoice.order_id,
             "ORDER",
-            "SET invoice_count = :n, mailing_until = :until ADD mailing :set",
+            f"SET invoice_count = :n, mailing_until = :until {note}",
             condition="order_status <> :cancelled AND version = :version AND invoice_count = :before",
             values={
-                **number,
+                ":n": invoice.n,
+                ":before": order.invoice_count,
                 ":cancelled": OrderStatus.CANCELLED,
-                ":version": invoice.version,
+                ":version": order.version,
                 ":until": _epoch(self.now() + MAIL_LEASE),
                 ":set": {invoice.n},
             },
