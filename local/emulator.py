@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotReachable
 from botocore.session import get_session
 from werkzeug.serving import BaseWSGIServer
@@ -80,7 +80,7 @@ def provision(template: Template) -> str | None:
     """Makes what the template describes and the functions need, where it does not exist yet.
 
     Returns:
-        Where SES should be, if it does not answer there.
+        Where SES should be, if it does not work there.
 
     Raises:
         Mistake: DynamoDB does not answer, or does not take the table.
@@ -94,7 +94,7 @@ def provision(template: Template) -> str | None:
                 f"DynamoDB does not answer at {dynamodb.meta.endpoint_url}: start it, or unset what points there "
                 "(AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL)"
             ) from error
-        except ClientError as error:
+        except (BotoCoreError, ClientError) as error:
             raise Mistake(f"DynamoDB at {dynamodb.meta.endpoint_url} does not take {name}: {error}") from error
     ses = client("sesv2")
     try:
@@ -102,7 +102,7 @@ def provision(template: Template) -> str | None:
             _once(ses.create_email_identity, EmailIdentity=properties["EmailIdentity"])
         for name, properties in template.of_type("AWS::SES::ConfigurationSet").items():
             _once(ses.create_configuration_set, ConfigurationSetName=properties.get("Name", name))
-    except (NotReachable, HTTPClientError):
+    except (BotoCoreError, ClientError):
         return str(ses.meta.endpoint_url)
     return None
 
@@ -176,7 +176,7 @@ def _once(create: Any, **arguments: Any) -> bool:
     try:
         create(**arguments)
     except ClientError as error:
-        if error.response["Error"]["Code"] in {"ResourceInUseException", "AlreadyExistsException"}:
+        if error.response["Error"]["Code"].endswith(("ResourceInUseException", "AlreadyExistsException")):
             return False
         raise
     return True

@@ -73,7 +73,7 @@ class Outbox:
 
 def read_raw(raw: str, recipients: Sequence[str]) -> Mail:
     """Reads a mail as it goes over the wire."""
-    message = email.message_from_string(raw, _class=EmailMessage, policy=email.policy.default)
+    message = email.message_from_bytes(raw.encode(), _class=EmailMessage, policy=email.policy.default)
     html, text = message.get_body(("html",)), message.get_body(("plain",))
     return Mail(
         to=", ".join(dict.fromkeys(address for _, address in getaddresses(recipients))),

@@ -10,12 +10,20 @@ from typing import Any
 from local.template import Route
 
 
-def first(url: str, places: Mapping[str, str], tokens: Mapping[str, str], routes: Sequence[Route], events: Path) -> str:
+def first(
+    url: str,
+    places: Mapping[str, str],
+    warnings: Sequence[str],
+    tokens: Mapping[str, str],
+    routes: Sequence[Route],
+    events: Path,
+) -> str:
     """The screen's text.
 
     Args:
         url: Where the API is.
         places: What else is where.
+        warnings: What does not work.
         tokens: Tokens, by what to call their owners.
         routes: The routes.
         events: The folder with an event for each route and role; what the lines send is what these send.
@@ -29,6 +37,7 @@ def first(url: str, places: Mapping[str, str], tokens: Mapping[str, str], routes
             f"The shop's orders are at {url}",
             "",
             *(f"  {name:<{width}}  {value}" for name, value in rows.items()),
+            *(f"\nWarning: {warning}" for warning in warnings),
             "",
             "Tokens, to copy into another terminal (for others: make token SUB=...):",
             "",

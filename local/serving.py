@@ -71,9 +71,8 @@ def serve() -> None:
                 "Log": str(Path(log.name).relative_to(ROOT)) if log else "this screen",
             }
             others = {name: url for name, url in environment.items() if name.startswith("AWS_ENDPOINT_URL_")}
-            print(screen.first(server.url(api), places | others, tokens(), template.routes, ROOT / "events"))
-            if lost_ses:
-                print(f"Warning: SES does not answer at {lost_ses}. Everything works but mail.\n")
+            warnings = [f"SES does not answer at {lost_ses}. Everything works but mail."] if lost_ses else []
+            print(screen.first(server.url(api), places | others, warnings, tokens(), template.routes, ROOT / "events"))
             threading.Event().wait()
 
 

@@ -78,7 +78,8 @@ class Template:
         self._path = path
         document = _read_yaml(path)
         self._resources: dict[str, Any] = document["Resources"]
-        self._resolver = _Resolver(document, _overrides(path.with_name("samconfig.toml")), region)
+        with self._blaming("Parameters"):
+            self._resolver = _Resolver(document, _overrides(path.with_name("samconfig.toml")), region)
         with self._blaming("Globals"):
             shared = self._resolver.resolve(document.get("Globals", {}))
         # What routes belong to that name no API.
@@ -185,7 +186,7 @@ class _Resolver:
         for name, parameter in document.get("Parameters", {}).items():
             if name not in overrides and "Default" not in parameter:
                 raise Mistake(
-                    f'parameter {name} has no value: add "{name}=..." to parameter_overrides '
+                    f'{name} has no value: add "{name}=..." to parameter_overrides '
                     "in samconfig.toml, [local.global.parameters]"
                 )
             self._names[name] = overrides.get(name, _as_text(parameter.get("Default")))

@@ -1,0 +1,161 @@
+"""The emulated AWS, as programs meet it that know nothing of it."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.session import get_session
+
+from local import Mistake, emulator, server
+from local.serving import ORDERS
+from local.template import Template
+
+TEMPLATE = """
+Resources:
+  Things:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}
+      StreamSpecification: {StreamViewType: NEW_IMAGE}
+      TimeToLiveSpecification: {AttributeName: expires, Enabled: true}
+      AttributeDefinitions: [{AttributeName: pk, AttributeType: S}, {AttributeName: sk, AttributeType: S}]
+      KeySchema: [{AttributeName: pk, KeyType: HASH}, {AttributeName: sk, KeyType: RANGE}]
+      GlobalSecondaryIndexes:
+        - IndexName: turned
+          KeySchema: [{AttributeName: sk, KeyType: HASH}]
+          Projection: {ProjectionType: KEYS_ONLY}
+          ContributorInsightsSpecification: {Enabled: true}
+  Sender: {Type: AWS::SES::EmailIdentity, Properties: {EmailIdentity: shop@shop.example}}
+  Mail: {Type: AWS::SES::ConfigurationSet}
+"""
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    listener = server.listen("127.0.0.1", 0, "")
+    running = emulator.start(listener)
+    yield server.url(listener)
+    running.shutdown()
+    running.server_close()
+    listener.close()
+
+
+@pytest.fixture
+def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The emulated AWS, for all clients of this process."""
+    for name, value in emulator.environment({}, endpoint).items():
+        monkeypatch.setenv(name, value)
+    return endpoint
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Template:
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    return Template(tmp_path / "template.yaml")
+
+
+def client(service: str) -> Any:
+    return get_session().create_client(service)
+
+
+def test_what_the_template_describes_is_made_once(aws: str, template: Template) -> None:
+    for _ in range(2):
+        assert emulator.provision(template) is None
+    table = client("dynamodb").describe_table(TableName="Things")["Table"]
+    assert [key["AttributeName"] for key in table["KeySchema"]] == ["pk", "sk"]
+    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["turned"]
+    assert table["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+    expiry = client("dynamodb").describe_time_to_live(TableName="Things")["TimeToLiveDescription"]
+    assert expiry == {"AttributeName": "expires", "TimeToLiveStatus": "ENABLED"}
+    identities = client("sesv2").list_email_identities()["EmailIdentities"]
+    assert "shop@shop.example" in {identity["IdentityName"] for identity in identities}
+    assert "Mail" in client("sesv2").list_configuration_sets()["ConfigurationSets"]
+
+
+def test_of_many_conditional_writes_one_wins(aws: str, template: Template) -> None:
+    emulator.provision(template)
+    dynamodb = client("dynamodb")
+    key = {"pk": {"S": "1"}, "sk": {"S": "1"}}
+    for turn in range(20):
+
+        def write(n: int, turn: int = turn) -> bool:
+            try:
+                dynamodb.update_item(
+                    TableName="Things",
+                    Key=key,
+                    UpdateExpression="SET turn = :turn, winner = :n",
+                    ConditionExpression="attribute_not_exists(turn) OR turn < :turn",
+                    ExpressionAttributeValues={":turn": {"N": str(turn)}, ":n": {"N": str(n)}},
+                )
+            except dynamodb.exceptions.ConditionalCheckFailedException:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as threads:
+            assert list(threads.map(write, range(8))).count(True) == 1
+
+
+def test_sample_orders_are_loaded_where_they_are_missing(aws: str, template: Template) -> None:
+    emulator.provision(template)
+    dynamodb = client("dynamodb")
+    count = len(json.loads(ORDERS.read_text()))
+    assert emulator.load_orders(ORDERS, ["Things"]) == count
+    dynamodb.update_item(
+        TableName="Things",
+        Key={"pk": {"S": "ORDER#1001"}, "sk": {"S": "ORDER"}},
+        UpdateExpression="SET order_status = :cancelled",
+        ExpressionAttributeValues={":cancelled": {"S": "cancelled"}},
+    )
+    assert emulator.load_orders(ORDERS, ["Things"]) == 0
+    kept = dynamodb.get_item(TableName="Things", Key={"pk": {"S": "ORDER#1001"}, "sk": {"S": "ORDER"}})["Item"]
+    assert kept["order_status"] == {"S": "cancelled"}
+
+
+@pytest.mark.parametrize("text", ["[", '[{"order_id": "1"}]'], ids=["no JSON", "no order"])
+def test_a_wrong_file_of_orders_is_told(aws: str, tmp_path: Path, text: str) -> None:
+    (tmp_path / "orders.json").write_text(text)
+    with pytest.raises(Mistake, match=r"orders\.json cannot be loaded"):
+        emulator.load_orders(tmp_path / "orders.json", ["Things"])
+
+
+def test_without_dynamodb_it_is_told_where_it_should_be(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in emulator.environment({}, "http://127.0.0.1:9").items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Mistake, match="does not answer at http://127"):
+        emulator.provision(template)
+
+
+def test_without_ses_the_rest_is_made(aws: str, template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:9")
+    assert emulator.provision(template) == "http://127.0.0.1:9"
+
+
+def test_nothing_of_a_real_account_is_passed_on() -> None:
+    given = {
+        "PATH": "/bin",
+        "AWS_PROFILE": "production",
+        "AWS_ACCESS_KEY_ID": "AKIA",
+        "AWS_SESSION_TOKEN": "secret",
+        "AWS_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:8000",
+        "HTTPS_PROXY": "http://proxy.example",
+        "TABLE_NAME": "production",
+    }
+    environment = emulator.environment(given, "http://127.0.0.1:4566")
+    assert (
+        environment.items()
+        >= {
+            "PATH": "/bin",
+            "AWS_REGION": "eu-central-1",
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
+            "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:8000",
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+        }.items()
+    )
+    assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "HTTPS_PROXY", "TABLE_NAME"} & environment.keys()
