@@ -155,16 +155,15 @@ def _balance(order: Order, settled: bool, formats: Formats) -> list[dict[str, st
 def _customer_lines(customer: CustomerSummary, formats: Formats) -> list[str]:
     """Name, company and address, as on an envelope."""
     state, country = customer.state or State(), customer.country or Country()
+    place = (_joined(" ", customer.post_code, customer.city), state.name or state.code)
     if country.code in POST_CODE_LAST:
-        place = _joined(", ", customer.city, _joined(" ", state.code or state.name, customer.post_code))
-    else:
-        place = _joined(", ", _joined(" ", customer.post_code, customer.city), state.name or state.code)
+        place = (_joined(", ", customer.city, _joined(" ", state.code or state.name, customer.post_code)), None)
     lines = (
         _joined(" ", customer.first_name, customer.last_name),
         customer.company_name,
         customer.address_line_1,
         customer.address_line_2,
-        place,
+        *place,
         country.name or (formats.country(country.code) if country.code else None),
     )
     return [line for line in map(_one_line, lines) if line]
