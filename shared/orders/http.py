@@ -44,6 +44,7 @@ class Api(APIGatewayHttpResolver):
             # Without it, an answer of ours that breaks its own model is blamed on the caller with a 422.
             response_validation_error_http_code=500,
             json_body_deserializer=read_json,
+            serializer=write_json,
         )
         self.exception_handler(Exception)(self._answer_error)
         # Otherwise the handler for Exception would also take what Powertools says of unknown routes.
@@ -115,6 +116,11 @@ def read_json(text: str) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise errors.Invalid([("body", "must be a JSON object")])
     return body
+
+
+def write_json(value: Any) -> str:
+    """Writes a body: compact, and in the characters that people wrote."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def answers(status: int, description: str, *problems: int, headers: Mapping[str, str] | None = None) -> dict[int, Any]:
@@ -212,5 +218,5 @@ def _problem_answer(problem: Problem, event: Mapping[str, Any]) -> dict[str, Any
     return {
         "statusCode": problem.status,
         "headers": headers,
-        "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+        "body": write_json(body),
     }
