@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
-from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.policy import SMTP, default
 from html.parser import HTMLParser
@@ -234,14 +233,9 @@ def test_any_name_of_a_shop_is_one_sender(name: str) -> None:
 
     assert [address.addr_spec for address in arrived["From"].addresses] == [SHOP.sender]
     assert arrived["Subject"].endswith(name)
-    # The library's own parser puts spaces between the words that a long name is split into; readers of mail do not.
-    raw = dict(email.message_from_bytes(bytes(arrived)).items())["From"]
-    assert (
-        spaced(str(make_header(decode_header(raw))))
-        .replace('"', "")
-        .replace("\\", "")
-        .startswith(name.replace('"', ""))
-    )
+    # Spaces aside: Python loses or adds them where it splits a long name that is not ASCII, some versions when
+    # writing, all when reading.
+    assert "".join(arrived["From"].addresses[0].display_name.split()) == "".join(name.split())
 
 
 @pytest.mark.parametrize("field", ["name", "reply_to", "tax_id", "support_contact"])
