@@ -30,9 +30,6 @@ STATUS = {
 SETTLED = frozenset({PaymentStatus.PAID, PaymentStatus.REFUNDED})
 """Whoever reads one of these is not asked for money, whatever the figures say."""
 
-POST_CODE_LAST = frozenset({"AU", "CA", "GB", "IE", "IN", "NZ", "US"})
-"""Countries that write `city, state post code`. The others write `post code city`."""
-
 _WEB_PAGE = re.compile(r"https?://[^\s/]\S*", re.IGNORECASE)
 
 # Lines of quoted-printable may have 76 characters (RFC 2045), two fewer than what the library allows by itself.
@@ -155,9 +152,14 @@ def _balance(order: Order, settled: bool, formats: Formats) -> list[dict[str, st
 def _customer_lines(customer: CustomerSummary, formats: Formats) -> list[str]:
     """Name, company and address, as on an envelope."""
     state, country = customer.state or State(), customer.country or Country()
-    place = (_joined(" ", customer.post_code, customer.city), state.name or state.code)
-    if country.code in POST_CODE_LAST:
-        place = (_joined(", ", customer.city, _joined(" ", state.code or state.name, customer.post_code)), None)
+    place: tuple[str | None, ...]
+    match country.code:
+        case "AU" | "CA" | "US":
+            place = (_joined(", ", customer.city, _joined(" ", state.code or state.name, customer.post_code)),)
+        case "GB" | "IE" | "NZ":
+            place = (customer.city, customer.post_code)
+        case _:
+            place = (_joined(" ", customer.post_code, customer.city), state.name or state.code)
     lines = (
         _joined(" ", customer.first_name, customer.last_name),
         customer.company_name,

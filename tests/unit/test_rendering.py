@@ -418,6 +418,10 @@ def test_dates(language: str, country: str, printed: str) -> None:
             | {"state": {"name": "Lombardia"}, "country": {"name": "Italia", "code": "IT"}},
             ["Rossi", "Scala B", "20121 Milano", "Lombardia", "Italia"],
         ),
+        (
+            {"city": "Cardiff", "post_code": "CF10 2BY", "state": {"code": "WLS"}, "country": {"code": "GB"}},
+            ["Cardiff", "CF10 2BY", "United Kingdom"],
+        ),
         ({"city": "Paris"}, ["Paris"]),
         ({"post_code": "1010", "country": {"code": "ZZ"}}, ["1010", "Unknown Region"]),
     ],
