@@ -36,6 +36,10 @@ NEVER_LEFT = (
 """What botocore raises before it has sent anything. After any other error SES may have the mail."""
 
 
+WIRE = SMTP.clone(max_line_length=998)
+"""The longest line that SMTP allows (RFC 5321), so that a long tag stays in one piece."""
+
+
 class Mailer:
     """Sends mail through SES.
 
@@ -69,9 +73,9 @@ class Mailer:
         request = {"ConfigurationSetName": self._configuration_set} if self._configuration_set else {}
         try:
             answer = self._client.send_email(
-                FromEmailAddress=message["From"],
+                FromEmailAddress=message["From"].addresses[0].addr_spec,
                 Destination={"ToAddresses": [message["To"]]},
-                Content={"Raw": {"Data": message.as_bytes(policy=SMTP)}},
+                Content={"Raw": {"Data": message.as_bytes(policy=WIRE)}},
                 EmailTags=[{"Name": name, "Value": value} for name, value in tags.items()],
                 **request,  # type: ignore[arg-type]
             )

@@ -5,6 +5,8 @@ from functools import cache
 
 from pydantic import BaseModel, ConfigDict
 
+from orders.models import EmailAddress
+
 
 class Shop(BaseModel):
     """What an invoice says about the shop.
@@ -23,7 +25,7 @@ class Shop(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
-    sender: str
+    sender: EmailAddress
     reply_to: str = ""
     address: str = ""
     tax_id: str = ""

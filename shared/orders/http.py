@@ -120,7 +120,9 @@ def read_json(text: str) -> dict[str, Any]:
 
 def write_json(value: Any) -> str:
     """Writes a body: compact, and in the characters that people wrote."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # The name of an unknown field, quoted in an error, may hold half a surrogate pair.
+    return text.encode(errors="replace").decode()
 
 
 def answers(status: int, description: str, *problems: int, headers: Mapping[str, str] | None = None) -> dict[int, Any]:
@@ -215,8 +217,4 @@ def _problem_answer(problem: Problem, event: Mapping[str, Any]) -> dict[str, Any
     headers = {"Content-Type": "application/problem+json"}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
-    return {
-        "statusCode": problem.status,
-        "headers": headers,
-        "body": write_json(body),
-    }
+    return {"statusCode": problem.status, "headers": headers, "body": write_json(body)}

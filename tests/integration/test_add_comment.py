@@ -116,6 +116,7 @@ def test_the_id_in_the_body_may_be_integer_string_or_null(service: Service, orde
         ({"content": "x", "flagged": "true"}, "flagged"),
         ({"content": "x", "flagged": 1}, "flagged"),
         ({"content": "x", "note": "y"}, "note"),
+        ('{"content": "x", "\\ud800": 1}', "body"),
         ({"content": "x", "admin_name": "The Boss"}, "admin_name"),
         ("[]", "body"),
         ('[{"content": "x"}]', "body"),

@@ -4,7 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from harness import ADA, ALICE, ERP, EVENTS, Service, html_of
+from harness import ADA, ALICE, ERP, EVENTS, ROOT, Service, html_of
+
+from orders.models import Order
+from orders.store import get_store
 
 SPEC_BODY = {
     "order_id": "1002",
@@ -25,6 +28,14 @@ def test_the_specifications_own_body_sends_one_mail_to_the_address_on_the_order(
     assert "Bitte bis zum 7. überweisen &lt;b&gt;jetzt&lt;/b&gt;" in html
     assert "INV-1002-1" in mail["Subject"]
     assert mail["X-SES-MESSAGE-TAGS"] == "order_id=1002, invoice=INV-1002-1"
+
+
+def test_the_longest_order_id_is_found_again_by_the_mails_tags(service: Service) -> None:
+    order_id = "x" * 64
+    sample = Order.model_validate_json((ROOT / "tests" / "order.json").read_bytes())
+    get_store().create(sample.model_copy(update={"order_id": order_id}))
+    assert service.post(f"/admin/orders/{order_id}/send-invoice").status == 200
+    assert service.mails[0]["X-SES-MESSAGE-TAGS"] == f"order_id={order_id}, invoice=INV-{order_id}-1"
 
 
 def test_the_ledger_says_what_was_sent_and_for_whom(service: Service) -> None:
