@@ -6,8 +6,9 @@ As HTTP API does it: https://docs.aws.amazon.com/apigateway/latest/developerguid
 import base64
 import binascii
 import json
+import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -40,52 +41,42 @@ class Match:
     parameters: Mapping[str, str]
 
 
-def find_route(routes: Sequence[Route], method: str, path: str) -> Match | None:
-    """The most specific route for a request: literal segments before variables, `{proxy+}` after both, `$default` last.
+def find_route(routes: Iterable[Route], method: str, path: str) -> Match | None:
+    """The most specific route for a request.
 
     Args:
         routes: All routes.
         method: The request's method.
         path: The request's path, still percent-encoded.
     """
-    best: tuple[tuple[int, ...], Match] | None = None
-    for route in routes:
-        if route.method not in {method, "ANY"} and route.path != "$default":
-            continue
-        fit = _fit(route.path, path)
-        if fit is None:
-            continue
-        rank = (*fit[0], route.method == "ANY")
-        if best is None or rank < best[0]:
-            best = rank, Match(route, fit[1])
-    return best[1] if best else None
+    fitting = [
+        Match(route, parameters)
+        for route in routes
+        if route.method in {method, "ANY"} and (parameters := _fit(route.path, path)) is not None
+    ]
+    return min(fitting, key=lambda match: _rank(match.route), default=None)
 
 
-def _fit(pattern: str, path: str) -> tuple[tuple[int, ...], dict[str, str]] | None:
-    literal, variable, greedy, default = range(4)
+def _rank(route: Route) -> tuple[bool, bool, list[bool], bool]:
+    """Whole matches come before greedy ones, literal segments before variables, `$default` last."""
+    variables = [segment.startswith("{") for segment in route.path.split("/")]
+    return route.path == "$default", "+}" in route.path, variables, route.method == "ANY"
+
+
+def _fit(pattern: str, path: str) -> dict[str, str] | None:
+    """The values of a pattern's variables, if the path fits: `{x}` is a segment, `{x+}` is all that is left."""
     if pattern == "$default":
-        return (default,), {}
-    ranks: list[int] = []
-    parameters: dict[str, str] = {}
-    segments = path.split("/")
-    steps = pattern.split("/")
-    for index, step in enumerate(steps):
-        rest = segments[index:]
-        if not rest:
-            return None
-        if step.startswith("{") and step.endswith("+}"):
-            parameters[step[1:-2]] = unquote("/".join(rest))
-            return ((*ranks, greedy), parameters) if rest[0] else None
-        if step.startswith("{") and step.endswith("}"):
-            if not rest[0]:
-                return None
-            parameters[step[1:-1]] = unquote(rest[0])
-            ranks.append(variable)
-        elif step == unquote(rest[0]):
-            ranks.append(literal)
-        else:
-            return None
-    return (tuple(ranks), parameters) if len(steps) == len(segments) else None
+        return {}
+    literals = re.split(r"\{.+?\}", pattern)
+    names = re.findall(r"\{(.+?)\}", pattern)
+    variables = ["(.+)" if name.endswith("+") else "([^/]+)" for name in names]
+    expression = "".join(
+        re.escape(literal) + variable for literal, variable in zip(literals, [*variables, ""], strict=True)
+    )
+    found = re.fullmatch(expression, path)
+    if found is None:
+        return None
+    return {name.removesuffix("+"): unquote(value) for name, value in zip(names, found.groups(), strict=True)}
 
 
 def raw_path(request: Request) -> str:

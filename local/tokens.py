@@ -81,7 +81,7 @@ class SigningKey:
                 issuer=asked.issuer,
                 # The audience is checked below; what sub and jti look like is nothing that API Gateway looks at.
                 options={
-                    "require": ["exp", "iss"],
+                    "require": ["exp"],
                     "verify_aud": False,
                     "verify_sub": False,
                     "verify_jti": False,

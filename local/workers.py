@@ -196,11 +196,10 @@ class _Pool:
 
     def _give_back(self, worker: "_Worker") -> None:
         with self._lock:
-            if worker.alive and not self._closed:
-                self._idle.append(worker)
-            else:
-                self._all.discard(worker)
+            if self._closed:
                 worker.kill()
+            else:
+                self._idle.append(worker)
 
 
 class _Worker:

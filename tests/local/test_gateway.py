@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from stub_project import ASKED, Answer, Client
 
 from local import ROOT
+from local.events import find_route
+from local.template import Route
 from local.tokens import KEY_FILE, SigningKey, claims_for
 
 
@@ -236,6 +238,15 @@ class TestRoutes:
     def test_the_most_specific_route_wins(self, gateway: Client, method: str, path: str, key: str) -> None:
         assert echo(gateway(method, path, token=gateway.token()))["event"]["routeKey"] == key
 
+    @pytest.mark.parametrize("turn", [1, -1])
+    def test_the_path_counts_before_the_method(self, turn: int) -> None:
+        paths = ["/a/b", "/a/{x}", "/{x}/b", "/a/{x+}", "/{x+}", "$default"]
+        routes = [Route(method, path, "F") for path in paths for method in ("GET", "ANY")]
+        for first in range(len(routes) - 1):
+            found = find_route(routes[first:][::turn], "GET", "/a/b")
+            assert found
+            assert found.route == routes[first]
+
     def test_a_greedy_variable_takes_the_rest(self, gateway: Client) -> None:
         event = echo(gateway("GET", "/files/a/b%20c", token=gateway.token()))["event"]
         assert event["pathParameters"] == {"proxy": "a/b c"}
@@ -335,10 +346,16 @@ class TestFunctions:
             assert gateway.act(**{"return": "old"}).body == b"new"
 
     def test_processes_end_with_the_gateway(self, tmp_path: Path) -> None:
-        with stub_project.serve(stub_project.write(tmp_path)) as gateway:
-            process = gateway.act(process=True).json()["process"]
+        with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as threads:
+            with stub_project.serve(stub_project.write(tmp_path)) as gateway:
+                idle = gateway("POST", "/hang", "quick", {"Content-Type": "text/plain"}).json()["process"]
+                busy = threads.submit(gateway.act, call=listener.getsockname()[1])
+                connection, _ = listener.accept()
+            with connection:
+                assert connection.recv(1) == b""
+            assert busy.result().status == 500
         with pytest.raises(ProcessLookupError):
-            os.kill(process, 0)
+            os.kill(idle, 0)
 
     def test_processes_end_with_the_gateway_even_if_it_is_killed(self, tmp_path: Path) -> None:
         script = "import pathlib, sys, stub_project\n"
@@ -407,9 +424,9 @@ class TestAnswers:
         problem(gateway.act(**{"return": result}), 500, "internal-error", "Internal Server Error")
 
     def test_too_large_a_body(self, gateway: Client) -> None:
-        for size in (7 * 1024 * 1024, 11 * 1024 * 1024):
-            answer = gateway("POST", "/open", b"x" * size, {"Content-Type": "text/plain"})
-            problem(answer, 413, "body-too-large", "Request Entity Too Large")
+        for megabytes, limit in ((7, "Lambda takes at most 6291456 bytes."), (11, "At most 10485760 bytes are read.")):
+            answer = gateway("POST", "/open", b"x" * megabytes * 1024 * 1024, {"Content-Type": "text/plain"})
+            assert problem(answer, 413, "body-too-large", "Request Entity Too Large")["detail"] == limit
 
     def test_every_request_is_one_line(self, gateway: Client) -> None:
         before = len(gateway.lines)
