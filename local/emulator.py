@@ -76,19 +76,19 @@ def start(listener: socket.socket) -> BaseWSGIServer:
     return serve(listener, _OneAtATime(DomainDispatcherApplication(create_backend_app)), handler)
 
 
-def provision(template: Template) -> str | None:
+def provision(template: Template) -> list[str]:
     """Makes what the template describes and the functions need, where it does not exist yet.
 
     Returns:
-        Where SES should be, if it does not work there.
+        What will not work because it could not be made.
 
     Raises:
-        Mistake: DynamoDB does not answer, or does not take the table.
+        Mistake: DynamoDB does not answer, or does not take a table: then nothing works.
     """
     dynamodb = client("dynamodb")
     for name, properties in template.of_type("AWS::DynamoDB::Table").items():
         try:
-            _create_table(dynamodb, properties.get("TableName", name), properties)
+            _create_table(dynamodb, name, properties)
         except (NotReachable, HTTPClientError) as error:
             raise Mistake(
                 f"DynamoDB does not answer at {dynamodb.meta.endpoint_url}: start it, or unset what points there "
@@ -96,15 +96,17 @@ def provision(template: Template) -> str | None:
             ) from error
         except (BotoCoreError, ClientError) as error:
             raise Mistake(f"DynamoDB at {dynamodb.meta.endpoint_url} does not take {name}: {error}") from error
-    ses = client("sesv2")
-    try:
-        for properties in template.of_type("AWS::SES::EmailIdentity").values():
-            _once(ses.create_email_identity, EmailIdentity=properties["EmailIdentity"])
-        for name, properties in template.of_type("AWS::SES::ConfigurationSet").items():
-            _once(ses.create_configuration_set, ConfigurationSetName=properties.get("Name", name))
-    except (BotoCoreError, ClientError):
-        return str(ses.meta.endpoint_url)
-    return None
+    missing = []
+    for service, means, create in (
+        ("sesv2", "mail", _create_senders),
+        ("s3", "what is kept in files", _create_buckets),
+    ):
+        made = client(service)
+        try:
+            create(made, template)
+        except (BotoCoreError, ClientError):
+            missing.append(f"{service} does not work at {made.meta.endpoint_url}, so neither does {means}.")
+    return missing
 
 
 def load_orders(path: Path, tables: Iterable[str]) -> int:
@@ -157,7 +159,26 @@ class _OneAtATime:
             return self._app(environ, start_response)
 
 
+def _create_senders(ses: Any, template: Template) -> None:
+    for properties in template.of_type("AWS::SES::EmailIdentity").values():
+        _once(ses.create_email_identity, EmailIdentity=properties["EmailIdentity"])
+    for name, properties in template.of_type("AWS::SES::ConfigurationSet").items():
+        _once(ses.create_configuration_set, ConfigurationSetName=properties.get("Name", name))
+
+
+def _create_buckets(s3: Any, template: Template) -> None:
+    # The one region that S3 does not take for an answer.
+    place = s3.meta.region_name
+    where = {} if place == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": place}}
+    for name, properties in template.of_type("AWS::S3::Bucket").items():
+        bucket = properties.get("BucketName", name)
+        _once(s3.create_bucket, Bucket=bucket, **where)
+        if versioning := properties.get("VersioningConfiguration"):
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=versioning)
+
+
 def _create_table(dynamodb: Any, name: str, properties: Properties) -> None:
+    name = properties.get("TableName", name)
     arguments = {key: properties[key] for key in _TABLE_ARGUMENTS if key in properties}
     if indexes := properties.get("GlobalSecondaryIndexes"):
         arguments["GlobalSecondaryIndexes"] = [
@@ -176,7 +197,9 @@ def _once(create: Any, **arguments: Any) -> bool:
     try:
         create(**arguments)
     except ClientError as error:
-        if error.response["Error"]["Code"].endswith(("ResourceInUseException", "AlreadyExistsException")):
+        if error.response["Error"]["Code"].endswith(
+            ("ResourceInUseException", "AlreadyExistsException", "BucketAlreadyOwnedByYou")
+        ):
             return False
         raise
     return True

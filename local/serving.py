@@ -55,7 +55,7 @@ def serve() -> None:
     with _log(STATE / "gateway.log", verbose=bool(given.get("VERBOSE"))) as log:
         if moto:
             emulator.start(moto)
-        lost_ses = emulator.provision(template)
+        warnings = emulator.provision(template)
         loaded = _load_orders(template)
         key = SigningKey(STATE)
         tokens = partial(_tokens, template.jwt, key)
@@ -71,7 +71,6 @@ def serve() -> None:
                 "Log": str(Path(log.name).relative_to(ROOT)) if log else "this screen",
             }
             others = {name: url for name, url in environment.items() if name.startswith("AWS_ENDPOINT_URL_")}
-            warnings = [f"SES does not answer at {lost_ses}. Everything works but mail."] if lost_ses else []
             print(screen.first(server.url(api), places | others, warnings, tokens(), template.routes, ROOT / "events"))
             threading.Event().wait()
 

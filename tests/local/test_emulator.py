@@ -31,6 +31,7 @@ Resources:
           ContributorInsightsSpecification: {Enabled: true}
   Sender: {Type: AWS::SES::EmailIdentity, Properties: {EmailIdentity: shop@shop.example}}
   Mail: {Type: AWS::SES::ConfigurationSet}
+  Files: {Type: AWS::S3::Bucket, Properties: {VersioningConfiguration: {Status: Enabled}}}
 """
 
 
@@ -64,7 +65,7 @@ def client(service: str) -> Any:
 
 def test_what_the_template_describes_is_made_once(aws: str, template: Template) -> None:
     for _ in range(2):
-        assert emulator.provision(template) is None
+        assert emulator.provision(template) == []
     table = client("dynamodb").describe_table(TableName="Things")["Table"]
     assert [key["AttributeName"] for key in table["KeySchema"]] == ["pk", "sk"]
     assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["turned"]
@@ -74,6 +75,13 @@ def test_what_the_template_describes_is_made_once(aws: str, template: Template) 
     identities = client("sesv2").list_email_identities()["EmailIdentities"]
     assert "shop@shop.example" in {identity["IdentityName"] for identity in identities}
     assert "Mail" in client("sesv2").list_configuration_sets()["ConfigurationSets"]
+    assert client("s3").get_bucket_versioning(Bucket="Files")["Status"] == "Enabled"
+
+
+def test_buckets_are_made_in_any_region(aws: str, template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    for _ in range(2):
+        assert emulator.provision(template) == []
 
 
 def test_of_many_conditional_writes_one_wins(aws: str, template: Template) -> None:
@@ -129,9 +137,13 @@ def test_without_dynamodb_it_is_told_where_it_should_be(template: Template, monk
         emulator.provision(template)
 
 
-def test_without_ses_the_rest_is_made(aws: str, template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:9")
-    assert emulator.provision(template) == "http://127.0.0.1:9"
+@pytest.mark.parametrize("service", ["sesv2", "s3"])
+def test_without_it_the_rest_is_made(
+    aws: str, template: Template, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service.upper()}", "http://127.0.0.1:9")
+    [missing] = emulator.provision(template)
+    assert missing.startswith(f"{service} does not work at http://127.0.0.1:9")
 
 
 def test_nothing_of_a_real_account_is_passed_on() -> None:

@@ -101,7 +101,7 @@ def test_it_ends_quietly(sent: signal.Signals) -> None:
 
 def test_without_ses_it_serves_and_says_so() -> None:
     with serving(AWS_ENDPOINT_URL_SESV2="http://127.0.0.1:9") as (_, screen):
-        assert "Warning: SES does not answer at http://127.0.0.1:9" in screen
+        assert "Warning: sesv2 does not work at http://127.0.0.1:9" in screen
         assert http.request("POST", f"{address(screen)}/orders/1001/cancel", headers=bearer(screen)).status == 204
 
 
