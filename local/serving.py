@@ -61,17 +61,14 @@ def serve() -> None:
         tokens = partial(_tokens, template.jwt, key)
         pages = Pages(OPENAPI, template.routes, tokens, Outbox(environment["AWS_REGION"]), _other_ses(given))
         with _runtime(given, template, environment, log) as runtime:
-            gateway = Gateway(template.routes, key, runtime, pages, print)
+            gateway = Gateway(template.routes, key, runtime, pages, _say)
             server.serve(api, gateway, server.QuietHandler)
             places = {
-                "Functions": given.get("AWS_ENDPOINT_URL_LAMBDA")
-                or f"{platform.python_implementation()} {platform.python_version()}, here",
-                "Emulated AWS": environment["AWS_ENDPOINT_URL"],
                 "Sample orders": f"{ORDERS.relative_to(ROOT)} ({loaded} loaded)",
                 "Log": str(Path(log.name).relative_to(ROOT)) if log else "this screen",
+                **_places(environment),
             }
-            others = {name: url for name, url in environment.items() if name.startswith("AWS_ENDPOINT_URL_")}
-            print(screen.first(server.url(api), places | others, warnings, tokens(), template.routes, ROOT / "events"))
+            print(screen.first(server.url(api), places, warnings, tokens(), template.routes, ROOT / "events"))
             threading.Event().wait()
 
 
@@ -127,11 +124,31 @@ def _load_orders(template: Template) -> int:
     return emulator.load_orders(ORDERS, template.of_type("AWS::DynamoDB::Table"))
 
 
+def _say(line: str) -> None:
+    # In one piece: print would let lines of other requests in between text and line end.
+    sys.stdout.write(f"{line}\n")
+
+
 def _tokens(asked: Jwt | None, key: SigningKey) -> dict[str, str]:
     """A token for each caller, if the API asks for any."""
     if asked is None:
         return {}
     return {name: key.sign(claims_for(asked, **who, expires=TOKEN_LIFETIME)) for name, who in CALLERS.items()}
+
+
+def _places(environment: Mapping[str, str]) -> dict[str, str]:
+    """Where functions run, and where each part of AWS is."""
+    here = f"{platform.python_implementation()} {platform.python_version()}, here"
+    services = {
+        name.removeprefix("AWS_ENDPOINT_URL_").replace("_", " "): url
+        for name, url in environment.items()
+        if name.startswith("AWS_ENDPOINT_URL_")
+    }
+    return {
+        "Functions": services.pop("LAMBDA", here),
+        "Emulated AWS": environment["AWS_ENDPOINT_URL"],
+        **{f"but {service}": url for service, url in services.items()},
+    }
 
 
 def _other_ses(given: Mapping[str, str]) -> str | None:
