@@ -147,7 +147,9 @@ class Client:
         headers: dict[str, str] | None = None,
         token: str | None = None,
     ) -> Answer:
-        connection = http.client.HTTPConnection(*self.listener.getsockname(), timeout=30)
+        connection = http.client.HTTPConnection(
+            self.listener.getsockname()[0], self.listener.getsockname()[1], timeout=30
+        )
         try:
             authorization = {"Authorization": f"Bearer {token}"} if token else {}
             connection.request(method, path, body, {**authorization, **(headers or {})})

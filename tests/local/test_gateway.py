@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +101,8 @@ class TestTokens:
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         header, _, signature = gateway.token().split(".")
-        token = {
-            "none": lambda: jwt.encode(claims, None, "none", {"kid": gateway.key.id}),
+        tokens: dict[str, Callable[[], str]] = {
+            "none": lambda: jwt.encode(claims, None, "none", {"kid": gateway.key.id}),  # type: ignore[arg-type]
             "hmac": lambda: hmac_signed(claims, public, gateway.key.id),
             "foreign": lambda: jwt.encode(claims, foreign, "RS256", {"kid": gateway.key.id}),
             "foreign id": lambda: jwt.encode(claims, foreign, "RS256", {"kid": "other"}),
@@ -108,7 +110,8 @@ class TestTokens:
             "changed": lambda: ".".join([header, unpadded(json.dumps(claims | {"sub": "bob"}).encode()), signature]),
             "noise": lambda: "a.b.c",
             "empty": lambda: "",
-        }[forgery]()
+        }
+        token = tokens[forgery]()
         answer = gateway("GET", "/things/1", headers={"Authorization": f"Bearer {token}"})
         problem(answer, 401, "unauthenticated", "Unauthorized")
 
@@ -323,7 +326,7 @@ class TestFunctions:
         assert gateway.act(process=True).json()["process"] != before
 
     def test_the_timeout_ends_the_process(self, gateway: Client) -> None:
-        quick = lambda: gateway("POST", "/hang", "quick", {"Content-Type": "text/plain"})  # noqa: E731
+        quick = partial(gateway, "POST", "/hang", "quick", {"Content-Type": "text/plain"})
         before = quick().json()["process"]
         answer = gateway("POST", "/hang")
         problem(answer, 503, "unavailable", "Service Unavailable")

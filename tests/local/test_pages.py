@@ -39,7 +39,7 @@ def mail(
 def send() -> Iterator[Callable[[EmailMessage], None]]:
     """Sends a mail through SES."""
     with mock_aws():
-        ses = get_session().create_client("sesv2", region_name="us-east-1")
+        ses: Any = get_session().create_client("sesv2", region_name="us-east-1")
         ses.create_email_identity(EmailIdentity="shop@shop.example")
         yield lambda message: ses.send_email(Content={"Raw": {"Data": message.as_bytes(policy=SMTP)}})
 
@@ -133,7 +133,7 @@ def test_it_can_be_emptied(send: Callable[[EmailMessage], None], tmp_path: Path)
 
 def test_a_mail_that_is_not_raw(tmp_path: Path) -> None:
     with mock_aws():
-        ses = get_session().create_client("sesv2", region_name="us-east-1")
+        ses: Any = get_session().create_client("sesv2", region_name="us-east-1")
         ses.create_email_identity(EmailIdentity="shop@shop.example")
         ses.send_email(
             FromEmailAddress="shop@shop.example",
