@@ -23,7 +23,7 @@ PYTHON = "3.13"
 
 PLATFORMS = {"arm64": "manylinux2014_aarch64", "x86_64": "manylinux2014_x86_64"}
 
-SERVICES = ("dynamodb", "sesv2")
+SERVICES = ("dynamodb", "s3", "sesv2")
 """The services of AWS that the code makes clients for. botocore describes over 400, in 30 MB."""
 
 UNUSED = (

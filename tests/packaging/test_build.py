@@ -64,7 +64,7 @@ def test_requirements_are_pinned(path: str) -> None:
         ("import pydantic.v1", "take pydantic.v1 off UNUSED"),
         ("from pydantic import v1", "take pydantic.v1 off UNUSED"),
         ("from pydantic.v1.fields import Field", "take pydantic.v1 off UNUSED"),
-        ("get_session().create_client('s3')", "add it to SERVICES"),
+        ("get_session().create_client('sns')", "add it to SERVICES"),
         ("boto3.client('sqs', config=None)", "add it to SERVICES"),
     ],
 )
