@@ -1,0 +1,348 @@
+"""The rules of the house for what is deployed: they hold for every function, route, queue and bucket, old or new."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.template import Template
+from record_delivery.app import REPORTS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+REQUIRED = ["SenderEmail=invoices@shop.example", "ShopName=Shop", "ShopAddress=Town"]
+GIVEN = {
+    "JwtIssuer": "https://issuer.example",
+    "JwtAudience": "shop,till",
+    "SenderIdentity": "shop.example",
+    "InvoiceRetentionDays": "3650",
+    "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms",
+}
+"""What takes the other branch of each condition."""
+
+DESTRUCTIVE = re.compile("Delete|BatchWrite|PartiQL|Purge|Lifecycle", re.IGNORECASE)
+TRACING = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without CloudFormation's functions: only what stands in the template as it is."""
+
+
+_Loader.add_multi_constructor("!", lambda _loader, _function, _node: None)
+
+DOCUMENT = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), _Loader)
+FUNCTIONS = sorted(name for name, what in DOCUMENT["Resources"].items() if what["Type"] == "AWS::Serverless::Function")
+
+of_each_function = pytest.mark.parametrize("function", FUNCTIONS)
+
+
+@pytest.fixture(scope="module", params=["least", "most"])
+def given(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What is said at a deployment: as little as possible, or everything."""
+    return GIVEN if request.param == "most" else {}
+
+
+@pytest.fixture(scope="module")
+def template(given: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Template:
+    folder = tmp_path_factory.mktemp("deployment")
+    overrides = REQUIRED + [f"{name}={value}" for name, value in given.items()]
+    (folder / "samconfig.toml").write_text(f"[local.global.parameters]\nparameter_overrides = {overrides}\n")
+    (folder / "template.yaml").write_bytes((ROOT / "template.yaml").read_bytes())
+    return Template(folder / "template.yaml")
+
+
+def properties(template: Template, function: str) -> Any:
+    return template.of_type("AWS::Serverless::Function")[function]
+
+
+def allowed(template: Template, role: str) -> Iterator[tuple[set[str], set[str], Any]]:
+    """What a role may do: actions, resources, condition."""
+    for policy in template.of_type("AWS::IAM::Role")[role]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            yield texts(statement["Action"]), texts(statement["Resource"]), statement.get("Condition")
+
+
+def who_may(template: Template, what: str) -> list[tuple[str, set[str], Any]]:
+    """All roles that may use a service or do one thing in it: role, resources, condition."""
+    return [
+        (role, resources, condition)
+        for role in template.of_type("AWS::IAM::Role")
+        for actions, resources, condition in allowed(template, role)
+        if any(what in {action, service(action)} for action in actions)
+    ]
+
+
+def role_of(function: str) -> str:
+    return f"{function.removesuffix('Function')}Role"
+
+
+def texts(value: str | list[str]) -> set[str]:
+    return {value} if isinstance(value, str) else set(value)
+
+
+def service(action: str) -> str:
+    return action.partition(":")[0]
+
+
+# Functions
+
+
+@of_each_function
+def test_a_function_has_a_role_of_its_own(template: Template, function: str) -> None:
+    # SAM takes no notice of `Policies` when there is a role.
+    assert "Policies" not in properties(template, function)
+    assert properties(template, function)["Role"] == f"{role_of(function)}.Arn"
+    role = template.of_type("AWS::IAM::Role")[role_of(function)]
+    assert "ManagedPolicyArns" not in role
+    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+@of_each_function
+def test_a_function_logs_to_its_own_group_and_nowhere_else(template: Template, function: str) -> None:
+    group = f"{function.removesuffix('Function')}Logs"
+    assert properties(template, function)["LoggingConfig"]["LogGroup"] == group
+    assert template.of_type("AWS::Logs::LogGroup")[group]["RetentionInDays"]
+    [resources] = [where for what, where, _ in allowed(template, role_of(function)) if "logs:PutLogEvents" in what]
+    assert resources == {f"{group}.Arn"}
+
+
+@of_each_function
+def test_a_function_ends_before_the_gateway_hangs_up(template: Template, function: str) -> None:
+    assert template.functions[function].timeout < 30
+
+
+@of_each_function
+def test_a_function_reaches_the_orders_in_the_table_and_nothing_else_in_it(template: Template, function: str) -> None:
+    for actions, resources, condition in allowed(template, role_of(function)):
+        if {service(action) for action in actions} != {"dynamodb"}:
+            continue
+        if resources == {"OrdersTable.Arn"}:
+            assert condition == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["ORDER#*"]}}
+        else:
+            # A condition on keys would not hold for an index, which has keys of its own.
+            [index] = resources
+            assert index.removeprefix("OrdersTable.Arn/index/") in indexes(template)
+
+
+@of_each_function
+def test_a_function_that_may_use_the_archive_knows_where_it_is_and_no_other_does(
+    template: Template, function: str
+) -> None:
+    services = {service(action) for actions, *_ in allowed(template, role_of(function)) for action in actions}
+    assert ("INVOICES_BUCKET" in template.functions[function].environment) == ("s3" in services)
+
+
+@of_each_function
+def test_a_function_that_nobody_waits_for_loses_no_event(template: Template, function: str) -> None:
+    own = properties(template, function)
+    kinds = {event["Type"] for event in own["Events"].values()}
+    if "EventBridgeRule" in kinds:
+        queue = own["DeadLetterQueue"]["TargetArn"]
+        assert all(event["Properties"]["DeadLetterConfig"]["Arn"] == queue for event in own["Events"].values())
+        assert ({"sqs:SendMessage"}, {queue}, None) in allowed(template, role_of(function))
+    else:
+        # A request is repeated by its caller, and what runs by the clock runs again.
+        assert kinds in ({"HttpApi"}, {"Schedule"})
+
+
+# Permissions
+
+
+def test_permissions_stand_in_the_roles_alone() -> None:
+    kinds = {what["Type"] for what in DOCUMENT["Resources"].values()}
+    assert not kinds & {"AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy", "AWS::IAM::UserPolicy"}
+
+
+def test_nobody_may_do_anything_anywhere(template: Template) -> None:
+    for role in template.of_type("AWS::IAM::Role"):
+        for actions, resources, _ in allowed(template, role):
+            assert not [action for action in actions if "*" in action]
+            if actions == TRACING:
+                continue
+            # Objects of one kind, or exactly one resource.
+            assert not [resource for resource in resources if "*" in resource.removesuffix("/orders/*")]
+
+
+def test_nobody_may_delete(template: Template) -> None:
+    for role in template.of_type("AWS::IAM::Role"):
+        for actions, *_ in allowed(template, role):
+            assert not [action for action in actions if DESTRUCTIVE.search(action)]
+
+
+def test_mail_leaves_from_the_shop_only(template: Template, given: dict[str, str]) -> None:
+    ses = "arn:aws:ses:us-east-1:123456789012:"
+    identity = given.get("SenderIdentity", "invoices@shop.example")
+    [(role, resources, condition)] = who_may(template, "ses")
+    assert role == "SendInvoiceRole"
+    assert resources == {f"{ses}identity/{identity}", f"{ses}configuration-set/MailConfiguration"}
+    assert condition == {"StringEquals": {"ses:FromAddress": "invoices@shop.example"}}
+    assert ("SenderEmailIdentity" in template.of_type("AWS::SES::EmailIdentity")) == ("SenderIdentity" not in given)
+
+
+def test_an_invoice_is_written_once(template: Template) -> None:
+    [(role, resources, condition)] = who_may(template, "s3:PutObject")
+    assert (role, resources) == ("SendInvoiceRole", {"InvoicesBucket.Arn/orders/*"})
+    assert condition == {"Null": {"s3:if-none-match": "false"}}
+
+
+# Routes
+
+
+def test_every_route_asks_for_a_token(template: Template, given: dict[str, str]) -> None:
+    assert template.routes
+    for route in template.routes:
+        assert route.jwt, route.key
+        assert route.path.startswith(("/orders/", "/admin/orders/")), route.key
+        if given:
+            assert (route.jwt.issuer, route.jwt.audience) == ("https://issuer.example", ("shop", "till"))
+
+
+def test_the_api_is_throttled(template: Template) -> None:
+    for api in template.of_type("AWS::Serverless::HttpApi").values():
+        assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= api["DefaultRouteSettings"].keys()
+
+
+# What is kept
+
+
+@pytest.mark.parametrize("kind", ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool"])
+def test_what_cannot_be_made_again_stays_when_the_stack_goes(kind: str) -> None:
+    found = [what for what in DOCUMENT["Resources"].values() if what["Type"] == kind]
+    assert found
+    for what in found:
+        assert (what["DeletionPolicy"], what["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_tables_are_safe(template: Template) -> None:
+    for table in template.of_type("AWS::DynamoDB::Table").values():
+        assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert table["SSESpecification"]["SSEEnabled"]
+        assert table["DeletionProtectionEnabled"]
+
+
+def test_the_index_of_unsettled_invoices_holds_their_keys_only(template: Template) -> None:
+    index = indexes(template)["by_unsettled"]
+    assert [key["AttributeName"] for key in index["KeySchema"]] == ["unsettled", "started"]
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+
+
+def test_buckets_are_safe(template: Template) -> None:
+    for name, bucket in template.of_type("AWS::S3::Bucket").items():
+        [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"]
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+        assert bucket["PublicAccessBlockConfiguration"] == {
+            "BlockPublicAcls": True,
+            "BlockPublicPolicy": True,
+            "IgnorePublicAcls": True,
+            "RestrictPublicBuckets": True,
+        }
+        [policy] = [each for each in template.of_type("AWS::S3::BucketPolicy").values() if each["Bucket"] == name]
+        refused = {
+            action: (texts(statement["Resource"]), statement.get("Condition"))
+            for statement in policy["PolicyDocument"]["Statement"]
+            if statement["Effect"] == "Deny" and statement["Principal"] == "*"
+            for action in texts(statement["Action"])
+        }
+        objects = f"{name}.Arn/*"
+        assert refused == {
+            "s3:*": ({f"{name}.Arn", objects}, {"Bool": {"aws:SecureTransport": "false"}}),
+            "s3:DeleteObject": ({objects}, None),
+            "s3:DeleteObjectVersion": ({objects}, None),
+        }
+
+
+def test_invoices_are_kept_as_long_as_the_shop_says(template: Template, given: dict[str, str]) -> None:
+    rules = template.of_type("AWS::S3::Bucket")["InvoicesBucket"]["LifecycleConfiguration"]["Rules"]
+    expiring = [rule for rule in rules if "ExpirationInDays" in rule]
+    assert [rule["ExpirationInDays"] for rule in expiring] == (["3650"] if given else [])
+    assert all(rule["NoncurrentVersionExpiration"] for rule in expiring)
+    assert all(rule["Status"] == "Enabled" for rule in rules)
+
+
+def test_queues_are_safe(template: Template) -> None:
+    rules = {
+        f"{function}{name}.Arn": event["Properties"].get("DeadLetterConfig", {}).get("Arn")
+        for function, own in template.of_type("AWS::Serverless::Function").items()
+        for name, event in own["Events"].items()
+    }
+    for name, queue in template.of_type("AWS::SQS::Queue").items():
+        assert queue["SqsManagedSseEnabled"]
+        assert queue["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
+        [policy] = [each for each in template.of_type("AWS::SQS::QueuePolicy").values() if name in each["Queues"]]
+        deny, *allow = sorted(policy["PolicyDocument"]["Statement"], key=lambda each: str(each["Effect"] == "Allow"))
+        assert (deny["Effect"], deny["Principal"], deny["Action"], deny["Resource"], deny["Condition"]) == (
+            *("Deny", "*", "sqs:*", f"{name}.Arn"),
+            {"Bool": {"aws:SecureTransport": "false"}},
+        )
+        for statement in allow:
+            # Each rule that gives up may leave its event here, and no other rule of the account.
+            assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+            assert statement["Action"] == "sqs:SendMessage"
+            assert rules[statement["Condition"]["ArnEquals"]["aws:SourceArn"]] == f"{name}.Arn" == statement["Resource"]
+
+
+# What became of the mail
+
+
+def test_ses_reports_all_that_is_recorded_and_nothing_else(template: Template) -> None:
+    [destination] = template.of_type("AWS::SES::ConfigurationSetEventDestination").values()
+    assert destination["ConfigurationSetName"] == "MailConfiguration"
+    assert destination["EventDestination"]["Enabled"]
+    kinds = {kind[0].lower() + kind[1:] for kind in REPORTS}
+    assert set(destination["EventDestination"]["MatchingEventTypes"]) == kinds
+
+
+def test_only_reports_on_this_stacks_mail_are_recorded(template: Template) -> None:
+    [event] = properties(template, "RecordDeliveryFunction")["Events"].values()
+    assert event["Properties"]["Pattern"] == {
+        "source": ["aws.ses"],
+        "detail": {"mail": {"tags": {"ses:configuration-set": ["MailConfiguration"]}}},
+    }
+    assert template.functions["SendInvoiceFunction"].environment["CONFIGURATION_SET"] == "MailConfiguration"
+
+
+def test_alarms_ring_where_the_shop_says_and_say_what_to_do(template: Template, given: dict[str, str]) -> None:
+    topics = [given["AlarmTopicArn"]] if given else []
+    alarms = template.of_type("AWS::CloudWatch::Alarm")
+    assert {"InvoicesUnsettledAlarm", "FailedEventsAlarm"} <= alarms.keys()
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == topics
+        assert 100 < len(alarm["AlarmDescription"]) <= 1024
+
+
+def test_alarms_look_at_what_the_functions_report(template: Template) -> None:
+    code = "".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
+    for alarm in template.of_type("AWS::CloudWatch::Alarm").values():
+        if alarm["Namespace"].startswith("AWS/"):
+            continue
+        assert f'"{alarm["MetricName"]}"' in code
+        for function in template.functions.values():
+            assert alarm["Namespace"] == function.environment["POWERTOOLS_METRICS_NAMESPACE"]
+            assert alarm["Dimensions"] == [
+                {"Name": "service", "Value": function.environment["POWERTOOLS_SERVICE_NAME"]}
+            ]
+
+
+# What people read
+
+
+@pytest.mark.parametrize("section", ["Parameters", "Outputs"])
+def test_everything_that_people_give_or_get_is_described(section: str) -> None:
+    assert [name for name, what in DOCUMENT[section].items() if not what.get("Description")] == []
+
+
+@of_each_function
+def test_a_function_is_described(template: Template, function: str) -> None:
+    assert properties(template, function)["Description"]
+
+
+def indexes(template: Template) -> dict[str, Any]:
+    [table] = template.of_type("AWS::DynamoDB::Table").values()
+    return {index["IndexName"]: index for index in table["GlobalSecondaryIndexes"]}
