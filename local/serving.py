@@ -6,7 +6,7 @@ import platform
 import signal
 import socket
 import sys
-import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -45,7 +45,8 @@ def serve() -> None:
     Raises:
         Mistake: It cannot be served.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     given = dict(os.environ)
     template = Template(ROOT / "template.yaml", emulator.region(given))
     api = _listen(given, "PORT", 3000)
@@ -69,7 +70,9 @@ def serve() -> None:
                 **_places(environment),
             }
             print(screen.first(server.url(api), places, warnings, tokens(), template.routes, ROOT / "events"))
-            threading.Event().wait()
+            # In steps: a signal that comes just before a wait without end would go unnoticed.
+            while True:
+                time.sleep(0.5)
 
 
 def _listen(given: Mapping[str, str], variable: str, default: int) -> socket.socket:
@@ -110,8 +113,7 @@ def _runtime(
         yield LambdaRuntime(endpoint)
         return
     runtime = LocalRuntime(template.functions, environment, log)
-    used = list(dict.fromkeys(route.function for route in template.routes))
-    threading.Thread(target=runtime.warm, args=(used,), daemon=True).start()
+    runtime.warm(list(dict.fromkeys(route.function for route in template.routes)))
     try:
         yield runtime
     finally:

@@ -66,22 +66,30 @@ class LocalRuntime:
         self, functions: Mapping[str, Function], environment: Mapping[str, str], log: IO[bytes] | None
     ) -> None:
         self._pools = {name: _Pool(function, environment, log) for name, function in functions.items()}
+        self._warming: threading.Thread | None = None
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
         """See `Runtime`."""
         return self._pools[function].invoke(event)
 
     def warm(self, functions: Sequence[str]) -> None:
-        """Starts a process of each of these functions, one after the other."""
-        for name in functions:
-            # Whoever calls the function is told what is wrong with it.
-            with contextlib.suppress(FunctionFailed, FunctionTimedOut):
-                self._pools[name].warm()
+        """Starts a process of each of these functions, one after the other, in the background."""
+
+        def start() -> None:
+            for name in functions:
+                # Whoever calls the function is told what is wrong with it.
+                with contextlib.suppress(FunctionFailed, FunctionTimedOut):
+                    self._pools[name].warm()
+
+        self._warming = threading.Thread(target=start, daemon=True)
+        self._warming.start()
 
     def close(self) -> None:
-        """Ends all processes."""
+        """Ends all processes. No event is taken from then on."""
         for pool in self._pools.values():
             pool.close()
+        if self._warming:
+            self._warming.join()
 
 
 class LambdaRuntime:
@@ -184,8 +192,9 @@ class _Pool:
                     return worker
                 self._all.discard(worker)
                 worker.kill()
-        worker = _Worker(self._function, self._environment, self._log, newest)
-        with self._lock:
+            if self._closed:
+                raise FunctionFailed("the gateway ends")
+            worker = _Worker(self._function, self._environment, self._log, newest)
             self._all.add(worker)
         try:
             worker.wait_until_ready()
