@@ -74,6 +74,8 @@ def _curl(url: str, route: Route, event: Mapping[str, Any]) -> str:
         claims = event.get("requestContext", {}).get("authorizer", {}).get("jwt", {}).get("claims", {})
         admin = "admins" in claims.get("cognito:groups", "") if claims else path.startswith("/admin/")
         words += ["-H", f'"Authorization: Bearer ${"ADMIN" if admin else claims.get("sub", "alice").upper()}"']
+    if (accept := event.get("headers", {}).get("accept", "*/*")) not in {"*/*", "application/json"}:
+        words += ["-H", shlex.quote(f"Accept: {accept}")]
     if body := event.get("body"):
         words += ["-H", "'Content-Type: application/json'", "-d", shlex.quote(body)]
     return " ".join(words)
