@@ -35,8 +35,10 @@ from moto import mock_aws  # noqa: E402
 from moto.ses.models import ses_backends  # noqa: E402
 
 from local.emulator import load_orders, provision  # noqa: E402
+from local.events import find_route  # noqa: E402
 from local.template import Template  # noqa: E402
 from orders import aws  # noqa: E402
+from orders.archive import get_archive  # noqa: E402
 from orders.store import Store, get_store  # noqa: E402
 from send_invoice.mail import get_mailer  # noqa: E402
 from send_invoice.shop import get_shop  # noqa: E402
@@ -69,6 +71,7 @@ class Answer:
     status: int
     headers: dict[str, str]
     text: str | None
+    raw: bytes | None = None
 
     @property
     def json(self) -> Any:
@@ -82,20 +85,23 @@ class Service:
     clock: Clock
     calls: Counter[str] = field(default_factory=Counter)
 
-    def event(self, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
+    def event(self, method: str, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
         """An event of the route that serves a path, made from the route's event file."""
-        name, order_id = _route(path)
-        event: dict[str, Any] = json.loads(EVENTS[name].read_text(encoding="utf-8"))
+        match = find_route(TEMPLATE.routes, method, path)
+        assert match, f"no route serves {method} {path}"
+        event: dict[str, Any] = next(event for event in map(load, EVENTS) if event.get("routeKey") == match.route.key)
         event["rawPath"] = event["requestContext"]["http"]["path"] = path
-        event["pathParameters"] = {"order_id": order_id}
+        event["pathParameters"] = dict(match.parameters)
         event.pop("body", None)
         event["headers"].pop("idempotency-key", None)
         if body is not None:
             event["body"] = body if isinstance(body, str) else json.dumps(body)
             event["headers"]["content-type"] = "application/json"
         event["headers"] |= {name.replace("_", "-"): value for name, value in headers.items()}
-        if claims is not None:
-            event["requestContext"]["authorizer"]["jwt"]["claims"] = claims
+        # Customers' routes are called by alice, admins' by ada, unless told otherwise.
+        if claims is None:
+            claims = ADA if path.startswith("/admin/") else ALICE
+        event["requestContext"]["authorizer"]["jwt"]["claims"] = claims
         return event
 
     def send(self, event: dict[str, Any]) -> Answer:
@@ -103,16 +109,26 @@ class Service:
         function = next(route.function for route in TEMPLATE.routes if route.key == event["routeKey"])
         module = TEMPLATE.functions[function].handler.rpartition(".")[0]
         answer = import_module(module).handler(event, None)
-        body = answer.get("body")
+        headers = {k.lower(): v for k, v in answer["headers"].items()}
         if answer.get("isBase64Encoded"):
-            body = base64.b64decode(body).decode()
-        return Answer(answer["statusCode"], {k.lower(): v for k, v in answer["headers"].items()}, body)
+            return Answer(answer["statusCode"], headers, None, base64.b64decode(answer["body"]))
+        return Answer(answer["statusCode"], headers, answer.get("body"))
 
     def post(self, path: str, body: Any = None, claims: Any = None, **headers: str) -> Answer:
-        """Posts to a path. Customers' routes are called by alice, admins' by ada, unless told otherwise."""
-        if claims is None:
-            claims = ADA if path.startswith("/admin/") else ALICE
-        return self.send(self.event(path, body, claims, **headers))
+        """Posts to a path."""
+        return self.send(self.event("POST", path, body, claims, **headers))
+
+    def get(self, path: str, claims: Any = None, **headers: str) -> Answer:
+        """Gets a path."""
+        return self.send(self.event("GET", path, None, claims, **headers))
+
+    def report(self, kind: str, order_id: str, number: str, at: str = "2026-11-23T09:00:05.000Z", **more: Any) -> None:
+        """Lets SES report something of an invoice, such as `Delivery`."""
+        event = load("ses-delivery")
+        mail = event["detail"]["mail"] | {"timestamp": at, "tags": {"order_id": [order_id], "invoice": [number]}}
+        place = {"DeliveryDelay": "deliveryDelay", "Send": "send", "Reject": "reject"}.get(kind, kind.lower())
+        event["detail"] = {"eventType": kind, "mail": mail, place: {"timestamp": at, **more}}
+        import_module("record_delivery.app").handler(event, Context())
 
     def items(self, order_id: str, sk: str = "") -> list[dict[str, Any]]:
         """What the table holds of an order, plainly."""
@@ -136,6 +152,13 @@ class Service:
         """The comments on an order."""
         return self.items(order_id, "COMMENT#")
 
+    def archived(self) -> dict[str, bytes]:
+        """What is in the archive, by key."""
+        listed = aws.s3().list_objects_v2(Bucket="InvoicesBucket").get("Contents", [])
+        return {
+            each["Key"]: aws.s3().get_object(Bucket="InvoicesBucket", Key=each["Key"])["Body"].read() for each in listed
+        }
+
     @property
     def mails(self) -> list[EmailMessage]:
         """Every mail that SES took."""
@@ -150,12 +173,19 @@ def html_of(mail: EmailMessage) -> str:
     return str(part.get_content())
 
 
-def _route(path: str) -> tuple[str, str]:
-    """The event file of a path, and the order that the path names."""
-    *front, order_id, operation = path.strip("/").split("/")
-    role = "admin" if front[0] == "admin" else "customer"
-    name = {"comments": "add-comment", "cancel": "cancel-order", "send-invoice": "send-invoice"}[operation]
-    return f"{name}-as-{role}", order_id
+def load(name: str) -> dict[str, Any]:
+    """An event file."""
+    event: dict[str, Any] = json.loads(EVENTS[name].read_text(encoding="utf-8"))
+    return event
+
+
+class Context:
+    """What Lambda tells a function about its invocation."""
+
+    function_name = "function"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
+    aws_request_id = "00000000-0000-0000-0000-000000000000"
 
 
 @pytest.fixture
@@ -166,11 +196,12 @@ def clock() -> Clock:
 @pytest.fixture
 def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """The service with the sample orders, on moto."""
-    for name, value in TEMPLATE.functions["SendInvoiceFunction"].environment.items():
-        # moto answers at AWS's own addresses.
-        if name != "AWS_ENDPOINT_URL":
-            monkeypatch.setenv(name, value)
-    caches = (aws.dynamodb, aws.ses, get_store, get_mailer, get_shop)
+    for function in TEMPLATE.functions.values():
+        for name, value in function.environment.items():
+            # moto answers at AWS's own addresses.
+            if name != "AWS_ENDPOINT_URL":
+                monkeypatch.setenv(name, value)
+    caches = (aws.dynamodb, aws.s3, aws.ses, get_archive, get_store, get_mailer, get_shop)
     for cached in caches:
         cached.cache_clear()
     with mock_aws():
@@ -179,9 +210,12 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         service = Service(clock)
         store = Store(aws.dynamodb(), os.environ["TABLE_NAME"], now=clock, sleep=clock.sleep)
         for function in TEMPLATE.functions.values():
-            app = import_module(function.handler.rpartition(".")[0]).app
-            monkeypatch.setitem(app.dependency_overrides, get_store, lambda: store)
-        for client in (aws.dynamodb(), aws.ses()):
+            module = import_module(function.handler.rpartition(".")[0])
+            if hasattr(module, "app"):
+                monkeypatch.setitem(module.app.dependency_overrides, get_store, lambda: store)
+            else:
+                monkeypatch.setattr(module, "get_store", lambda: store)
+        for client in (aws.dynamodb(), aws.s3(), aws.ses()):
             client.meta.events.register("before-call", lambda model, **_: service.calls.update([model.name]))
         yield service
     for cached in caches:

@@ -22,7 +22,7 @@ handler = app.resolve
     summary="Cancel an order, also a partly shipped one",
     tags=["Admin"],
     status_code=204,
-    responses=answers(204, "The order is cancelled, by this request or before.", 403, 409),
+    responses=answers(204, "The order is cancelled, by this request or before.", 403, 409, content={}),
 )
 @app.post(
     "/orders/<order_id>/cancel",
@@ -30,7 +30,7 @@ handler = app.resolve
     summary="Cancel one's own order",
     tags=["Customer"],
     status_code=204,
-    responses=answers(204, "The order is cancelled, by this request or before.", 409),
+    responses=answers(204, "The order is cancelled, by this request or before.", 409, content={}),
 )
 def cancel(
     order_id: OrderIdInPath,

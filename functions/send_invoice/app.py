@@ -1,21 +1,38 @@
-"""POST /admin/orders/{order_id}/send-invoice."""
+"""POST /admin/orders/{order_id}/send-invoice and POST /admin/orders/{order_id}/invoice-preview."""
 
+import base64
 from typing import Annotated
 
-from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler import Request, Response
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
+from orders.archive import PDF, Archive, get_archive
 from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, caller, same_order
 from orders.identity import Caller
 from orders.models import InvoiceRequest, InvoiceSent
 from orders.store import Store, get_store
 from send_invoice.mail import Mailer, get_mailer
-from send_invoice.sending import send
+from send_invoice.sending import Sending
 from send_invoice.shop import Shop, get_shop
 
 app = Api()
 handler = app.resolve
+
+
+def get_sending(
+    store: Annotated[Store, Depends(get_store)],
+    archive: Annotated[Archive, Depends(get_archive)],
+    mailer: Annotated[Mailer, Depends(get_mailer)],
+    shop: Annotated[Shop, Depends(get_shop)],
+) -> Sending:
+    """For `Depends`: what sends invoices."""
+    return Sending(store, archive, mailer, shop)
+
+
+def wants_pdf(request: Request) -> bool:
+    """For `Depends`: whether the caller asks for a PDF."""
+    return PDF in request.headers.get("accept", "")
 
 
 @app.post(
@@ -30,9 +47,7 @@ handler = app.resolve
 def send_invoice(
     order_id: OrderIdInPath,
     who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
-    mailer: Annotated[Mailer, Depends(get_mailer)],
-    shop: Annotated[Shop, Depends(get_shop)],
+    sending: Annotated[Sending, Depends(get_sending)],
     request: Annotated[InvoiceRequest | None, Body()] = None,
     key: IdempotencyKey = None,
 ) -> Response[InvoiceSent]:
@@ -42,10 +57,42 @@ def send_invoice(
     """
     request = request or InvoiceRequest()
     same_order(order_id, request.order_id, "order_id")
-    invoice = send(store, mailer, shop, order_id, who, request, key)
+    invoice = sending.send(order_id, who, request, key)
     return Response(
         200,
         content_type="application/json",
         body=InvoiceSent(),
         headers={"Location": f"/admin/orders/{order_id}/invoices/{invoice.number}"},
     )
+
+
+@app.post(
+    "/admin/orders/<order_id>/invoice-preview",
+    operation_id="previewInvoice",
+    summary="See what would be mailed",
+    tags=["Admin"],
+    responses=answers(
+        200,
+        "The invoice, as a page or (with `Accept: application/pdf`) as the PDF.",
+        403,
+        409,
+        content={"text/html": {"type": "string"}, PDF: {"type": "string", "format": "binary"}},
+    ),
+)
+def preview_invoice(
+    order_id: OrderIdInPath,
+    who: Annotated[Caller, Depends(caller)],
+    sending: Annotated[Sending, Depends(get_sending)],
+    pdf: Annotated[bool, Depends(wants_pdf)],
+    request: Annotated[InvoiceRequest | None, Body()] = None,
+) -> Response[str]:
+    """Shows the invoice that the same body would mail now. Nothing is sent and nothing is stored."""
+    request = request or InvoiceRequest()
+    same_order(order_id, request.order_id, "order_id")
+    shown = sending.preview(order_id, who, request, pdf=pdf)
+    if isinstance(shown, str):
+        return Response(200, content_type="text/html; charset=utf-8", body=shown)
+    # Powertools' validation would read bytes as text.
+    answer = Response(200, content_type=PDF, body=base64.b64encode(shown).decode())
+    answer.base64_encoded = True
+    return answer

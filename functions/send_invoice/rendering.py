@@ -77,14 +77,19 @@ def render(invoice: Invoice, order: Order, shop: Shop) -> EmailMessage:
     return message
 
 
+def formats_for(order: Order, shop: Shop) -> Formats:
+    """How an order's invoice writes what is not words."""
+    country = order.customer_summary.country
+    return Formats(shop.language, country.code if country else None, order.currency_code)
+
+
 def contents(invoice: Invoice, order: Order, shop: Shop) -> dict[str, Any]:
     """Everything an invoice says, as text ready to print in any form: nothing is left to compute or to format.
 
     Returns:
         Text, and lists and dictionaries of text. `pay` is None when the invoice asks for no money.
     """
-    country = order.customer_summary.country
-    formats = Formats(shop.language, country.code if country else None, order.currency_code)
+    formats = formats_for(order, shop)
     settled = invoice.payment_status in SETTLED
     headline, pay = _row("Total", formats.money(order.grand_total)), None
     if order.due > 0 and not settled:

@@ -77,6 +77,15 @@ class OrderNotFound(Problem):
     default_detail = "You have no order with this id."
 
 
+class InvoiceNotFound(Problem):
+    """The order has no such invoice, or its PDF was not archived."""
+
+    status = 404
+    slug = "invoice-not-found"
+    title = "No such invoice"
+    default_detail = "The order has no invoice with this number."
+
+
 class StateConflict(Problem):
     """The state of the order forbids it. `members` say the state."""
 

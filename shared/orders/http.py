@@ -5,7 +5,6 @@ import json
 import traceback
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from http import HTTPStatus
 from typing import Annotated, Any, NoReturn
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Request, Response
@@ -96,7 +95,8 @@ def to_problem(error: Exception) -> Problem:
         return error
     if isinstance(error, RequestValidationError):
         return errors.Invalid([(_field(found["loc"]), _message(found)) for found in error.errors()])
-    logger.error("unexpected error", error=type(error).__qualname__, trace=traceback.format_tb(error.__traceback__))
+    trace = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    logger.error("unexpected error", error=type(error).__qualname__, trace=trace)
     return errors.InternalError()
 
 
@@ -125,7 +125,13 @@ def write_json(value: Any) -> str:
     return text.encode(errors="replace").decode()
 
 
-def answers(status: int, description: str, *problems: int, headers: Mapping[str, str] | None = None) -> dict[int, Any]:
+def answers(
+    status: int,
+    description: str,
+    *problems: int,
+    headers: Mapping[str, str] | None = None,
+    content: Mapping[str, Mapping[str, str]] | None = None,
+) -> dict[int, Any]:
     """What a route can answer, as OpenAPI has it: its success, its problems, and those that every route has.
 
     Args:
@@ -133,10 +139,11 @@ def answers(status: int, description: str, *problems: int, headers: Mapping[str,
         description: What the success means.
         problems: The statuses of the problems that are this route's own.
         headers: Headers of the success and what they say.
+        content: Schemas of the success by media type, if it is not the JSON of the function's return type.
     """
     success: dict[str, Any] = {"description": description}
-    if status == HTTPStatus.NO_CONTENT:
-        success["content"] = {}
+    if content is not None:
+        success["content"] = {media_type: {"schema": schema} for media_type, schema in content.items()}
     if headers:
         success["headers"] = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()

@@ -3,9 +3,20 @@
 `orders.store` builds its conditions from these sets, so that DynamoDB enforces the very rule that explains a refusal.
 """
 
+from typing import Any
+
 from orders.errors import StateConflict
 from orders.identity import Role
-from orders.models import Order, OrderHeader, OrderStatus, ShippingStatus
+from orders.models import (
+    DeliveryEvent,
+    Invoice,
+    InvoiceState,
+    Order,
+    OrderHeader,
+    OrderStatus,
+    ShippingStatus,
+    address_digest,
+)
 
 CANCELLABLE_ORDER = frozenset(OrderStatus) - {OrderStatus.COMPLETED, OrderStatus.CANCELLED}
 CANCELLABLE_SHIPPING = {
@@ -28,21 +39,62 @@ def refuse_cancel(order: OrderHeader, role: Role) -> None:
         raise _conflict(order, f"The order is {shipped} and can no longer be cancelled.{ask}")
 
 
-def refuse_invoice(order: Order) -> None:
+def refuse_invoice(order: Order, *, resend: bool = False) -> None:
     """Explains why no invoice may be sent for an order; returns if one may.
 
+    Args:
+        order: The order.
+        resend: Send also to an address that an invoice did not get through to.
+
     Raises:
-        StateConflict: It is cancelled, or has no address to send to.
+        StateConflict: It is cancelled, has no address to send to, or one that is no good.
     """
     if order.order_status is OrderStatus.CANCELLED:
         raise _conflict(order, "The order is cancelled: no invoice is sent for it.")
     if order.customer_summary.email is None:
         raise _conflict(order, "The order has no e-mail address to send the invoice to.")
+    if (trouble := invoice_delivery(order)) and not resend:
+        happened = "bounced" if trouble is InvoiceState.BOUNCED else "was reported as spam"
+        raise _conflict(
+            order,
+            f"An invoice to this address {happened}. Change the order's e-mail address, or send again with "
+            '"resend": true.',
+            invoice_delivery=trouble,
+        )
 
 
-def _conflict(order: OrderHeader, detail: str) -> StateConflict:
+def invoice_delivery(order: Order) -> InvoiceState | None:
+    """What is wrong with the order's e-mail address: `complained`, `bounced`, or None."""
+    digest = address_digest(order.customer_summary.email or "")
+    if digest in order.complained:
+        return InvoiceState.COMPLAINED
+    return InvoiceState.BOUNCED if digest in order.bounced else None
+
+
+SAID_BY_SES = {
+    DeliveryEvent.COMPLAINT: InvoiceState.COMPLAINED,
+    DeliveryEvent.HARD_BOUNCE: InvoiceState.BOUNCED,
+    DeliveryEvent.REJECT: InvoiceState.REJECTED,
+    # Before the soft bounce: an answer such as "out of office" follows a delivery.
+    DeliveryEvent.DELIVERY: InvoiceState.DELIVERED,
+    DeliveryEvent.SOFT_BOUNCE: InvoiceState.BOUNCED,
+    DeliveryEvent.DELAY: InvoiceState.SENT,
+    DeliveryEvent.SEND: InvoiceState.SENT,
+}
+"""What each report of SES makes of an invoice; of several, the first in this order counts. So it does not matter in
+which order they come."""
+
+
+def invoice_state(invoice: Invoice) -> InvoiceState:
+    """What is known of an invoice: what SES reports, else what we saw."""
+    reports = (state for event, state in SAID_BY_SES.items() if event in invoice.events)
+    return next(reports, InvoiceState(invoice.outcome))
+
+
+def _conflict(order: OrderHeader, detail: str, **members: Any) -> StateConflict:
     return StateConflict(
         detail,
+        **members,
         order_status=order.order_status,
         shipping_status=order.shipping_status,
         payment_status=order.payment_status,

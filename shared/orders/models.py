@@ -4,6 +4,7 @@ Field names of an order are WebCommander's, as in the specification. Money is `D
 currency; time is an aware `datetime` in UTC.
 """
 
+import hashlib
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -57,8 +58,8 @@ class ShippingStatus(StrEnum):
     DELIVERED = "delivered"
 
 
-class InvoiceState(StrEnum):
-    """What is known of one mailing of an invoice.
+class Outcome(StrEnum):
+    """What we saw of one mailing of an invoice.
 
     `sending` is written before the mail, so that no mail is ever without a record. `unknown` is never sent again by
     itself: SES may have taken it.
@@ -68,6 +69,34 @@ class InvoiceState(StrEnum):
     SENT = "sent"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+
+class DeliveryEvent(StrEnum):
+    """What SES reports of a mail, later and in any order.
+
+    https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
+    """
+
+    SEND = "send"
+    DELAY = "delay"
+    DELIVERY = "delivery"
+    SOFT_BOUNCE = "soft_bounce"
+    HARD_BOUNCE = "hard_bounce"
+    COMPLAINT = "complaint"
+    REJECT = "reject"
+
+
+class InvoiceState(StrEnum):
+    """What is known of one mailing of an invoice, from our side and from SES's."""
+
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    REJECTED = "rejected"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
 
 
 # C0 controls but tab and line ends, DEL, and halves of surrogate pairs: nothing that a person types, and mail, logs
@@ -198,7 +227,8 @@ class OrderHeader(_Model):
     + `total_surcharge`; `due` = `grand_total` − `paid`; `items_total` is the sum of all quantities.
 
     `version` counts the changes of the order, `invoice_count` its invoices. Until `mailing_until` (seconds since 1970)
-    an invoice may be on its way.
+    an invoice may be on its way. `bounced` and `complained` are digests of addresses that invoices did not get
+    through to, or whose owners called them spam.
     """
 
     order_id: OrderId
@@ -221,6 +251,8 @@ class OrderHeader(_Model):
     version: Annotated[StrictInt, Field(ge=1)] = 1
     invoice_count: Annotated[StrictInt, Field(ge=0)] = 0
     mailing_until: Annotated[StrictInt, Field(ge=0)] = 0
+    bounced: frozenset[str] = frozenset()
+    complained: frozenset[str] = frozenset()
 
     @property
     def due(self) -> Decimal:
@@ -341,7 +373,10 @@ class PaymentSettings(_Model):
 
 
 class InvoiceRequest(_Model):
-    """The body of send-invoice. All of it may be left out. It is printed, and changes nothing about the order."""
+    """The body of send-invoice. All of it may be left out. It is printed, and changes nothing about the order.
+
+    `resend` sends although an earlier invoice bounced or was called spam at the same address.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -359,6 +394,7 @@ class InvoiceRequest(_Model):
     payment_settings: PaymentSettings | None = None
     payment_status: Annotated[PaymentStatus | None, BeforeValidator(_lower)] = None
     notes: Annotated[Text, StringConstraints(max_length=2000)] | None = None
+    resend: StrictBool | None = None
 
 
 class InvoiceSent(_Model):
@@ -372,16 +408,20 @@ class Invoice(_Model):
 
     Attributes:
         n: 1, 2, … for each order.
-        state: What is known of the mail.
+        outcome: What we saw of the mail. `lifecycle.invoice_state` says what is known of it in all.
+        events: What SES reported, and when each first happened.
         started: When the mailing began.
+        ended: When we knew the outcome.
         version: The version of the order that the invoice shows.
+        archived: Whether the PDF was stored before the mail.
         message_id: What SES calls the mail, once it took it.
         reason: Why it did not leave, or why that is not known: a word of AWS or of the network, never its message.
     """
 
     order_id: OrderId
     n: Annotated[int, Field(ge=1)]
-    state: InvoiceState
+    outcome: Outcome
+    events: dict[DeliveryEvent, Moment] = Field(default_factory=dict)
     started: Moment
     requested_by: str
     recipient: str
@@ -393,6 +433,7 @@ class Invoice(_Model):
     payment_method_options: tuple[str, ...] = ()
     notes: str | None = None
     ended: Moment | None = None
+    archived: bool = False
     message_id: str | None = None
     reason: str | None = None
 
@@ -406,10 +447,77 @@ class Invoice(_Model):
         """What the invoice asks for."""
         return self.grand_total - self.paid
 
+    @property
+    def archive_key(self) -> str:
+        """Where its PDF is archived."""
+        return f"orders/{self.order_id}/{self.number}.pdf"
+
+
+class DeliveryReport(_Model):
+    """One thing that SES reported of an invoice, and when it first happened."""
+
+    event: DeliveryEvent
+    at: Moment
+
+
+class InvoiceRecord(_Model):
+    """An invoice as the staff sees it: what was mailed to whom, and what became of it.
+
+    `sent_at` is when SES accepted the mail, null if that is not known. Amounts are text, with the decimals of the
+    currency.
+    """
+
+    number: Annotated[str, Field(examples=["INV-1002-1"])]
+    state: InvoiceState
+    started: Moment
+    sent_at: Moment | None
+    recipient: str
+    requested_by: str
+    currency_code: str
+    grand_total: Annotated[str, Field(examples=["199.11"])]
+    paid: Annotated[str, Field(examples=["0.00"])]
+    due: Annotated[str, Field(examples=["199.11"])]
+    payment_status: PaymentStatus
+    payment_method_options: tuple[str, ...]
+    notes: str | None
+    reason: str | None
+    archived: bool
+    events: tuple[DeliveryReport, ...]
+
+
+class Invoices(_Model):
+    """All invoices of an order, newest last."""
+
+    invoices: tuple[InvoiceRecord, ...]
+
+
+NO_DECIMALS = frozenset({"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW"}) | {
+    *("PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF")
+}
+THREE_DECIMALS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
+"""Currencies whose minor unit is not a hundredth (ISO 4217)."""
+
+
+def amount_text(amount: Decimal, currency: str) -> str:
+    """An amount as text, with at least the decimals of its currency: `12.50`."""
+    decimals = 0 if currency in NO_DECIMALS else 3 if currency in THREE_DECIMALS else 2
+    return f"{amount:.{max(decimals, -int(amount.normalize().as_tuple().exponent))}f}"
+
+
+def address_digest(email: str) -> str:
+    """Stands for an address where the address itself need not be known."""
+    return hashlib.sha256(email.lower().encode()).hexdigest()[:16]
+
 
 def invoice_number(order_id: str, n: int) -> str:
     """The number of the n-th invoice of an order. Each order counts for itself, so that no counter is shared."""
     return f"INV-{order_id}-{n}"
+
+
+def parse_invoice_number(order_id: str, number: str) -> int | None:
+    """Which of an order's invoices a number means, or None if it is no number of that order."""
+    n = number.removeprefix(f"INV-{order_id}-")
+    return int(n) if order_id and n != number and re.fullmatch(r"[1-9][0-9]{0,5}", n, re.ASCII) else None
 
 
 class FieldError(_Model):

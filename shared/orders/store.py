@@ -29,9 +29,27 @@ from botocore.exceptions import ConnectionError as NotReachable
 from botocore.parsers import ResponseParserError
 
 from orders import aws, lifecycle
-from orders.errors import InternalError, KeyReused, OrderExists, OrderNotFound, StillRunning, Unavailable
+from orders.errors import (
+    InternalError,
+    InvoiceNotFound,
+    KeyReused,
+    OrderExists,
+    OrderNotFound,
+    StillRunning,
+    Unavailable,
+)
 from orders.identity import Caller
-from orders.models import Comment, Invoice, InvoiceState, Order, OrderHeader, OrderStatus, utc_text
+from orders.models import (
+    Comment,
+    DeliveryEvent,
+    Invoice,
+    Order,
+    OrderHeader,
+    OrderStatus,
+    Outcome,
+    address_digest,
+    utc_text,
+)
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -50,6 +68,9 @@ MAIL_LEASE = timedelta(seconds=30)
 
 SHARDS = 8
 """Over how many partitions the index of all orders is spread: each takes 1,000 writes a second."""
+
+UNSETTLED = "invoice"
+"""The key under which the index finds invoices that may or may not have left. Few at any time: one key is enough."""
 
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds to wait for another writer of the same order, one after the other."""
@@ -137,7 +158,8 @@ class Store:
         Raises:
             OrderExists: There is one with this id.
         """
-        whole = order.model_dump(exclude_none=True)
+        # Sets: DynamoDB has no empty ones, and a new order has no others.
+        whole = order.model_dump(exclude_none=True, exclude={"bounced", "complained"})
         detail = {name: whole.pop(name) for name in _DETAIL if name in whole}
         whole["shard"] = str(crc32(order.order_id.encode()) % SHARDS)
         try:
@@ -225,7 +247,7 @@ class Store:
                     return comment
                 comment_id += 1
 
-    def read_for_invoice(self, order_id: str, key: Key, *, again: bool) -> tuple[Order, int | None]:
+    def read_for_invoice(self, order_id: str, key: Key | None, *, again: bool) -> tuple[Order, int | None]:
         """Reads an order and what its key led to before: the number of an invoice, or None.
 
         The first read may be a moment old: what is stale is noticed when the invoice begins. With `again` it is
@@ -235,7 +257,7 @@ class Store:
             OrderNotFound: There is no such order.
             KeyReused: The key came with another request before.
         """
-        sks = ("ORDER", "ORDER#DETAIL", f"KEY#{key.id}")
+        sks = ("ORDER", "ORDER#DETAIL", *([f"KEY#{key.id}"] if key else []))
         keys = [self._key(order_id, sk) for sk in sks]
         with _faults():
             answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": again}})
@@ -247,18 +269,24 @@ class Store:
                 raise OrderNotFound
             return self.read_for_invoice(order_id, key, again=True)
         order = Order.model_validate(_pick(items["ORDER"] | items["ORDER#DETAIL"], Order))
-        marker = items.get(sks[2])
+        marker = items.get(sks[-1]) if key else None
         if marker is None or marker["expires_at"] <= _epoch(self.now()):
             return order, None
         _check_same(marker, key)
         return order, int(marker["invoice"])
 
     def invoice(self, order_id: str, n: int) -> Invoice:
-        """Reads the n-th invoice of an order."""
+        """Reads the n-th invoice of an order.
+
+        Raises:
+            InvoiceNotFound: There is none.
+        """
         with _faults():
             answer = self._client.get_item(
                 TableName=self._table, Key=self._key(order_id, _invoice_sk(n)), ConsistentRead=True
             )
+        if "Item" not in answer:
+            raise InvoiceNotFound
         return Invoice.model_validate(_pick(_from_attributes(answer["Item"]), Invoice))
 
     def begin_invoice(self, order: Order, invoice: Invoice, key: Key, *, instead_of: int | None) -> None:
@@ -291,27 +319,31 @@ class Store:
                 ":set": {invoice.n},
             },
         )
-        put = self._put(
-            invoice.order_id, _invoice_sk(invoice.n), invoice.model_dump(exclude_none=True), "attribute_not_exists(pk)"
-        )
+        item = invoice.model_dump(exclude_none=True) | {"unsettled": UNSETTLED}
+        put = self._put(invoice.order_id, _invoice_sk(invoice.n), item, "attribute_not_exists(pk)")
         try:
             self._transact({"Update": header}, put, self._put_key(invoice.order_id, key, instead_of, invoice=invoice.n))
         except _Refused as refused:
             raise Changed from refused
 
-    def end_invoice(
-        self, invoice: Invoice, state: InvoiceState, *, message_id: str | None = None, reason: str | None = None
-    ) -> None:
+    def end_invoice(self, invoice: Invoice) -> None:
         """Writes what became of an invoice that began, and lets the order be cancelled again."""
+        settled = "" if invoice.outcome is Outcome.UNKNOWN else " REMOVE unsettled"
         self._transact(
             {
                 "Update": self._update(
                     invoice.order_id,
                     _invoice_sk(invoice.n),
-                    "SET #state = :state, ended = :ended, message_id = :message_id, reason = :reason",
+                    "SET outcome = :outcome, ended = :ended, archived = :archived, message_id = :message_id,"
+                    f" reason = :reason{settled}",
                     condition="attribute_exists(pk)",
-                    values={":state": state, ":ended": self.now(), ":message_id": message_id, ":reason": reason},
-                    names={"#state": "state"},
+                    values={
+                        ":outcome": invoice.outcome,
+                        ":ended": invoice.ended,
+                        ":archived": invoice.archived,
+                        ":message_id": invoice.message_id,
+                        ":reason": invoice.reason,
+                    },
                 )
             },
             {
@@ -324,6 +356,73 @@ class Store:
                 )
             },
         )
+
+    def record_delivery(self, order_id: str, n: int, event: DeliveryEvent, at: datetime) -> bool:
+        """Writes what SES reports of an invoice. Reports may come twice and in any order: the first of a kind counts.
+
+        A second call, to the order, when the address turns out to be no good.
+
+        Returns:
+            False if there is no such invoice: nothing was written.
+        """
+        update = self._update(
+            order_id,
+            _invoice_sk(n),
+            "SET events.#event = :at REMOVE unsettled",
+            condition="attribute_exists(pk) AND (attribute_not_exists(events.#event) OR events.#event > :at)",
+            values={":at": at},
+            names={"#event": event},
+        )
+        try:
+            with _faults():
+                invoice = _from_attributes(self._client.update_item(**update, ReturnValues="ALL_NEW")["Attributes"])
+        except _Refused as refused:
+            if (known := refused.items[0]) is None:
+                return False
+            invoice = known
+        trouble = {DeliveryEvent.HARD_BOUNCE: "bounced", DeliveryEvent.COMPLAINT: "complained"}.get(event)
+        if trouble:
+            digest = {":digest": {address_digest(invoice["recipient"])}}
+            add = self._update(order_id, "ORDER", f"ADD {trouble} :digest", "attribute_exists(pk)", digest)
+            with _faults():
+                self._client.update_item(**add)
+        return True
+
+    def invoices(self, order_id: str) -> list[Invoice]:
+        """Reads all invoices of an order, newest last. A second call if there are none, to see whether there is one.
+
+        Raises:
+            OrderNotFound: There is no such order.
+        """
+        found: list[Invoice] = []
+        start: Any = {}
+        while True:
+            with _faults():
+                answer = self._client.query(
+                    TableName=self._table,
+                    KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+                    ExpressionAttributeValues=_to_attributes({":pk": f"ORDER#{order_id}", ":sk": "INVOICE#"}),
+                    **start,
+                )
+            found += [Invoice.model_validate(_pick(_from_attributes(item), Invoice)) for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                break
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        if not found:
+            self._check_order(order_id)
+        return found
+
+    def count_unsettled(self, before: datetime) -> int:
+        """Counts the invoices that began before a time and of which it is not known whether they left."""
+        with _faults():
+            answer = self._client.query(
+                TableName=self._table,
+                IndexName="by_unsettled",
+                Select="COUNT",
+                KeyConditionExpression="unsettled = :unsettled AND started < :before",
+                ExpressionAttributeValues=_to_attributes({":unsettled": UNSETTLED, ":before": before}),
+            )
+        return answer["Count"]
 
     def _cancellation(self, order_id: str, caller: Caller, reason: str | None) -> Any:
         now, shipping = self.now(), lifecycle.CANCELLABLE_SHIPPING[caller.role]
@@ -349,8 +448,8 @@ class Store:
             },
         )
 
-    def _check_order(self, order_id: str, caller: Caller) -> None:
-        """Raises `OrderNotFound` unless the caller may see the order.
+    def _check_order(self, order_id: str, caller: Caller | None = None) -> None:
+        """Raises `OrderNotFound` unless there is the order and the caller may see it.
 
         An owner never changes, nor is an order deleted: an old answer is as good as a new one, and only a miss is
         asked for again.
@@ -364,7 +463,7 @@ class Store:
                     ConsistentRead=consistent,
                 )
             if item := answer.get("Item"):
-                if caller.is_admin or _from_attributes(item)["customer_id"] == caller.id:
+                if caller is None or caller.is_admin or _from_attributes(item)["customer_id"] == caller.id:
                     return
                 break
         raise OrderNotFound
@@ -533,8 +632,8 @@ def _to_attribute(value: Any) -> Item:
             return {"M": _to_attributes(value)}
         case list() | tuple():
             return {"L": [_to_attribute(each) for each in value]}
-        case set():
-            return {"NS": [str(each) for each in value]}
+        case set() | frozenset():
+            return {"NS" if isinstance(next(iter(value)), int) else "SS": sorted(map(str, value))}
     raise TypeError(f"cannot be stored: {type(value).__name__}")
 
 
@@ -556,4 +655,6 @@ def _from_attribute(attribute: Mapping[str, Any]) -> Any:
             return [_from_attribute(each) for each in value]
         case "NS":
             return {int(each) for each in value}
+        case "SS":
+            return set(value)
     return value

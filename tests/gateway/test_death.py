@@ -65,7 +65,7 @@ def _let_time_pass(url: str) -> None:
     """Moves what the dead process wrote an hour back: the test does not wait for half a minute."""
     table = boto3.resource("dynamodb", endpoint_url=url).Table("OrdersTable")
     invoice = table.get_item(Key={"pk": "ORDER#1002", "sk": "INVOICE#000001"})["Item"]
-    assert invoice["state"] == "sending"
+    assert invoice["outcome"] == "sending"
     table.put_item(Item=invoice | {"started": "2026-01-01T00:00:00.000000Z"})
     header = table.get_item(Key={"pk": "ORDER#1002", "sk": "ORDER"})["Item"]
     assert header["mailing"] == {1}

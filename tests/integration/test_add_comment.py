@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from harness import BOB, ERP, EVENTS, Service
+from harness import BOB, ERP, Service, load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -163,7 +163,7 @@ def test_what_is_not_json_is_a_400(service: Service, body: str) -> None:
     ("body", "status"), [("eyJjb250ZW50IjogIngifQ==", 201), ("/////w==", 400), ("not base64", 400), ("7f8=", 400)]
 )
 def test_a_body_in_base64_is_read_as_what_it_is(service: Service, body: str, status: int) -> None:
-    event = service.event("/orders/1001/comments", body, {"sub": "alice"})
+    event = service.event("POST", "/orders/1001/comments", body, {"sub": "alice"})
     assert service.send(event | {"isBase64Encoded": True}).status == status
 
 
@@ -252,7 +252,7 @@ def test_a_key_that_is_none(service: Service, key: str) -> None:
 
 @pytest.mark.parametrize("name", ["add-comment-as-customer", "add-comment-as-admin"])
 def test_the_event_files_work(service: Service, name: str) -> None:
-    event = json.loads(EVENTS[name].read_text(encoding="utf-8"))
+    event = load(name)
     answer = service.send(event)
     assert answer.status == 201
     assert answer.json["comments"][0]["content"] == json.loads(event["body"])["content"]

@@ -1,9 +1,7 @@
 """Cancelling: who may, what is kept of it, and that it is done once."""
 
-import json
-
 import pytest
-from harness import ADA, BOB, ERP, EVENTS, Service
+from harness import ADA, BOB, ERP, Service, load
 
 
 def test_a_customer_cancels_their_own_order_once_and_for_all(service: Service) -> None:
@@ -106,7 +104,7 @@ def test_a_bad_body_is_refused_by_name_and_changes_nothing(service: Service, bod
 
 @pytest.mark.parametrize("name", ["cancel-order-as-customer", "cancel-order-as-admin"])
 def test_the_event_files_work(service: Service, name: str) -> None:
-    event = json.loads(EVENTS[name].read_text(encoding="utf-8"))
+    event = load(name)
     assert service.send(event).status == 204
     assert service.order(event["pathParameters"]["order_id"])["order_status"] == "cancelled"
 

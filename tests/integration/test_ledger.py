@@ -72,7 +72,7 @@ def test_every_outcome_is_told_as_it_is(
     assert ses.asked == 1
     assert ses.taken == mails
     [invoice] = service.invoices("1002")
-    assert invoice["state"] == state
+    assert invoice["outcome"] == state
     assert "mailing" not in service.order("1002")
     if status != 200:
         assert answer.headers["content-type"] == "application/problem+json"
@@ -85,7 +85,7 @@ def test_every_outcome_is_told_as_it_is(
     again = service.post(PATH, **key)
     assert again.status == then
     assert ses.taken == in_all
-    assert [each["state"] for each in service.invoices("1002")][:1] == [state]
+    assert [each["outcome"] for each in service.invoices("1002")][:1] == [state]
 
 
 def test_an_ses_that_cannot_be_reached_refuses_for_now(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,14 +93,14 @@ def test_an_ses_that_cannot_be_reached_refuses_for_now(service: Service, monkeyp
     answer = service.post(PATH, idempotency_key="k")
     assert answer.status == 502
     assert answer.json["type"] == "urn:problem:orders:mail-refused"
-    assert [invoice["state"] for invoice in service.invoices("1002")] == ["failed"]
+    assert [invoice["outcome"] for invoice in service.invoices("1002")] == ["failed"]
     with ses_endpoint() as ses:
         _use(ses.url, monkeypatch)
         again = service.post(PATH, idempotency_key="k")
         assert (again.status, ses.taken) == (200, 1)
         # Each attempt has a number and a record of its own.
         assert again.headers["location"].endswith("INV-1002-2")
-        assert [invoice["state"] for invoice in service.invoices("1002")] == ["failed", "sent"]
+        assert [invoice["outcome"] for invoice in service.invoices("1002")] == ["failed", "sent"]
         assert service.post(PATH, idempotency_key="k").headers == again.headers
         assert ses.taken == 1
 
@@ -122,7 +122,7 @@ def test_the_process_dies_after_the_mail(service: Service, ses: Ses) -> None:
     get_mailer.cache_clear()
     with pytest.raises(Death):
         service.post(PATH, idempotency_key="k")
-    assert [invoice["state"] for invoice in service.invoices("1002")] == ["sending"]
+    assert [invoice["outcome"] for invoice in service.invoices("1002")] == ["sending"]
     aws.ses.cache_clear()
     get_mailer.cache_clear()
 
@@ -152,7 +152,7 @@ def test_what_ses_took_is_a_success_also_when_the_record_cannot_be_written(servi
     assert service.post(PATH, idempotency_key="k").status == 200
     aws.dynamodb().meta.events.unregister("before-call.dynamodb.TransactWriteItems", fail)
     # It claims nothing that is not so, and is not sent again.
-    assert [invoice["state"] for invoice in service.invoices("1002")] == ["sending"]
+    assert [invoice["outcome"] for invoice in service.invoices("1002")] == ["sending"]
     service.clock.sleep(31)
     assert service.post(PATH, idempotency_key="k").status == 504
     assert ses.taken == 1

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orders.models import CustomerSummary, Invoice, InvoiceState, Order, OrderLine, PaymentStatus
+from orders.models import CustomerSummary, Invoice, Order, OrderLine, Outcome, PaymentStatus
 from send_invoice.formatting import Formats
 from send_invoice.rendering import render
 from send_invoice.shop import Shop
@@ -93,7 +93,7 @@ def an_invoice(order: Order, **more: Any) -> Invoice:
     fields: dict[str, Any] = {
         "order_id": order.order_id,
         "n": 1,
-        "state": InvoiceState.SENDING,
+        "outcome": Outcome.SENDING,
         "started": datetime(2026, 1, 15, 23, 30, tzinfo=UTC),
         "requested_by": "ada",
         "recipient": "alice@example.com",

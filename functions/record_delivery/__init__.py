@@ -1,0 +1,1 @@
+"""Record what SES reports of invoices: sent, delivered, bounced, complained of."""

@@ -1,0 +1,45 @@
+"""Events of SES, through EventBridge, into the ledger of invoices.
+
+https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-examples.html
+"""
+
+from datetime import datetime
+from typing import Any
+
+from orders.models import DeliveryEvent, parse_invoice_number
+from orders.store import get_store
+from orders.telemetry import count, logger
+
+REPORTS = {
+    # SES's word → where its report is (the mail itself, if it has none), and ours.
+    "Send": ("mail", DeliveryEvent.SEND),
+    "DeliveryDelay": ("deliveryDelay", DeliveryEvent.DELAY),
+    "Delivery": ("delivery", DeliveryEvent.DELIVERY),
+    "Bounce": ("bounce", DeliveryEvent.SOFT_BOUNCE),
+    "Complaint": ("complaint", DeliveryEvent.COMPLAINT),
+    "Reject": ("mail", DeliveryEvent.REJECT),
+}
+
+
+@logger.inject_lambda_context(correlation_id_path="id")
+def handler(event: dict[str, Any], _context: Any) -> None:
+    """Takes one event of EventBridge whose source is `aws.ses`.
+
+    Any error is raised: Lambda tries twice more, then the event goes to the queue of failed events.
+    """
+    detail = event["detail"]
+    if detail["eventType"] not in REPORTS:
+        logger.info("dropped", why="not about delivery", kind=detail["eventType"])
+        return
+    place, report = REPORTS[detail["eventType"]]
+    if report is DeliveryEvent.SOFT_BOUNCE and detail["bounce"]["bounceType"] == "Permanent":
+        report = DeliveryEvent.HARD_BOUNCE
+    tags = detail["mail"].get("tags", {})
+    order_id, number = (tags.get(name, [""])[0] for name in ("order_id", "invoice"))
+    n = parse_invoice_number(order_id, number)
+    at = datetime.fromisoformat(detail[place]["timestamp"])
+    if n is None or not get_store().record_delivery(order_id, n, report, at):
+        logger.info("dropped", why="no invoice of ours", report=report)
+        return
+    count(f"Invoice{report.title().replace('_', '')}")
+    logger.info("recorded", order_id=order_id, invoice=number, report=report)

@@ -1,0 +1,128 @@
+"""The invoice as a PDF: the words and figures of the mail, set by Typst.
+
+A pure function of its arguments: the same invoice always gives the same bytes.
+"""
+
+import io
+import json
+import re
+import unicodedata
+from contextlib import suppress
+from functools import cache
+from importlib.resources import files
+from itertools import accumulate
+from pathlib import Path
+
+import segno
+import typst
+
+from orders.models import Invoice, Order
+from send_invoice.rendering import contents, formats_for
+from send_invoice.shop import Shop
+
+TEMPLATES = Path(__file__).parent / "templates"
+"""Holds `invoice.typ`. A `logo.svg` or `logo.png` beside it takes the place of the shop's name at the top."""
+
+FONTS = (
+    "fontpkg_tajawal/files",
+    "justmytype_western_core/fonts/ofl/inter",
+    "justmytype_western_core/fonts/ofl/notosanssymbols2",
+    "justmytype_intl_africa/fonts",
+    "justmytype_intl_rtl/fonts",
+    "justmytype_intl_sea/fonts",
+    "justmytype_intl_south_asia/fonts",
+    "noto_cjk_sans_jp_regular",
+)
+"""Folders of packages. Nothing else is looked at, so that an invoice is the same wherever it is printed."""
+
+LETTER = frozenset({"BZ", "CA", "CL", "CO", "CR", "GT", "MX", "NI", "PA", "PH", "PR", "SV", "US", "VE"})
+"""Countries whose paper is Letter (Unicode CLDR, `paperSize`). All others print on A4."""
+
+STANDARDS: "list[typst.PDFStandard]" = ["a-2a", "ua-1"]
+"""PDF/A-2a, for archives, and PDF/UA-1, for screen readers. Both forbid letters that no font has."""
+
+# A pictograph, and what says of which colour it is or joins it to the next.
+_EMOJI = re.compile("([\u2300-\u2bff\U0001f000-\U0001faff])[\ufe0f\u200d\U0001f3fb-\U0001f3ff]*")
+
+LONGEST_QR_CODE = 600
+"""Bytes. More would print too small for a camera."""
+
+
+def render_pdf(invoice: Invoice, order: Order, shop: Shop) -> bytes:
+    """Prints an invoice.
+
+    Args:
+        invoice: What this mailing shows: its number and date, the payment status, the ways to pay, the notes.
+        order: What was ordered, at which prices.
+        shop: Who sends it.
+
+    Returns:
+        A PDF that conforms to `STANDARDS`, unless a name is in a script that no font here has: that is printed as
+        boxes. Emoji that no font has are put in words.
+    """
+    printed = contents(invoice, order, shop)
+    formats = formats_for(order, shop)
+    so_far = accumulate(line.total_amount for line in order.order_line_details)
+    country = order.customer_summary.country
+    printed |= {
+        "notes": printed["notes"].splitlines(),
+        "carried": [formats.money(amount) for amount in so_far],
+        "paper": "us-letter" if country and country.code in LETTER else "a4",
+        "logo": next((path.name for path in sorted(TEMPLATES.glob("logo.*"))), ""),
+        "qr_code": _qr_code(printed["pay"]["link"]) if printed["pay"] else "",
+    }
+    data = json.dumps(printed, ensure_ascii=False)
+    try:
+        with suppress(typst.TypstError):
+            return _typeset(data, invoice, STANDARDS)
+        data = _in_words(data)
+        with suppress(typst.TypstError):
+            return _typeset(data, invoice, STANDARDS)
+        return _typeset(data, invoice, [])
+    finally:
+        # Typst keeps all it laid out for its next ten documents: a gigabyte, when invoices of 500 lines follow one
+        # another. Two invoices have next to nothing in common, so it may forget at once.
+        for _ in range(11):
+            typst.compile(b"", font_paths=_fonts())
+
+
+def _typeset(data: str, invoice: Invoice, standards: "list[typst.PDFStandard]") -> bytes:
+    return typst.compile(
+        TEMPLATES / "invoice.typ",
+        font_paths=_fonts(),
+        sys_inputs={"invoice": data},
+        timestamp=invoice.started.replace(microsecond=0),
+        pdf_standards=standards,
+    )
+
+
+def _in_words(text: str) -> str:
+    """Text with the emoji that no font has put in words: `[wrapped present]`."""
+    return _EMOJI.sub(
+        lambda emoji: emoji[0] if _has_glyph(emoji[1]) else f"[{unicodedata.name(emoji[1], 'symbol').lower()}]", text
+    )
+
+
+@cache
+def _has_glyph(letter: str) -> bool:
+    document = b'#set document(title: "A letter"); #sys.inputs.letter'
+    try:
+        typst.compile(document, font_paths=_fonts(), sys_inputs={"letter": letter}, pdf_standards=["ua-1"])
+    except typst.TypstError:
+        return False
+    return True
+
+
+@cache
+def _fonts() -> typst.Fonts:
+    folders = [Path(str(files(package))) / folder for package, _, folder in (path.partition("/") for path in FONTS)]
+    return typst.Fonts(include_system_fonts=False, font_paths=folders)
+
+
+def _qr_code(link: str) -> str:
+    """A link as an image (SVG), or "" if there is none or it is too long."""
+    if not 0 < len(link.encode()) <= LONGEST_QR_CODE:
+        return ""
+    image = io.BytesIO()
+    segno.make_qr(link, error="m").save(image, kind="svg", border=0, xmldecl=False, dark="#14181f")
+    return image.getvalue().decode()

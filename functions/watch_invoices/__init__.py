@@ -1,0 +1,1 @@
+"""Watch for invoices of which nobody knows whether they left."""

@@ -1,0 +1,333 @@
+"""The archive, what SES reports, and what the staff reads of it."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+import requests
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from harness import ALICE, Context, Service, load
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orders import aws
+from watch_invoices.app import handler as watch
+
+SEND = "/admin/orders/1002/send-invoice"
+LIST = "/admin/orders/1002/invoices"
+ONE = f"{LIST}/INV-1002-1"
+
+
+@pytest.fixture
+def sent(service: Service) -> Service:
+    """The service, after one invoice."""
+    assert service.post(SEND, {"notes": "Grüße", "payment_settings": {"payment_method_options": "Karte"}}).status == 200
+    return service
+
+
+def test_what_is_mailed_is_archived_byte_by_byte(sent: Service) -> None:
+    [attachment] = sent.mails[0].iter_attachments()
+    assert attachment.get_filename() == "INV-1002-1.pdf"
+    assert attachment.get_content_type() == "application/pdf"
+    pdf = attachment.get_content()
+    assert pdf.startswith(b"%PDF-")
+    assert sent.archived() == {"orders/1002/INV-1002-1.pdf": pdf}
+
+
+FAULTS = [
+    EndpointConnectionError(endpoint_url="https://s3"),
+    ReadTimeoutError(endpoint_url="https://s3"),
+    ClientError({"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "PutObject"),  # type: ignore[typeddict-item]
+    ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "PutObject"),  # type: ignore[typeddict-item]
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_what_cannot_be_archived_is_not_mailed(service: Service, fault: Exception) -> None:
+    def fail(**_: object) -> None:
+        raise fault
+
+    aws.s3().meta.events.register("before-call.s3.PutObject", fail)
+    answer = service.post(SEND, idempotency_key="k")
+    assert answer.status == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert not service.mails
+    [invoice] = service.get(LIST).json["invoices"]
+    assert (invoice["state"], invoice["archived"], invoice["sent_at"]) == ("failed", False, None)
+    assert service.get(ONE, accept="application/pdf").status == 404
+
+    aws.s3().meta.events.unregister("before-call.s3.PutObject", fail)
+    assert service.post(SEND, idempotency_key="k").status == 200
+    assert [mail["Subject"].split(" ")[1] for mail in service.mails] == ["INV-1002-2"]
+
+
+def test_the_staff_reads_what_was_sent(sent: Service) -> None:
+    record = {
+        "number": "INV-1002-1",
+        "state": "sent",
+        "started": "2026-11-23T09:00:00.000000Z",
+        "sent_at": "2026-11-23T09:00:00.000000Z",
+        "recipient": "bob@example.com",
+        "requested_by": "ada",
+        "currency_code": "EUR",
+        "grand_total": "199.11",
+        "paid": "0.00",
+        "due": "199.11",
+        "payment_status": "unpaid",
+        "payment_method_options": ["Karte"],
+        "notes": "Grüße",
+        "reason": None,
+        "archived": True,
+        "events": [],
+    }
+    assert sent.get(LIST).json == {"invoices": [record]}
+    assert sent.get(ONE).json == record
+    sent.post(SEND, {"notes": "Mahnung"})
+    assert [invoice["number"] for invoice in sent.get(LIST).json["invoices"]] == ["INV-1002-1", "INV-1002-2"]
+
+
+def test_the_pdf_is_behind_a_link_for_five_minutes(sent: Service) -> None:
+    answer = sent.get(ONE, accept="application/pdf")
+    assert answer.status == 303
+    link = answer.headers["location"]
+    assert "X-Amz-Expires=300" in link
+    assert answer.headers["cache-control"] == "no-store"
+    fetched = requests.get(link, timeout=5)
+    assert fetched.headers["content-type"] == "application/pdf"
+    assert fetched.content == sent.archived()["orders/1002/INV-1002-1.pdf"]
+
+
+@pytest.mark.parametrize(
+    ("path", "slug"),
+    [
+        ("/admin/orders/9999/invoices", "order-not-found"),
+        ("/admin/orders/9999/invoices/INV-9999-1", "invoice-not-found"),
+        (f"{LIST}/INV-1002-2", "invoice-not-found"),
+        (f"{LIST}/INV-1001-1", "invoice-not-found"),
+        (f"{LIST}/1", "invoice-not-found"),
+    ],
+)
+def test_what_is_not_there(sent: Service, path: str, slug: str) -> None:
+    answer = sent.get(path)
+    assert answer.status == 404
+    assert answer.json["type"] == f"urn:problem:orders:{slug}"
+
+
+def test_an_order_without_invoices_has_none(service: Service) -> None:
+    assert service.get(LIST).json == {"invoices": []}
+
+
+@pytest.mark.parametrize("path", [LIST, ONE])
+def test_customers_do_not_read_them(sent: Service, path: str) -> None:
+    assert sent.get(path, ALICE).status == 403
+
+
+def test_reading_is_one_round_trip(sent: Service) -> None:
+    for path, calls in ((LIST, {"Query": 1}), (ONE, {"GetItem": 1})):
+        sent.calls.clear()
+        sent.get(path)
+        assert sent.calls == calls
+
+
+def test_a_preview_shows_what_would_be_mailed_and_does_nothing(service: Service) -> None:
+    body = {"order_id": "1002", "notes": "<b>Vorschau</b>"}
+    before = service.items("1002")
+    page = service.post("/admin/orders/1002/invoice-preview", body)
+    assert page.status == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "INV-1002-1" in (page.text or "")
+    assert "&lt;b&gt;Vorschau&lt;/b&gt;" in (page.text or "")
+    pdf = service.post("/admin/orders/1002/invoice-preview", body, accept="application/pdf")
+    assert pdf.headers["content-type"] == "application/pdf"
+    assert (pdf.raw or b"").startswith(b"%PDF-")
+    assert service.items("1002") == before
+    assert not service.mails
+    assert not service.archived()
+    # It is the very page that is mailed then.
+    service.post("/admin/orders/1002/send-invoice", body)
+    [attachment] = service.mails[0].iter_attachments()
+    assert attachment.get_content() == pdf.raw
+
+
+@pytest.mark.parametrize(
+    ("order_id", "body", "status"),
+    [
+        ("1006", None, 409),
+        ("1007", None, 409),
+        ("9999", None, 404),
+        ("1002", {"order_id": 1}, 422),
+        ("1002", {"x": 1}, 422),
+    ],
+)
+def test_what_would_not_be_mailed_is_not_previewed(service: Service, order_id: str, body: Any, status: int) -> None:
+    assert service.post(f"/admin/orders/{order_id}/invoice-preview", body).status == status
+
+
+def state(service: Service, order_id: str = "1002") -> str:
+    [invoice] = service.get(f"/admin/orders/{order_id}/invoices").json["invoices"]
+    return str(invoice["state"])
+
+
+def test_reports_are_on_the_record(sent: Service) -> None:
+    sent.report("Send", "1002", "INV-1002-1", "2026-11-23T09:00:01.000Z")
+    sent.report("DeliveryDelay", "1002", "INV-1002-1", "2026-11-23T09:01:00.000Z")
+    sent.report("Delivery", "1002", "INV-1002-1", "2026-11-23T09:02:00.123Z")
+    record = sent.get(ONE).json
+    assert record["state"] == "delivered"
+    assert record["events"] == [
+        {"event": "send", "at": "2026-11-23T09:00:01.000000Z"},
+        {"event": "delay", "at": "2026-11-23T09:01:00.000000Z"},
+        {"event": "delivery", "at": "2026-11-23T09:02:00.123000Z"},
+    ]
+
+
+REPORTS: list[tuple[str, dict[str, str]]] = [
+    ("Send", {}),
+    ("Delivery", {}),
+    ("Bounce", {"bounceType": "Permanent"}),
+    ("Bounce", {"bounceType": "Transient"}),
+    ("Complaint", {}),
+    ("DeliveryDelay", {}),
+]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(REPORTS), st.integers(0, 3)), min_size=1, max_size=6).flatmap(
+        lambda reports: st.tuples(st.just(reports), st.permutations(reports + reports[:2]))
+    )
+)
+def test_in_whatever_order_and_however_often_they_come_the_record_is_the_same(service: Service, both: Any) -> None:
+    records = []
+    for n, reports in enumerate(both):
+        service.clock.sleep(60)
+        number = f"INV-1002-{len(service.invoices('1002')) + 1}"
+        service.post(SEND, {"resend": True})
+        for (kind, more), minute in reports:
+            service.report(kind, "1002", number, f"2026-11-23T10:{minute:02}:00.000Z", **more)
+        record = service.get(f"{LIST}/{number}").json
+        records.append((n, record["state"], sorted(map(str, record["events"]))))
+    assert records[0][1:] == records[1][1:]
+
+
+def test_permutations_of_the_longest_story_end_the_same(sent: Service) -> None:
+    ends = set()
+    for n, reports in enumerate(list(permutations(REPORTS, 3))[:40], start=2):
+        sent.clock.sleep(60)
+        sent.post(SEND, {"resend": True})
+        number = f"INV-1002-{n}"
+        for kind, more in reports:
+            sent.report(kind, "1002", number, **more)
+        ends.add((frozenset(map(str, reports)), sent.get(f"{LIST}/{number}").json["state"]))
+    assert len(ends) == len({reports for reports, _ in ends})
+
+
+def test_events_of_no_invoice_of_ours_are_dropped(sent: Service) -> None:
+    before = sent.items("1002")
+    sent.report("Delivery", "1002", "INV-1002-7")
+    sent.report("Delivery", "9999", "INV-9999-1")
+    sent.report("Delivery", "1002", "somebody-elses")
+    sent.report("Open", "1002", "INV-1002-1")
+    assert sent.items("1002") == before
+    assert sent.items("9999") == []
+
+
+def test_an_event_that_cannot_be_written_is_an_error_so_that_it_comes_again(sent: Service) -> None:
+    def fail(**_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://dynamodb")
+
+    aws.dynamodb().meta.events.register("before-call.dynamodb.UpdateItem", fail)
+    with pytest.raises(Exception, match="AWS is slow"):
+        sent.report("Delivery", "1002", "INV-1002-1")
+
+
+@pytest.mark.parametrize("name", ["ses-delivery", "ses-bounce"])
+def test_the_event_files_work(sent: Service, name: str) -> None:
+    from record_delivery.app import handler  # noqa: PLC0415 - the fixture has to give it its store first
+
+    handler(load(name), Context())
+    assert state(sent) in {"delivered", "bounced"}
+
+
+@pytest.fixture
+def unknown(service: Service) -> Service:
+    """The service, after an invoice of which nobody knows whether it left."""
+
+    def fail(**_: object) -> None:
+        raise ReadTimeoutError(endpoint_url="https://email")
+
+    aws.ses().meta.events.register("before-call.sesv2.SendEmail", fail)
+    assert service.post(SEND, idempotency_key="k").status == 504
+    aws.ses().meta.events.unregister("before-call.sesv2.SendEmail", fail)
+    return service
+
+
+def test_an_unknown_mail_is_known_once_ses_reports_it(unknown: Service) -> None:
+    assert state(unknown) == "unknown"
+    unknown.report("Send", "1002", "INV-1002-1")
+    assert state(unknown) == "sent"
+    assert unknown.get(ONE).json["sent_at"] == "2026-11-23T09:00:05.000000Z"
+    # The same key learns of it, and nothing is sent again.
+    assert unknown.post(SEND, idempotency_key="k").status == 200
+    assert len(unknown.invoices("1002")) == 1
+
+
+def test_what_stays_unsettled_is_counted_after_a_quarter_of_an_hour(
+    unknown: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def counted() -> bool:
+        capsys.readouterr()
+        watch(load("watch-invoices-schedule"), Context())
+        return '"InvoicesUnsettled":[1.0]' in capsys.readouterr().out
+
+    unknown.post("/admin/orders/1001/send-invoice")
+    assert not counted()
+    unknown.clock.sleep(timedelta(minutes=16).total_seconds())
+    assert counted()
+    unknown.report("Delivery", "1002", "INV-1002-1")
+    assert not counted()
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "said"),
+    [("Bounce", {"bounceType": "Permanent"}, "bounced"), ("Complaint", {}, "complained")],
+)
+def test_an_address_that_is_no_good_is_asked_about(sent: Service, kind: str, more: Any, said: str) -> None:
+    sent.report(kind, "1002", "INV-1002-1", **more)
+    assert state(sent) == said
+    refused = sent.post(SEND, {"notes": "again"})
+    assert refused.status == 409
+    assert refused.json["invoice_delivery"] == said
+    assert "bob@" not in (refused.text or "")
+    assert sent.post(SEND, {"notes": "again", "resend": False}).status == 409
+    assert sent.post(SEND, {"notes": "again", "resend": True}).status == 200
+    # Another address is another matter.
+    new = {"email": {"S": "bob@example.org"}}
+    key = {"pk": {"S": "ORDER#1002"}, "sk": {"S": "ORDER#DETAIL"}}
+    aws.dynamodb().update_item(
+        TableName="OrdersTable",
+        Key=key,
+        UpdateExpression="SET customer_summary.email = :email",
+        ExpressionAttributeValues={":email": new["email"]},
+    )
+    assert sent.post(SEND, {"notes": "to the new address"}).status == 200
+
+
+@pytest.mark.parametrize("kind", ["Delivery", "Send", "DeliveryDelay", "Reject"])
+def test_other_reports_say_nothing_about_the_address(sent: Service, kind: str) -> None:
+    sent.report(kind, "1002", "INV-1002-1")
+    assert sent.post(SEND, {"notes": "again"}).status == 200
+
+
+def test_a_full_mailbox_is_no_bad_address(sent: Service) -> None:
+    sent.report("Bounce", "1002", "INV-1002-1", bounceType="Transient")
+    assert state(sent) == "bounced"
+    assert sent.post(SEND, {"notes": "again"}).status == 200
+
+
+def test_the_first_report_of_a_kind_counts(sent: Service) -> None:
+    for minute in (3, 1, 2):
+        sent.report("Delivery", "1002", "INV-1002-1", f"2026-11-23T09:0{minute}:00.000Z")
+    [event] = sent.get(ONE).json["events"]
+    assert datetime.fromisoformat(event["at"]) == datetime(2026, 11, 23, 9, 1, tzinfo=UTC)
