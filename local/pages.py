@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
+from local import Mistake
 from local.outbox import Outbox
 from local.template import Route
 
@@ -28,6 +30,7 @@ class Pages:
         tokens: Makes tokens, by what to call their owners.
         outbox: The mails.
         other_ses: Where mails go instead, if they do not go to the outbox.
+        play: Plays an event of SES, and tells which functions took it.
     """
 
     def __init__(
@@ -37,12 +40,14 @@ class Pages:
         tokens: Callable[[], Mapping[str, str]],
         outbox: Outbox,
         other_ses: str | None,
+        play: Callable[[Mapping[str, Any]], list[str]],
     ) -> None:
         self._openapi = openapi
         self._routes = routes
         self._tokens = tokens
         self._outbox = outbox
         self._other_ses = other_ses
+        self._play = play
         self._map = Map(
             [
                 Rule("/", methods=["GET"], endpoint=self._index),
@@ -54,6 +59,7 @@ class Pages:
                 Rule("/openapi.json", methods=["GET"], endpoint=self._description),
                 Rule("/_local/outbox", methods=["GET"], endpoint=self._mails),
                 Rule("/_local/outbox", methods=["DELETE"], endpoint=self._clear),
+                Rule("/_local/ses-events", methods=["POST"], endpoint=self._ses_event),
                 Rule("/_local/outbox/<int:mail>/attachments/<int:file>", methods=["GET"], endpoint=self._attachment),
             ],
             strict_slashes=False,
@@ -100,6 +106,14 @@ class Pages:
     def _clear(self, request: Request) -> Response:
         self._outbox.clear()
         return Response(status=204)
+
+    def _ses_event(self, request: Request) -> Response:
+        try:
+            asked = json.loads(request.get_data())
+            taken = self._play(asked if isinstance(asked, dict) else {})
+        except (ValueError, Mistake) as mistake:
+            return Response(f"{mistake}\n", 422, content_type="text/plain; charset=utf-8")
+        return Response(json.dumps({"taken_by": taken}), content_type="application/json")
 
     def _attachment(self, request: Request, mail: int, file: int) -> Response:
         try:

@@ -17,6 +17,7 @@ from local import ROOT, Mistake, emulator, screen, server
 from local.gateway import Gateway
 from local.outbox import Outbox
 from local.pages import Pages
+from local.ses_events import SesEvents
 from local.template import Jwt, Template
 from local.tokens import SigningKey, claims_for
 from local.workers import LambdaRuntime, LocalRuntime, Runtime
@@ -60,8 +61,15 @@ def serve() -> None:
         loaded = _load_orders(template)
         key = SigningKey(STATE)
         tokens = partial(_tokens, template.jwt, key)
-        pages = Pages(OPENAPI, template.routes, tokens, Outbox(environment["AWS_REGION"]), _other_ses(given))
         with _runtime(given, template, environment, log) as runtime:
+            pages = Pages(
+                OPENAPI,
+                template.routes,
+                tokens,
+                Outbox(environment["AWS_REGION"]),
+                _other_ses(given),
+                SesEvents(template.functions, runtime).play,
+            )
             gateway = Gateway(template.routes, key, runtime, pages, _say)
             server.serve(api, gateway, server.QuietHandler)
             places = {

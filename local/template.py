@@ -29,7 +29,11 @@ _NO_VALUE = object()
 
 @dataclass(frozen=True)
 class Function:
-    """A Lambda function. `name` is its logical id, `paths` are the folders of its code and its layers."""
+    """A Lambda function.
+
+    `name` is its logical id, `paths` are the folders of its code and its layers, `sources` are those of EventBridge
+    whose events it is called with.
+    """
 
     name: str
     handler: str
@@ -37,6 +41,7 @@ class Function:
     environment: Mapping[str, str]
     memory: int
     timeout: float
+    sources: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,12 @@ def _function(name: str, properties: Properties, layers: Mapping[str, Properties
         | {key: _as_text(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()},
         memory=int(properties.get("MemorySize", 128)),
         timeout=float(properties.get("Timeout", 3)),
+        sources=frozenset(
+            source
+            for event in properties.get("Events", {}).values()
+            if event["Type"] == "EventBridgeRule"
+            for source in event["Properties"]["Pattern"].get("source", [])
+        ),
     )
 
 

@@ -1,15 +1,20 @@
 """What a person does who has just typed `make run`: the whole way, over HTTP, with the sample orders."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from process import Gateway, gateway
+from process import Gateway, gateway, http
 
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Gateway]:
     with gateway() as running:
         yield running
+
+
+def mails_of(api: Gateway, order_id: str) -> list[Any]:
+    return [mail for mail in api.outbox() if mail["tags"]["order_id"] == order_id]
 
 
 def test_comments(api: Gateway) -> None:
@@ -70,18 +75,44 @@ def test_invoices(api: Gateway) -> None:
     answer = api.post("/admin/orders/1002/send-invoice", body)
     assert (answer.status, answer.json) == (200, {"status": "success"})
     assert answer.headers["location"] == "/admin/orders/1002/invoices/INV-1002-1"
-    [mail] = api.outbox()
+    [mail] = mails_of(api, "1002")
     assert mail["to"] == "bob@example.com"
     assert mail["tags"] == {"order_id": "1002", "invoice": "INV-1002-1"}
     assert "&lt;script&gt;" in mail["html"]
     assert "<script" not in mail["html"]
     assert "<script>alert('Grüße')</script>" in mail["text"]
     assert [api.post(f"/admin/orders/{order_id}/send-invoice").status for order_id in (1006, 1007)] == [409, 409]
-    assert len(api.outbox()) == 1
+    assert mails_of(api, "1006") == mails_of(api, "1007") == []
+
+
+def test_what_becomes_of_an_invoice(api: Gateway) -> None:
+    invoice = "/admin/orders/1008/invoices/INV-1008-1"
+    assert api.post("/admin/orders/1008/send-invoice").status == 200
+    [mail] = mails_of(api, "1008")
+    [attachment] = mail["attachments"]
+    assert (attachment["filename"], attachment["content_type"]) == ("INV-1008-1.pdf", "application/pdf")
+    assert api.call("GET", invoice).json["state"] == "sent"
+    played = api.post("/_local/ses-events", {"invoice": "INV-1008-1", "event": "hard_bounce"}, token="")
+    assert played.json == {"taken_by": ["RecordDeliveryFunction"]}
+    assert api.call("GET", invoice).json["state"] == "bounced"
+    refused = api.post("/admin/orders/1008/send-invoice", {"notes": "again"})
+    assert (refused.status, refused.json["invoice_delivery"]) == (409, "bounced")
+    link = api.call("GET", invoice, accept="application/pdf")
+    assert link.status == 303
+    pdf = http.request("GET", link.headers["location"])
+    assert pdf.data.startswith(b"%PDF-")
+    assert len(pdf.data) == attachment["size"]
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"invoice": "INV-1008-1", "event": "burnt"}', '{"event": "send"}'])
+def test_an_event_that_is_none_says_what_one_is(api: Gateway, body: str) -> None:
+    answer = api.post("/_local/ses-events", body, token="")
+    assert answer.status == 422
 
 
 def test_the_pages_are_there(api: Gateway) -> None:
-    assert "bob@example.com" in (api.call("GET", "/_local/outbox", token="", accept="text/html").text or "")
+    assert api.post("/admin/orders/1005/send-invoice").status == 200
+    assert "alice@example.com" in (api.call("GET", "/_local/outbox", token="", accept="text/html").text or "")
     assert api.call("GET", "/docs", token="").status == 200
     assert set(api.call("GET", "/openapi.json", token="").json["paths"]) == {
         "/orders/{order_id}/comments",

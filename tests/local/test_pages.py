@@ -46,7 +46,7 @@ def send() -> Iterator[Callable[[EmailMessage], None]]:
 
 def browser(folder: Path, other_ses: str | None = None) -> Client:
     route = Route("GET", "/things/{thing_id}", "Things")
-    pages = Pages(folder / "openapi.json", [route], lambda: {"alice": "t.o.k"}, Outbox("us-east-1"), other_ses)
+    pages = Pages(folder / "openapi.json", [route], lambda: {"alice": "t.o.k"}, Outbox("us-east-1"), other_ses, list)
 
     @Request.application
     def app(request: Request) -> Response:
