@@ -25,6 +25,7 @@ import zxingcpp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
+from pypdf.generic import ArrayObject
 
 from orders.models import CustomerSummary, Invoice, Order, OrderLine, PaymentStatus
 from send_invoice import pdf
@@ -160,9 +161,24 @@ class Printed:
         return [code.text for code in zxingcpp.read_barcodes(pixels)]
 
     @property
-    def images(self) -> int:
-        """How many images screen readers tell of."""
-        return len(re.findall(rb"/S\s*/Figure\b", b"".join(self.objects)))
+    def elements(self) -> list[Any]:
+        """What screen readers are told: headings, tables, images and so on, in their order."""
+
+        def within(node: Any) -> Iterator[Any]:
+            node = node.get_object()
+            if isinstance(node, list):
+                for part in node:
+                    yield from within(part)
+            elif isinstance(node, dict):
+                yield node
+                yield from within(node.get("/K", ArrayObject()))
+
+        return [node for node in within(self.root["/StructTreeRoot"]) if "/S" in node]
+
+    @property
+    def images(self) -> list[str]:
+        """What stands for the images where they cannot be seen."""
+        return [node["/Alt"] for node in self.elements if node["/S"] == "/Figure"]
 
     @property
     def conforms(self) -> bool:
@@ -285,6 +301,7 @@ def test_the_link_to_pay_is_a_link_and_a_qr_code() -> None:
 
     assert paper.links == [link]
     assert paper.qr_codes == [link]
+    assert paper.images == ["QR code of the page to pay on"]
     assert paper.says(f"Pay online {link}")
 
 
@@ -293,7 +310,7 @@ def test_the_link_to_pay_is_a_link_and_a_qr_code() -> None:
 def test_who_has_paid_is_not_asked_for_money(status: PaymentStatus, paid: str) -> None:
     paper = printed(an_order(paid=paid), payment_status=status, payment_method_options=["PayPal"])
 
-    assert paper.links == paper.qr_codes == []
+    assert paper.links == paper.images == []
     assert not paper.says("PayPal")
     assert not paper.says("Pay online")
     assert paper.says("There is nothing to pay.")
@@ -303,7 +320,7 @@ def test_who_has_paid_is_not_asked_for_money(status: PaymentStatus, paid: str) -
 def test_without_a_page_to_pay_on_there_is_no_link() -> None:
     paper = printed(an_order(), SHOP.model_copy(update={"payment_link": ""}))
 
-    assert paper.links == paper.qr_codes == []
+    assert paper.links == paper.images == []
     assert paper.says("Amount due 199,11 €")
     assert not paper.says("Pay online")
 
@@ -314,7 +331,7 @@ def test_a_link_that_no_camera_could_read_is_only_a_link() -> None:
 
     assert paper.links
     assert set(paper.links) == {link}
-    assert paper.images == 0
+    assert paper.images == []
 
 
 @pytest.mark.parametrize(
@@ -387,6 +404,11 @@ def test_nothing_runs_over_the_edge_or_over_other_text(price: str) -> None:
         assert max(right for _, _, right, _ in boxes) <= page.get_width() - 56
         middles = Counter((round((box[0] + box[2]) / 2), round((box[1] + box[3]) / 2)) for box in boxes)
         assert middles.most_common(1)[0][1] == 1
+    first = paper.document[0].get_textpage()
+    start, count = first.search("KWD", index=first.search("Amount due").get_next()[0]).get_next()
+    ways, _ = first.search("Ways to pay").get_next()
+    end = next(n for n in range(start + count + 1, first.count_chars()) if not first.get_text_range(n, 1).strip())
+    assert first.get_charbox(end - 1)[2] < first.get_charbox(ways)[0]
 
 
 def test_nothing_but_an_order_is_needed() -> None:
@@ -412,6 +434,7 @@ def test_a_logo_takes_the_place_of_the_shops_name(
     paper = printed(an_order())
 
     assert without.pages[0].count(SHOP.name) == paper.pages[0].count(SHOP.name) + 1
+    assert paper.images[0] == SHOP.name
     assert paper.conforms
 
 
@@ -428,6 +451,17 @@ def test_the_file_says_what_it_is() -> None:
     assert root["/Lang"] == "en"
     assert root["/MarkInfo"]["/Marked"]
     assert root["/ViewerPreferences"]["/DisplayDocTitle"]
+
+
+def test_screen_readers_are_told_what_is_what() -> None:
+    paper = printed(an_order(), notes="Thank you!", payment_method_options=["PayPal"])
+    roles = [node["/S"] for node in paper.elements]
+
+    assert [role for role in roles if role in ("/H1", "/H2", "/Table", "/Link")] == [
+        *("/Table", "/H1", "/Link", "/H2", "/Table", "/H2"),
+    ]
+    # The head of the lines, with the column of no width that holds rows together.
+    assert roles.count("/TH") == len(("", "Item", "Quantity", "Price", "Discount", "Tax", "Amount"))
 
 
 def test_the_same_invoice_has_the_same_bytes_anywhere_and_any_time() -> None:
