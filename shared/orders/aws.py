@@ -31,6 +31,8 @@ S3 = Config(
     read_timeout=1.5,
     retries={"mode": "standard", "total_max_attempts": 2},
     signature_version="s3v4",
+    # The region in the host's name: a link to the one without it is redirected while a bucket is new, and then fails.
+    s3={"addressing_style": "virtual"},
     # S3 checks the TLS connection anyway; the checksum would cost CPU for every PDF.
     request_checksum_calculation="when_required",
 )
