@@ -201,3 +201,21 @@ def test_without_dynamodb_nothing_is_mailed(
     aws.dynamodb().meta.events.unregister(f"before-call.dynamodb.{operation}", fail)
     assert service.post(PATH, idempotency_key="k").status == 200
     assert ses.taken == 1
+
+
+def test_the_fence_stands_on_its_own(service: Service, ses: Ses) -> None:
+    """Another system cancels in the table, between our reading and our writing, and counts no version."""
+
+    def cancel_elsewhere(**_: object) -> None:
+        aws.dynamodb().meta.events.unregister("before-call.dynamodb.TransactWriteItems", cancel_elsewhere)
+        aws.dynamodb().update_item(
+            TableName="OrdersTable",
+            Key={"pk": {"S": "ORDER#1002"}, "sk": {"S": "ORDER"}},
+            UpdateExpression="SET order_status = :cancelled",
+            ExpressionAttributeValues={":cancelled": {"S": "cancelled"}},
+        )
+
+    aws.dynamodb().meta.events.register("before-call.dynamodb.TransactWriteItems", cancel_elsewhere)
+    answer = service.post(PATH)
+    assert (answer.status, answer.json["order_status"]) == (409, "cancelled")
+    assert ses.asked == 0
