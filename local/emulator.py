@@ -129,10 +129,9 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
         store = Store(client("dynamodb"), table)
         for order in orders:
             try:
-                store.create(order)
+                loaded += store.create(order)[1]
             except OrderExists:
                 continue
-            loaded += 1
     return loaded
 
 

@@ -84,6 +84,11 @@ def same_order(path: str, body: str | None, field: str) -> None:
         raise errors.Invalid([(field, "must be the id of the order in the path")])
 
 
+def etag(version: int) -> str:
+    """The header `ETag` of an order in one of its versions (RFC 9110)."""
+    return f'"{version}"'
+
+
 def to_problem(error: Exception) -> Problem:
     """Turns any error into what the caller is told. The only place that does.
 
@@ -131,6 +136,7 @@ def answers(
     *problems: int,
     headers: Mapping[str, str] | None = None,
     content: Mapping[str, Mapping[str, str]] | None = None,
+    also: Mapping[int, str] | None = None,
 ) -> dict[int, Any]:
     """What a route can answer, as OpenAPI has it: its success, its problems, and those that every route has.
 
@@ -140,6 +146,7 @@ def answers(
         problems: The statuses of the problems that are this route's own.
         headers: Headers of the success and what they say.
         content: Schemas of the success by media type, if it is not the JSON of the function's return type.
+        also: Other successes with the same answer, and what they mean.
     """
     success: dict[str, Any] = {"description": description}
     if content is not None:
@@ -148,7 +155,8 @@ def answers(
         success["headers"] = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
         }
-    return {status: success} | {
+    others = {each: success | {"description": text} for each, text in (also or {}).items()}
+    return {status: success, **others} | {
         each: {
             "description": " / ".join(sorted(kind.title for kind in Problem.__subclasses__() if kind.status == each)),
             "content": {"application/problem+json": {"model": ProblemDocument}},

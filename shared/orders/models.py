@@ -6,8 +6,9 @@ currency; time is an aware `datetime` in UTC.
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
@@ -23,9 +24,11 @@ from pydantic import (
     StrictInt,
     StrictStr,
     StringConstraints,
+    ValidationError,
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 
 class OrderStatus(StrEnum):
@@ -129,6 +132,10 @@ def _no_float(value: object) -> object:
     return value
 
 
+def _no_negative_zero(number: Decimal) -> Decimal:
+    return number or Decimal(0)
+
+
 def utc_text(moment: datetime) -> str:
     """ISO 8601 in UTC, ending in Z (RFC 3339)."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -141,8 +148,16 @@ Moment = Annotated[
     PlainSerializer(utc_text, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-Money = Annotated[Decimal, BeforeValidator(_no_float), Field(max_digits=15, decimal_places=4, allow_inf_nan=False)]
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_no_float),
+    Field(max_digits=15, decimal_places=4, allow_inf_nan=False),
+    AfterValidator(_no_negative_zero),
+]
 Amount = Annotated[Money, Field(ge=0)]
+
+Number = Annotated[StrictInt, Field(ge=0, lt=2**53)]
+"""The number of something in another system: what JavaScript and DynamoDB keep exactly."""
 
 OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """The id of an order in a path. Text everywhere: the specification has it as string and as integer."""
@@ -160,6 +175,21 @@ OrderIdInBody = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}], "description": "Repeats the id in the path."}),
 ]
 """The id of an order in a body: repeats the path's, as integer or as string."""
+
+NewOrderId = Annotated[
+    OrderId,
+    BeforeValidator(_id_as_text),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}]}
+    ),
+]
+"""The id of an order to be created, as integer or as string."""
+
+CustomerId = Annotated[Line, StringConstraints(min_length=1, max_length=128)]
+"""The id of a customer: the claim `sub` of their tokens."""
+
+Currency = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Z]{3}$")]
+"""ISO 4217."""
 
 EmailAddress = Annotated[
     StrictStr,
@@ -206,14 +236,22 @@ class CustomerSummary(_Model):
     country: Country | None = None
 
 
-class OrderLine(_Model):
-    """One line of an order. `total_amount` is `quantity` × `price`, before `discount` and `tax` of the line."""
+ProductName = Annotated[Text, StringConstraints(min_length=1, max_length=300)]
+Quantity = Annotated[Money, Field(gt=0)]
 
-    item_id: StrictInt
-    product_name: Annotated[Text, StringConstraints(min_length=1, max_length=300)]
-    product_id: StrictInt | None = None
+
+class OrderLine(_Model):
+    """One line of an order.
+
+    `total_amount` is `quantity` × `price`, rounded half up to what the currency can pay, before `discount` and `tax`
+    of the line.
+    """
+
+    item_id: Number
+    product_name: ProductName
+    product_id: Number | None = None
     sku: Line | None = None
-    quantity: Annotated[Money, Field(gt=0)]
+    quantity: Quantity
     price: Amount
     total_amount: Amount
     tax: Amount = Decimal(0)
@@ -228,15 +266,15 @@ class OrderHeader(_Model):
 
     `version` counts the changes of the order, `invoice_count` its invoices. Until `mailing_until` (seconds since 1970)
     an invoice may be on its way. `bounced` and `complained` are digests of addresses that invoices did not get
-    through to, or whose owners called them spam.
+    through to, or whose owners called them spam. The last six say how the order was cancelled, if it was.
     """
 
     order_id: OrderId
-    customer_id: Annotated[StrictStr, StringConstraints(min_length=1, max_length=128)]
+    customer_id: CustomerId
     order_status: OrderStatus = OrderStatus.IN_PROGRESS
     payment_status: PaymentStatus = PaymentStatus.UNPAID
     shipping_status: ShippingStatus = ShippingStatus.AWAITING
-    currency_code: Annotated[StrictStr, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    currency_code: Currency
     sub_total: Amount
     shipping_cost: Amount = Decimal(0)
     shipping_tax: Amount = Decimal(0)
@@ -253,6 +291,12 @@ class OrderHeader(_Model):
     mailing_until: Annotated[StrictInt, Field(ge=0)] = 0
     bounced: frozenset[str] = frozenset()
     complained: frozenset[str] = frozenset()
+    cancelled_at: Moment | None = None
+    cancelled_by: str | None = None
+    cancelled_as: str | None = None
+    cancel_reason: str | None = None
+    status_before_cancel: OrderStatus | None = None
+    refund_due: Amount | None = None
 
     @property
     def due(self) -> Decimal:
@@ -268,32 +312,141 @@ class Order(OrderHeader):
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
-        lines = self.order_line_details
-        totals = {
-            "sub_total": sum((line.total_amount for line in lines), Decimal(0)),
-            "total_tax": sum((line.tax for line in lines), Decimal(0)),
-            "items_total": sum((line.quantity for line in lines), Decimal(0)),
-            "grand_total": self.sub_total
-            - self.total_discount
-            + self.total_tax
-            + self.shipping_cost
-            + self.shipping_tax
-            + self.handling_cost
-            + self.total_surcharge,
-        }
-        wrong = [
-            f"{name} is {given}, its parts add up to {total}"
-            for name, total in totals.items()
-            if (given := getattr(self, name)) != total
+        wrong: list[tuple[tuple[str | int, ...], Decimal, Decimal]] = [
+            (("order_line_details", index, "total_amount"), line.total_amount, total)
+            for index, line in enumerate(self.order_line_details)
+            if line.total_amount != (total := line_total(line.quantity, line.price, self.currency_code))
         ]
-        wrong += [
-            f"order_line_details.{index}.total_amount is {line.total_amount}, not quantity × price"
-            for index, line in enumerate(lines)
-            if line.total_amount != line.quantity * line.price
-        ]
+        totals = _totals(vars(self), [vars(line) for line in self.order_line_details])
+        wrong += [((name,), given, total) for name, total in totals.items() if (given := getattr(self, name)) != total]
         if wrong:
-            raise ValueError("; ".join(wrong))
+            raise _off(wrong)
         return self
+
+
+class NewOrderLine(_Model):
+    """One line of an order to be created. `total_amount` is computed if it is left out."""
+
+    item_id: Number
+    product_name: ProductName
+    product_id: Number | None = None
+    sku: Line | None = None
+    quantity: Quantity
+    price: Amount
+    total_amount: Amount | None = None
+    tax: Amount | None = None
+    discount: Amount | None = None
+
+
+class NewOrder(_Model):
+    """An order to be created.
+
+    Totals that are left out are computed; those that are given must be what their parts add up to: `sub_total`,
+    `total_tax` and `items_total` from the lines, `grand_total` from these and the charges, `due` from what is `paid`.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "order_id": "2001",
+                    "customer_id": "alice",
+                    "currency_code": "EUR",
+                    "shipping_cost": "4.90",
+                    "customer_summary": {"first_name": "Alice", "email": "alice@example.com"},
+                    "order_line_details": [
+                        {"item_id": 1, "product_name": "Brunost, 250 g", "quantity": 2, "price": "12.50", "tax": "1.75"}
+                    ],
+                }
+            ]
+        }
+    )
+
+    order_id: NewOrderId
+    customer_id: CustomerId
+    order_status: OrderStatus | None = None
+    payment_status: PaymentStatus | None = None
+    shipping_status: ShippingStatus | None = None
+    currency_code: Currency
+    sub_total: Amount | None = None
+    shipping_cost: Amount | None = None
+    shipping_tax: Amount | None = None
+    handling_cost: Amount | None = None
+    total_surcharge: Amount | None = None
+    total_discount: Amount | None = None
+    total_tax: Amount | None = None
+    grand_total: Amount | None = None
+    paid: Amount | None = None
+    due: Money | None = None
+    items_total: Amount | None = None
+    customer_summary: CustomerSummary | None = None
+    # A list: pydantic says of a tuple with a wrong item also that it is too short.
+    order_line_details: Annotated[list[NewOrderLine], Field(min_length=1, max_length=500)]
+
+    @model_validator(mode="after")
+    def _makes_an_order(self) -> Self:
+        # The rules of an order are its own. What breaks them is this request's fault, and said of its fields.
+        order = self.order(datetime.now(UTC))
+        if self.due is not None and self.due != order.due:
+            raise _off([(("due",), self.due, order.due)])
+        return self
+
+    def order(self, created: datetime) -> Order:
+        """The whole order, with what was left out."""
+        given = self.model_dump(exclude_none=True, exclude={"due"})
+        lines = given["order_line_details"]
+        for line in lines:
+            line.setdefault("total_amount", line_total(line["quantity"], line["price"], self.currency_code))
+        return Order.model_validate(_totals(given, lines) | given | {"created": created})
+
+
+_ZERO = Decimal(0)
+
+
+def _totals(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> dict[str, Decimal]:
+    """What the totals of an order have to be, from its lines and charges."""
+
+    def of_lines(part: str) -> Decimal:
+        return sum((line.get(part, _ZERO) for line in lines), _ZERO)
+
+    def charges(*parts: str) -> Decimal:
+        return sum((order.get(part, _ZERO) for part in parts), _ZERO)
+
+    sub_total, total_tax = of_lines("total_amount"), of_lines("tax")
+    return {
+        "sub_total": sub_total,
+        "total_tax": total_tax,
+        "items_total": of_lines("quantity"),
+        "grand_total": sub_total
+        - charges("total_discount")
+        + total_tax
+        + charges("shipping_cost", "shipping_tax", "handling_cost", "total_surcharge"),
+    }
+
+
+def _off(wrong: Sequence[tuple[tuple[str | int, ...], Decimal, Decimal]]) -> ValidationError:
+    """Says of each total (its place, what it is, what it has to be) how far it is off."""
+    return ValidationError.from_exception_data(
+        "Order",
+        [
+            InitErrorDetails(
+                type=PydanticCustomError(
+                    "adds_up",
+                    "is {given} and adds up to {total}: {off} too {much}",
+                    {
+                        "given": f"{given:f}",
+                        "total": f"{total:f}",
+                        "off": f"{abs(given - total):f}",
+                        "much": "much" if given > total else "little",
+                    },
+                ),
+                loc=place,
+                input=None,
+            )
+            for place, given, total in wrong
+        ],
+        hide_input=True,
+    )
 
 
 class CancelRequest(_Model):
@@ -485,6 +638,67 @@ class InvoiceRecord(_Model):
     events: tuple[DeliveryReport, ...]
 
 
+class OrderLineRecord(_Model):
+    """One line of an order. Amounts are text, with the decimals of the currency; so is the quantity."""
+
+    item_id: int
+    product_name: str
+    product_id: int | None
+    sku: str | None
+    quantity: Annotated[str, Field(examples=["2"])]
+    price: Annotated[str, Field(examples=["12.50"])]
+    total_amount: Annotated[str, Field(examples=["25.00"])]
+    tax: Annotated[str, Field(examples=["1.75"])]
+    discount: Annotated[str, Field(examples=["0.00"])]
+
+
+class OrderRecord(_Model):
+    """An order as its customer sees it.
+
+    Amounts are text, with the decimals of the currency. `version` is the order's `ETag`: it counts changes.
+    `cancel_reason` is what the customer said, null if the shop cancelled.
+    """
+
+    order_id: str
+    customer_id: str
+    order_status: OrderStatus
+    payment_status: PaymentStatus
+    shipping_status: ShippingStatus
+    currency_code: str
+    sub_total: Annotated[str, Field(examples=["25.00"])]
+    shipping_cost: Annotated[str, Field(examples=["4.90"])]
+    shipping_tax: Annotated[str, Field(examples=["0.00"])]
+    handling_cost: Annotated[str, Field(examples=["0.00"])]
+    total_surcharge: Annotated[str, Field(examples=["0.00"])]
+    total_discount: Annotated[str, Field(examples=["0.00"])]
+    total_tax: Annotated[str, Field(examples=["1.75"])]
+    grand_total: Annotated[str, Field(examples=["31.65"])]
+    paid: Annotated[str, Field(examples=["0.00"])]
+    due: Annotated[str, Field(examples=["31.65"])]
+    items_total: Annotated[str, Field(examples=["2"])]
+    created: Moment
+    version: int
+    cancelled_at: Moment | None
+    cancel_reason: str | None
+    customer_summary: CustomerSummary
+    order_line_details: tuple[OrderLineRecord, ...]
+
+
+class AdminOrderRecord(OrderRecord):
+    """An order as the staff sees it.
+
+    `refund_due` is what had been paid when the order was cancelled. `invoice_delivery` says whether an invoice
+    bounced at the order's e-mail address (`bounced`), or was called spam there (`complained`).
+    """
+
+    cancelled_by: str | None
+    cancelled_as: str | None
+    status_before_cancel: OrderStatus | None
+    refund_due: Annotated[str | None, Field(examples=["31.65"])]
+    invoice_count: int
+    invoice_delivery: InvoiceState | None
+
+
 class Invoices(_Model):
     """All invoices of an order, newest last."""
 
@@ -498,10 +712,24 @@ THREE_DECIMALS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 """Currencies whose minor unit is not a hundredth (ISO 4217)."""
 
 
+def minor_units(currency: str) -> int:
+    """How many decimals an amount of a currency has when it is paid."""
+    return 0 if currency in NO_DECIMALS else 3 if currency in THREE_DECIMALS else 2
+
+
+def line_total(quantity: Decimal, price: Decimal, currency: str) -> Decimal:
+    """What a line comes to: rounded half up, because nobody can pay half a cent."""
+    return (quantity * price).quantize(Decimal(1).scaleb(-minor_units(currency)), ROUND_HALF_UP)
+
+
 def amount_text(amount: Decimal, currency: str) -> str:
     """An amount as text, with at least the decimals of its currency: `12.50`."""
-    decimals = 0 if currency in NO_DECIMALS else 3 if currency in THREE_DECIMALS else 2
-    return f"{amount:.{max(decimals, -int(amount.normalize().as_tuple().exponent))}f}"
+    return f"{amount:.{max(minor_units(currency), -int(amount.normalize().as_tuple().exponent))}f}"
+
+
+def quantity_text(quantity: Decimal) -> str:
+    """A quantity as text, without decimals that say nothing: `2`."""
+    return f"{quantity.normalize():f}"
 
 
 def address_digest(email: str) -> str:

@@ -9,9 +9,13 @@ All of an order is one item collection, `pk = ORDER#<id>`:
 | `COMMENT#<id, 16 digits>`| one comment                                                                     |
 | `INVOICE#<n, 6 digits>`  | one mailing of the invoice                                                      |
 | `KEY#<hash>`             | an idempotency key and what it led to; `expires_at` (epoch seconds) is its TTL  |
+
+The key of a request that creates an order is a collection of its own, `pk = KEY#<hash>` and `sk = KEY`: it has to be
+found whichever order the request names.
 """
 
 import hashlib
+import json
 import os
 import time
 import uuid
@@ -36,6 +40,7 @@ from orders.errors import (
     OrderExists,
     OrderNotFound,
     StillRunning,
+    TooLarge,
     Unavailable,
 )
 from orders.identity import Caller
@@ -43,6 +48,7 @@ from orders.models import (
     Comment,
     DeliveryEvent,
     Invoice,
+    NewOrder,
     Order,
     OrderHeader,
     OrderStatus,
@@ -71,6 +77,9 @@ SHARDS = 8
 
 UNSETTLED = "invoice"
 """The key under which the index finds invoices that may or may not have left. Few at any time: one key is enough."""
+
+LARGEST_ORDER = 380_000
+"""Bytes of an order as JSON. DynamoDB takes 400 KB for an item, and counts about the same."""
 
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds to wait for another writer of the same order, one after the other."""
@@ -152,23 +161,44 @@ class Store:
         self.now = now
         self._sleep = sleep
 
-    def create(self, order: Order) -> None:
-        """Puts a new order.
+    def create(self, order: Order, key: Key | None = None) -> tuple[Order, bool]:
+        """Puts a new order, unless it is there already.
+
+        Returns:
+            The order, and True if it is new. To a key that was used before, that is the order as it was when it was
+            new; without one, an order that was there before is returned as it is now.
 
         Raises:
-            OrderExists: There is one with this id.
+            OrderExists: There is another one with this id.
+            KeyReused: The key came with another order before.
+            TooLarge: Its texts are longer than the table takes.
         """
+        if len(order.model_dump_json(exclude_none=True).encode()) > LARGEST_ORDER:
+            raise TooLarge("The texts of this order are too long. Split it, or shorten the names of its lines.")
         # Sets: DynamoDB has no empty ones, and a new order has no others.
         whole = order.model_dump(exclude_none=True, exclude={"bounced", "complained"})
         detail = {name: whole.pop(name) for name in _DETAIL if name in whole}
         whole["shard"] = str(crc32(order.order_id.encode()) % SHARDS)
+        detail["as_created"] = _digest_of(order)
+        there_is_none = "attribute_not_exists(pk)"
+        actions = [
+            self._put(order.order_id, "ORDER", whole, there_is_none),
+            self._put(order.order_id, "ORDER#DETAIL", detail, there_is_none),
+        ]
+        if key:
+            actions.append(self._put_creation_key(key))
         try:
-            self._transact(
-                self._put(order.order_id, "ORDER", whole, condition="attribute_not_exists(pk)"),
-                self._put(order.order_id, "ORDER#DETAIL", detail),
-            )
+            self._transact(*actions)
         except _Refused as refused:
-            raise OrderExists from refused
+            header, lines, marker = (refused.items.get(at) for at in range(3))
+            if marker:
+                _check_same(marker, key)
+            if not (header and lines) or lines.get("as_created") != detail["as_created"]:
+                raise OrderExists from refused
+            if marker:
+                return order.model_copy(update={"created": datetime.fromisoformat(header["created"])}), True
+            return Order.model_validate(_pick(header | lines, Order)), False
+        return order, True
 
     def cancel(self, order_id: str, caller: Caller, reason: str | None) -> bool:
         """Cancels an order, unless a rule forbids it. Waits for an invoice that is being mailed at this moment.
@@ -498,6 +528,11 @@ class Store:
         marker = {"request": key.request, "expires_at": _epoch(self.now() + key.lifetime), **led_to}
         return self._put(order_id, f"KEY#{key.id}", marker, condition, values)
 
+    def _put_creation_key(self, key: Key) -> Any:
+        put = self._put_key("", key)
+        put["Put"]["Item"] |= _to_attributes({"pk": f"KEY#{key.id}", "sk": "KEY"})
+        return put
+
     def _put(
         self,
         order_id: str,
@@ -560,6 +595,12 @@ def _epoch(moment: datetime) -> int:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _digest_of(order: Order) -> str:
+    """Stands for what a caller says of an order: the same for the same order, however its amounts are written."""
+    facts = order.model_dump(include=set(NewOrder.model_fields))
+    return _digest(json.dumps(facts, default=lambda amount: str(amount.normalize())))
 
 
 def _check_same(marker: Item, key: Key | None) -> None:

@@ -121,6 +121,7 @@ def test_the_pages_are_there(api: Gateway) -> None:
         "/admin/orders/{order_id}/cancel",
         "/admin/orders/{order_id}/send-invoice",
         "/admin/orders/{order_id}/invoice-preview",
+        "/admin/orders",
         "/admin/orders/{order_id}/invoices",
         "/admin/orders/{order_id}/invoices/{number}",
     }

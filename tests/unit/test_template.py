@@ -122,7 +122,9 @@ def test_a_function_reaches_the_orders_in_the_table_and_nothing_else_in_it(templ
         if {service(action) for action in actions} != {"dynamodb"}:
             continue
         if resources == {"OrdersTable.Arn"}:
-            assert condition == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["ORDER#*"]}}
+            # What creates an order also remembers the request, whichever order it names.
+            keys = ["ORDER#*", "KEY#*"] if function == "CreateOrderFunction" else ["ORDER#*"]
+            assert condition == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
         else:
             # A condition on keys would not hold for an index, which has keys of its own.
             [index] = resources
@@ -197,7 +199,7 @@ def test_every_route_asks_for_a_token(template: Template, given: dict[str, str])
     assert template.routes
     for route in template.routes:
         assert route.jwt, route.key
-        assert route.path.startswith(("/orders/", "/admin/orders/")), route.key
+        assert f"{route.path}/".startswith(("/orders/", "/admin/orders/")), route.key
         if given:
             assert (route.jwt.issuer, route.jwt.audience) == ("https://issuer.example", ("shop", "till"))
 
