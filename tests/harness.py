@@ -13,6 +13,7 @@ from email.message import EmailMessage
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -87,11 +88,14 @@ class Service:
 
     def event(self, method: str, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
         """An event of the route that serves a path, made from the route's event file."""
+        path, _, query = path.partition("?")
         match = find_route(TEMPLATE.routes, method, path)
         assert match, f"no route serves {method} {path}"
         event: dict[str, Any] = next(event for event in map(load, EVENTS) if event.get("routeKey") == match.route.key)
         event["rawPath"] = event["requestContext"]["http"]["path"] = path
         event["pathParameters"] = dict(match.parameters)
+        event["rawQueryString"] = query
+        event["queryStringParameters"] = dict(parse_qsl(query, keep_blank_values=True))
         event.pop("body", None)
         event["headers"].pop("idempotency-key", None)
         if body is not None:
@@ -117,6 +121,10 @@ class Service:
     def post(self, path: str, body: Any = None, claims: Any = None, **headers: str) -> Answer:
         """Posts to a path."""
         return self.send(self.event("POST", path, body, claims, **headers))
+
+    def patch(self, path: str, body: Any = None, claims: Any = None, **headers: str) -> Answer:
+        """Patches what is at a path."""
+        return self.send(self.event("PATCH", path, body, claims, **headers))
 
     def get(self, path: str, claims: Any = None, **headers: str) -> Answer:
         """Gets a path."""
@@ -149,8 +157,9 @@ class Service:
         return self.items(order_id, "INVOICE#")
 
     def comments(self, order_id: str) -> list[dict[str, Any]]:
-        """The comments on an order."""
-        return self.items(order_id, "COMMENT#")
+        """The comments on an order, internal ones too."""
+        found = self.items(order_id, "COMMENT#") + self.items(order_id, "INTERNAL#")
+        return sorted(found, key=lambda comment: int(comment["id"]))
 
     def archived(self) -> dict[str, bytes]:
         """What is in the archive, by key."""

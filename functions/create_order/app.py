@@ -42,7 +42,9 @@ def create_order(
 
     Repeating is safe: the same order under the same id changes nothing, and another one is refused.
     """
-    order, new = store.create(request.order(store.now()), Key.of("create-order", who, request, key) if key else None)
+    order, new = store.create(
+        request.order(store.now(), who.id), Key.of("create-order", who, request, key) if key else None
+    )
     if new:
         count("OrdersCreated")
     return Response(

@@ -43,7 +43,7 @@ def list_invoices(order_id: OrderIdInPath, store: Annotated[Store, Depends(get_s
     operation_id="getInvoice",
     summary="One invoice, or its PDF as it was mailed",
     tags=["Admin"],
-    responses=answers(200, "The invoice.", 303, 403),
+    responses=answers(200, "The invoice.", 403, also={303: "Where the PDF is, for 5 minutes."}),
 )
 def get_invoice(
     order_id: OrderIdInPath,

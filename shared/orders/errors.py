@@ -1,6 +1,6 @@
 """Everything that can go wrong, each as one problem of RFC 9457. `orders.http` turns them into answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -14,6 +14,7 @@ class Problem(Exception):
         detail: What happened this time and what to do next. Holds nothing that a person wrote.
         retry_after: Seconds after which the same request may succeed, or None.
         reason: AWS's or the network's word for what happened, for our own records. Not part of the answer.
+        headers: Further headers of the answer.
         members: Further members of the problem document.
     """
 
@@ -23,11 +24,18 @@ class Problem(Exception):
     default_detail: ClassVar[str] = "The error is logged under this request_id."
 
     def __init__(
-        self, detail: str | None = None, *, retry_after: int | None = None, reason: str | None = None, **members: Any
+        self,
+        detail: str | None = None,
+        *,
+        retry_after: int | None = None,
+        reason: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
     ) -> None:
         self.detail = detail or self.default_detail
         self.retry_after = retry_after
         self.reason = reason
+        self.headers = headers or {}
         self.members = members
         super().__init__(self.detail)
 
@@ -100,6 +108,15 @@ class StillRunning(Problem):
     status = 409
     slug = "still-running"
     title = "Another request for this order is under way"
+
+
+class Outdated(Problem):
+    """The order has changed since the version that the request was made for. The member `current` has it as it is."""
+
+    status = 412
+    slug = "outdated"
+    title = "The order has changed meanwhile"
+    default_detail = "Nothing was changed. Look at the order as it is now, in current, and repeat with its version."
 
 
 class TooLarge(Problem):

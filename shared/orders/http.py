@@ -2,14 +2,15 @@
 
 import base64
 import json
+import re
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, NoReturn
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Request, Response
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, ApiGatewayResolver, Request, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import StringConstraints
 
 from orders import errors, identity
@@ -20,6 +21,9 @@ from orders.telemetry import logger
 
 PROBLEM_TYPE = "urn:problem:orders:"
 JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+"""RFC 7396. HTTP API hands such a body over in Base64, as it does with all but the best known media types."""
+
 LARGEST_BODY = 1024 * 1024
 """Bytes. More than any valid request, less than what Lambda takes (6 MB)."""
 
@@ -31,6 +35,12 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         description="Makes repeating safe for 24 hours: the same key and body give the first answer again.",
     ),
+]
+Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+Cursor = Annotated[
+    str | None,
+    StringConstraints(max_length=1000),
+    Query(alias="cursor", description="`next_cursor` of the page before; the filters must be the same."),
 ]
 
 
@@ -48,6 +58,7 @@ class Api(APIGatewayHttpResolver):
         self.exception_handler(Exception)(self._answer_error)
         # Otherwise the handler for Exception would also take what Powertools says of unknown routes.
         self.not_found(lambda _: self._answer_error(errors.NotFound()))
+        self.use([_refuse_unknown_parameters])
 
     def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answers one event of API Gateway (payload format 2.0). Never raises."""
@@ -72,6 +83,31 @@ class Api(APIGatewayHttpResolver):
 def caller(request: Request) -> Caller:
     """For `Depends`: who is calling."""
     return identity.caller(request.resolved_event.raw_event)
+
+
+def matches(condition: str, version: int, field: str = "If-None-Match") -> bool:
+    """Whether a header with entity tags names an order's version (RFC 9110, section 13.1).
+
+    Raises:
+        Invalid: It is no such header.
+    """
+    return condition.strip() == "*" or str(version) in entity_tags(condition, field, weak=True)
+
+
+def entity_tags(condition: str, field: str, *, weak: bool) -> set[str]:
+    """The entity tags in a header, without their quotes (RFC 9110, section 8.8.3).
+
+    Args:
+        condition: What the header says.
+        field: What the header is called.
+        weak: Also those that are weak.
+
+    Raises:
+        Invalid: There is something else in it.
+    """
+    if not re.fullmatch(r'\s*(W/)?"[!#-~]*"(\s*,\s*(W/)?"[!#-~]*")*\s*', condition, re.ASCII):
+        raise errors.Invalid([(field, 'must be the ETag of an order, such as "1", or *')])
+    return {tag for is_weak, tag in re.findall(r'(W/)?"([!#-~]*)"', condition) if weak or not is_weak}
 
 
 def same_order(path: str, body: str | None, field: str) -> None:
@@ -146,7 +182,7 @@ def answers(
         problems: The statuses of the problems that are this route's own.
         headers: Headers of the success and what they say.
         content: Schemas of the success by media type, if it is not the JSON of the function's return type.
-        also: Other successes with the same answer, and what they mean.
+        also: Other answers that are no problems, and what they mean: as the success below 300, else without a body.
     """
     success: dict[str, Any] = {"description": description}
     if content is not None:
@@ -155,7 +191,10 @@ def answers(
         success["headers"] = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
         }
-    others = {each: success | {"description": text} for each, text in (also or {}).items()}
+    others = {
+        each: success | {"description": text} | ({"content": {}} if each >= 300 else {})
+        for each, text in (also or {}).items()
+    }
     return {status: success, **others} | {
         each: {
             "description": " / ".join(sorted(kind.title for kind in Problem.__subclasses__() if kind.status == each)),
@@ -174,7 +213,8 @@ def _with_json_body(event: Mapping[str, Any]) -> Mapping[str, Any]:
         raise errors.TooLarge(f"At most {LARGEST_BODY} bytes are read.")
     headers: Mapping[str, str] = event.get("headers") or {}
     media_type = headers.get("content-type", JSON).partition(";")[0].strip().lower()
-    if media_type != JSON:
+    patch = media_type == MERGE_PATCH and str(event.get("routeKey", "")).startswith("PATCH ")
+    if media_type != JSON and not patch:
         raise errors.UnsupportedMediaType
     try:
         (base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()).decode()
@@ -182,6 +222,14 @@ def _with_json_body(event: Mapping[str, Any]) -> Mapping[str, Any]:
         raise errors.MalformedBody from error
     # Powertools knows the media type in lower case only (RFC 9110: case does not matter).
     return {**event, "headers": {**headers, "content-type": JSON}}
+
+
+def _refuse_unknown_parameters(app: ApiGatewayResolver, next_middleware: Callable[..., Any]) -> Any:
+    """A filter with a typing error would otherwise choose everything."""
+    known = {parameter.alias for parameter in app.context["_route"].dependant.query_params}
+    if unknown := app.current_event.query_string_parameters.keys() - known:
+        raise errors.Invalid([(name, "is not a parameter of this request") for name in sorted(unknown)])
+    return next_middleware(app)
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -229,7 +277,7 @@ def _problem_answer(problem: Problem, event: Mapping[str, Any]) -> dict[str, Any
         "request_id": event.get("requestContext", {}).get("requestId"),
         **problem.members,
     }
-    headers = {"Content-Type": "application/problem+json"}
+    headers = {"Content-Type": "application/problem+json", **problem.headers}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
     return {"statusCode": problem.status, "headers": headers, "body": write_json(body)}

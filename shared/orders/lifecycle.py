@@ -3,7 +3,9 @@
 `orders.store` builds its conditions from these sets, so that DynamoDB enforces the very rule that explains a refusal.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from orders.errors import StateConflict
 from orders.identity import Role
@@ -14,15 +16,77 @@ from orders.models import (
     Order,
     OrderHeader,
     OrderStatus,
+    PaymentStatus,
     ShippingStatus,
     address_digest,
 )
+
+_S = TypeVar("_S", bound=StrEnum)
 
 CANCELLABLE_ORDER = frozenset(OrderStatus) - {OrderStatus.COMPLETED, OrderStatus.CANCELLED}
 CANCELLABLE_SHIPPING = {
     Role.CUSTOMER: frozenset({ShippingStatus.AWAITING}),
     Role.ADMIN: frozenset({ShippingStatus.AWAITING, ShippingStatus.PARTIAL}),
 }
+
+
+ORDER_NEXT = {
+    OrderStatus.DRAFT: {OrderStatus.IN_PROGRESS},
+    OrderStatus.IN_PROGRESS: {OrderStatus.PAUSED, OrderStatus.COMPLETED},
+    OrderStatus.PAUSED: {OrderStatus.IN_PROGRESS, OrderStatus.COMPLETED},
+    OrderStatus.COMPLETED: {OrderStatus.REOPENED},
+    OrderStatus.REOPENED: {OrderStatus.IN_PROGRESS, OrderStatus.PAUSED, OrderStatus.COMPLETED},
+    OrderStatus.CANCELLED: set[OrderStatus](),
+}
+"""What can follow upon what. Nobody becomes `cancelled` here: that is an operation of its own, with its own rules."""
+
+SHIPPING_NEXT = {
+    ShippingStatus.AWAITING: {ShippingStatus.PARTIAL, ShippingStatus.SHIPPED, ShippingStatus.DELIVERED},
+    ShippingStatus.PARTIAL: {ShippingStatus.SHIPPED, ShippingStatus.DELIVERED},
+    ShippingStatus.SHIPPED: {ShippingStatus.DELIVERED},
+    ShippingStatus.DELIVERED: set[ShippingStatus](),
+}
+"""Goods only go forward: whoever could go back could cancel what has left."""
+
+PAYMENT_NEXT = {
+    PaymentStatus.UNPAID: {PaymentStatus.PENDING, PaymentStatus.PARTIAL, PaymentStatus.PAID},
+    PaymentStatus.PENDING: {PaymentStatus.UNPAID, PaymentStatus.PARTIAL, PaymentStatus.PAID},
+    PaymentStatus.PARTIAL: set(PaymentStatus),
+    PaymentStatus.PAID: set(PaymentStatus),
+    PaymentStatus.REFUNDED: set(PaymentStatus),
+}
+"""Money goes both ways. Only what came can go back."""
+
+
+def refuse_change(order: Order, changed: Order) -> None:
+    """Explains why an order may not become another; returns if it may.
+
+    Args:
+        order: As it is.
+        changed: As it would be.
+
+    Raises:
+        StateConflict: It is cancelled, and a shipment or a payment would be recorded; or a state cannot follow upon
+            the one before.
+    """
+    if order.order_status is OrderStatus.CANCELLED:
+        if changed.shipping_status is not order.shipping_status:
+            raise _conflict(order, "The order is cancelled: no shipment is recorded for it.")
+        back = changed.payment_status in {order.payment_status, PaymentStatus.REFUNDED}
+        if changed.paid > order.paid or not back:
+            raise _conflict(order, "The order is cancelled: no payment is recorded for it, only what goes back.")
+    elif changed.order_status is OrderStatus.CANCELLED:
+        raise _conflict(order, "To cancel an order, post to its /cancel: that keeps who did it and why.")
+    _refuse_step(order, "order_status", order.order_status, changed.order_status, ORDER_NEXT)
+    _refuse_step(order, "shipping_status", order.shipping_status, changed.shipping_status, SHIPPING_NEXT)
+    _refuse_step(order, "payment_status", order.payment_status, changed.payment_status, PAYMENT_NEXT)
+
+
+def _refuse_step(order: Order, field: str, before: _S, after: _S, following: Mapping[_S, set[_S]]) -> None:
+    if after == before or after in following[before]:
+        return
+    steps = ", ".join(sorted(following[before])) or "nothing"
+    raise _conflict(order, f"{field} cannot go from {before} to {after}; what can follow is: {steps}.")
 
 
 def refuse_cancel(order: OrderHeader, role: Role) -> None:

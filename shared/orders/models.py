@@ -159,6 +159,19 @@ Amount = Annotated[Money, Field(ge=0)]
 Number = Annotated[StrictInt, Field(ge=0, lt=2**53)]
 """The number of something in another system: what JavaScript and DynamoDB keep exactly."""
 
+
+def _iso(value: Any) -> Any:
+    # Pydantic would also read "12" as a time: so many seconds since 1970.
+    if isinstance(value, str) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", value):
+        raise ValueError("must be a date and time with its zone, such as 2026-11-23T09:00:00Z")
+    if isinstance(value, int | float):
+        raise ValueError("must be a text, such as 2026-11-23T09:00:00Z")
+    return value
+
+
+GivenMoment = Annotated[Moment, BeforeValidator(_iso)]
+"""A moment that somebody else names (RFC 3339)."""
+
 OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """The id of an order in a path. Text everywhere: the specification has it as string and as integer."""
 
@@ -264,9 +277,10 @@ class OrderHeader(_Model):
     `grand_total` = `sub_total` − `total_discount` + `total_tax` + `shipping_cost` + `shipping_tax` + `handling_cost`
     + `total_surcharge`; `due` = `grand_total` − `paid`; `items_total` is the sum of all quantities.
 
-    `version` counts the changes of the order, `invoice_count` its invoices. Until `mailing_until` (seconds since 1970)
-    an invoice may be on its way. `bounced` and `complained` are digests of addresses that invoices did not get
-    through to, or whose owners called them spam. The last six say how the order was cancelled, if it was.
+    `created` is when it was placed, `created_by` who brought it. `version` counts the changes of the order,
+    `invoice_count` its invoices. Until `mailing_until` (seconds since 1970) an invoice may be on its way. `bounced` and
+    `complained` are digests of addresses that invoices did not get through to, or whose owners called them spam. The
+    last six say how the order was cancelled, if it was.
     """
 
     order_id: OrderId
@@ -286,6 +300,7 @@ class OrderHeader(_Model):
     paid: Amount = Decimal(0)
     items_total: Amount
     created: Moment
+    created_by: str | None = None
     version: Annotated[StrictInt, Field(ge=1)] = 1
     invoice_count: Annotated[StrictInt, Field(ge=0)] = 0
     mailing_until: Annotated[StrictInt, Field(ge=0)] = 0
@@ -343,6 +358,7 @@ class NewOrder(_Model):
 
     Totals that are left out are computed; those that are given must be what their parts add up to: `sub_total`,
     `total_tax` and `items_total` from the lines, `grand_total` from these and the charges, `due` from what is `paid`.
+    `created` is when the order was placed: now, if it is left out.
     """
 
     model_config = ConfigDict(
@@ -364,6 +380,7 @@ class NewOrder(_Model):
 
     order_id: NewOrderId
     customer_id: CustomerId
+    created: GivenMoment | None = None
     order_status: OrderStatus | None = None
     payment_status: PaymentStatus | None = None
     shipping_status: ShippingStatus | None = None
@@ -386,20 +403,21 @@ class NewOrder(_Model):
     @model_validator(mode="after")
     def _makes_an_order(self) -> Self:
         # The rules of an order are its own. What breaks them is this request's fault, and said of its fields.
-        order = self.order(datetime.now(UTC))
+        order = self.order(_EPOCH)
         if self.due is not None and self.due != order.due:
             raise _off([(("due",), self.due, order.due)])
         return self
 
-    def order(self, created: datetime) -> Order:
+    def order(self, created: datetime, created_by: str | None = None) -> Order:
         """The whole order, with what was left out."""
         given = self.model_dump(exclude_none=True, exclude={"due"})
         lines = given["order_line_details"]
         for line in lines:
             line.setdefault("total_amount", line_total(line["quantity"], line["price"], self.currency_code))
-        return Order.model_validate(_totals(given, lines) | given | {"created": created})
+        return Order.model_validate({"created": created, "created_by": created_by} | _totals(given, lines) | given)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ZERO = Decimal(0)
 
 
@@ -447,6 +465,80 @@ def _off(wrong: Sequence[tuple[tuple[str | int, ...], Decimal, Decimal]]) -> Val
         ],
         hide_input=True,
     )
+
+
+def _left_out() -> Any:
+    """The value of a field that may be left out and must not be null."""
+    return None
+
+
+class OrderPatch(_Model):
+    """What changes of an order: a JSON Merge Patch (RFC 7396).
+
+    What is left out stays. In `customer_summary`, null takes a value away; the other fields cannot be taken away.
+    `version` is the one that the change was made for, as is the header `If-Match`.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"shipping_status": "shipped"},
+                {"payment_status": "paid", "paid": "92.26", "version": 1},
+                {"customer_summary": {"email": "alice@example.org", "phone": None}},
+            ]
+        }
+    )
+
+    order_status: OrderStatus = Field(default_factory=_left_out)
+    payment_status: PaymentStatus = Field(default_factory=_left_out)
+    paid: Amount = Field(default_factory=_left_out)
+    shipping_status: ShippingStatus = Field(default_factory=_left_out)
+    customer_summary: CustomerSummary | None = None
+    version: Annotated[StrictInt, Field(ge=1, lt=2**53)] | None = None
+
+    def applied_to(self, order: Order) -> Order:
+        """The order as it is afterwards. Whether it may become so, `lifecycle` says."""
+        patch = self.model_dump(exclude_unset=True, exclude={"version"})
+        return Order.model_validate(merge_patch(order.model_dump(), patch))
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """Applies a JSON Merge Patch, and leaves both as they are (RFC 7396, section 2)."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged
+
+
+class FieldChange(_Model):
+    """What became of one field. Of the customer's data only that it changed is kept: `before` and `after` are null."""
+
+    field: Annotated[str, Field(examples=["shipping_status"])]
+    before: Annotated[str | None, Field(examples=["awaiting_shipment"])] = None
+    after: Annotated[str | None, Field(examples=["shipped"])] = None
+
+
+class Change(_Model):
+    """One change of an order.
+
+    Attributes:
+        version: The version that it made.
+        at: When it was made.
+        by: The id of whoever made it.
+        name: What to call them.
+        fields: What it changed.
+    """
+
+    version: int
+    at: Moment
+    by: str
+    name: str | None
+    fields: tuple[FieldChange, ...]
 
 
 class CancelRequest(_Model):
@@ -502,6 +594,33 @@ class Comments(_Model):
     """The answer to a new comment: that comment alone."""
 
     comments: tuple[Comment, ...]
+
+
+class StaffComment(Comment):
+    """A comment as the staff sees it: also whether it is flagged for them, and who wrote it."""
+
+    flagged: bool
+    author: Annotated[str, Field(examples=["alice"])]
+
+
+NextCursor = Annotated[
+    str | None,
+    Field(description="Ask for the next page with it. Null on the last page.", examples=["MTc5NTQ1NDcwOTEyMzQ1Ng"]),
+]
+
+
+class CommentPage(_Model):
+    """Comments that the customer may read, oldest first."""
+
+    comments: tuple[Comment, ...]
+    next_cursor: NextCursor
+
+
+class StaffCommentPage(_Model):
+    """Comments, internal ones included, oldest first."""
+
+    comments: tuple[StaffComment, ...]
+    next_cursor: NextCursor
 
 
 def _as_list(value: Any) -> Any:
@@ -685,18 +804,77 @@ class OrderRecord(_Model):
 
 
 class AdminOrderRecord(OrderRecord):
-    """An order as the staff sees it.
+    """An order as the staff sees it. `refund_due` is what had been paid when the order was cancelled."""
 
-    `refund_due` is what had been paid when the order was cancelled. `invoice_delivery` says whether an invoice
-    bounced at the order's e-mail address (`bounced`), or was called spam there (`complained`).
-    """
-
+    created_by: str | None
     cancelled_by: str | None
     cancelled_as: str | None
     status_before_cancel: OrderStatus | None
     refund_due: Annotated[str | None, Field(examples=["31.65"])]
-    invoice_count: int
-    invoice_delivery: InvoiceState | None
+
+
+class ListedOrder(_Model):
+    """An order in a list: enough to find it."""
+
+    order_id: str
+    customer_id: str
+    order_status: OrderStatus
+    payment_status: PaymentStatus
+    shipping_status: ShippingStatus
+    currency_code: str
+    grand_total: Annotated[str, Field(examples=["31.65"])]
+    paid: Annotated[str, Field(examples=["0.00"])]
+    due: Annotated[str, Field(examples=["31.65"])]
+    created: Moment
+    version: int
+
+
+class OrderPage(_Model):
+    """Orders, newest first. With a filter a page may have fewer than were asked for, even none, and not be the last."""
+
+    orders: tuple[ListedOrder, ...]
+    next_cursor: NextCursor
+
+
+class TimelineEvent(StrEnum):
+    """What can happen to an order."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    COMMENTED = "commented"
+    CANCELLED = "cancelled"
+    INVOICE_BEGUN = "invoice_begun"
+    INVOICE_SENT = "invoice_sent"
+    INVOICE_FAILED = "invoice_failed"
+    INVOICE_UNKNOWN = "invoice_unknown"
+    INVOICE_REPORTED = "invoice_reported"
+
+
+class TimelineEntry(_Model):
+    """One thing that happened to an order.
+
+    `by` is the id of whoever did it, `role` as whom, `name` what to call them; null if that is not known, or if it
+    was nobody: SES reports by itself. The rest is null unless the event has it: `changes` of a change, the `comment`,
+    the number of the `invoice`, the `report` of SES, the `reason` of a cancellation or why a mail did not leave.
+    """
+
+    at: Moment
+    event: TimelineEvent
+    by: str | None = None
+    role: Annotated[str | None, Field(examples=["admin"])] = None
+    name: str | None = None
+    changes: tuple[FieldChange, ...] | None = None
+    comment: StaffComment | None = None
+    invoice: Annotated[str | None, Field(examples=["INV-1002-1"])] = None
+    report: DeliveryEvent | None = None
+    reason: str | None = None
+
+
+class TimelinePage(_Model):
+    """What happened to an order, oldest first."""
+
+    timeline: tuple[TimelineEntry, ...]
+    next_cursor: NextCursor
 
 
 class Invoices(_Model):

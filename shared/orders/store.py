@@ -6,7 +6,9 @@ All of an order is one item collection, `pk = ORDER#<id>`:
 |--------------------------|---------------------------------------------------------------------------------|
 | `ORDER`                  | the header: owner, states, totals, version, who cancelled, mail under way       |
 | `ORDER#DETAIL`           | lines and the customer's data: never touched by cancelling or commenting        |
-| `COMMENT#<id, 16 digits>`| one comment                                                                     |
+| `COMMENT#<id, 16 digits>`| one comment that the customer may read                                          |
+| `INTERNAL#<id, 16 digits>`| one that only the staff may read: what a customer reads never comes near it    |
+| `CHANGE#<µs, 16 digits>#<version>`| one change of the order, by whom, of which fields                      |
 | `INVOICE#<n, 6 digits>`  | one mailing of the invoice                                                      |
 | `KEY#<hash>`             | an idempotency key and what it led to; `expires_at` (epoch seconds) is its TTL  |
 
@@ -19,7 +21,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +37,7 @@ from botocore.parsers import ResponseParserError
 from orders import aws, lifecycle
 from orders.errors import (
     InternalError,
+    Invalid,
     InvoiceNotFound,
     KeyReused,
     OrderExists,
@@ -45,15 +48,20 @@ from orders.errors import (
 )
 from orders.identity import Caller
 from orders.models import (
-    Comment,
+    Change,
     DeliveryEvent,
+    FieldChange,
     Invoice,
     NewOrder,
     Order,
     OrderHeader,
+    OrderPatch,
     OrderStatus,
     Outcome,
+    PaymentStatus,
+    StaffComment,
     address_digest,
+    amount_text,
     utc_text,
 )
 
@@ -72,8 +80,11 @@ DOUBLE_CLICK = timedelta(seconds=30)
 MAIL_LEASE = timedelta(seconds=30)
 """How long a mailing can be under way: longer than the function lives. After that, its process has died."""
 
-SHARDS = 8
-"""Over how many partitions the index of all orders is spread: each takes 1,000 writes a second."""
+SHARDS = 4
+"""Over how many keys the index of all orders is spread: each takes 1,000 writes a second. `docs/scale.md`"""
+
+EXAMINED = 400
+"""How many entries a page looks at if it has a filter, however few of them pass."""
 
 UNSETTLED = "invoice"
 """The key under which the index finds invoices that may or may not have left. Few at any time: one key is enough."""
@@ -136,6 +147,42 @@ class Key:
         )
 
 
+class Stale(Exception):
+    """The order has another version than the change was made for."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        super().__init__("the order has another version")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which orders a list has: those that fit all that is not None. `created_before` itself is not among them."""
+
+    customer_id: str | None = None
+    order_status: OrderStatus | None = None
+    payment_status: PaymentStatus | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What happened to an order.
+
+    Attributes:
+        order: The order, which knows when it was created and cancelled.
+        happened: Comments and changes, oldest first, each with its place in the history.
+        invoices: All its invoices.
+        more: The place up to which `happened` is complete, if it is not complete altogether.
+    """
+
+    order: OrderHeader
+    happened: list[tuple[str, StaffComment | Change]]
+    invoices: list[Invoice]
+    more: str | None
+
+
 class Store:
     """Orders in DynamoDB.
 
@@ -169,17 +216,22 @@ class Store:
             new; without one, an order that was there before is returned as it is now.
 
         Raises:
+            Invalid: It was placed in the future.
             OrderExists: There is another one with this id.
             KeyReused: The key came with another order before.
             TooLarge: Its texts are longer than the table takes.
         """
+        if not _EPOCH <= order.created <= self.now() + timedelta(days=1):
+            raise Invalid([("created", "must be a time between 1970 and now")])
         if len(order.model_dump_json(exclude_none=True).encode()) > LARGEST_ORDER:
             raise TooLarge("The texts of this order are too long. Split it, or shorten the names of its lines.")
         # Sets: DynamoDB has no empty ones, and a new order has no others.
         whole = order.model_dump(exclude_none=True, exclude={"bounced", "complained"})
         detail = {name: whole.pop(name) for name in _DETAIL if name in whole}
-        whole["shard"] = str(crc32(order.order_id.encode()) % SHARDS)
-        detail["as_created"] = _digest_of(order)
+        whole["shard"] = _SHARDS[crc32(order.order_id.encode()) % SHARDS]
+        # Sorts by time, and differs for each order: so every place in a list is between two orders.
+        whole["listed"] = f"{utc_text(order.created)}#{order.order_id}"
+        detail |= {"as_created": _digest_of(order), "customer_id": order.customer_id}
         there_is_none = "attribute_not_exists(pk)"
         actions = [
             self._put(order.order_id, "ORDER", whole, there_is_none),
@@ -199,6 +251,146 @@ class Store:
                 return order.model_copy(update={"created": datetime.fromisoformat(header["created"])}), True
             return Order.model_validate(_pick(header | lines, Order)), False
         return order, True
+
+    def order(self, order_id: str, caller: Caller) -> Order:
+        """Reads an order as it is now.
+
+        Raises:
+            OrderNotFound: There is none, or it is another customer's.
+        """
+        query: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
+            "ExpressionAttributeValues": {":pk": {"S": f"ORDER#{order_id}"}, ":sk": {"S": "ORDER"}},
+            "ConsistentRead": True,
+        }
+        if not caller.is_admin:
+            # Here, so that no byte of another's order comes back: how long it is would show in the time it takes.
+            query["FilterExpression"] = "customer_id = :caller"
+            query["ExpressionAttributeValues"][":caller"] = {"S": caller.id}
+        with _faults():
+            items = self._client.query(**query)["Items"]
+        if not items:
+            raise OrderNotFound
+        whole = {name: value for item in map(_from_attributes, items) for name, value in item.items()}
+        return Order.model_validate(_pick(whole, Order))
+
+    def change(self, order_id: str, caller: Caller, patch: OrderPatch, versions: Collection[int] | None) -> Order:
+        """Changes an order: one read and one write, more only if somebody else changes it at the same moment.
+
+        Args:
+            order_id: Which order.
+            caller: Who changes it.
+            patch: What is different afterwards.
+            versions: The versions that the change was made for; None means any.
+
+        Returns:
+            The order as it is now. If the patch changes nothing, nothing is written.
+
+        Raises:
+            OrderNotFound: There is none.
+            Stale: It has another version.
+            StateConflict: A rule of `lifecycle` forbids it.
+            TooLarge: Its texts are longer than the table takes.
+        """
+        for pause in PAUSES:
+            order = self.order(order_id, caller)
+            if versions is not None and order.version not in versions:
+                raise Stale(order)
+            changed = patch.applied_to(order)
+            if changed == order:
+                return order
+            lifecycle.refuse_change(order, changed)
+            changed = changed.model_copy(update={"version": order.version + 1})
+            try:
+                self._transact(*self._change(order, changed, caller))
+                return changed
+            except _Refused:
+                self._sleep(pause)
+        raise StillRunning("Others are changing this order. Nothing was changed; try again.", retry_after=1)
+
+    def orders(self, chosen: "Chosen", after: str | None, limit: int) -> tuple[list[Item], str | None]:
+        """Lists orders, newest first: one call for a customer's orders, one for each shard at once for all.
+
+        Args:
+            chosen: Which orders.
+            after: The place of the last order before, as this method returned it; None for the first page.
+            limit: How many at most.
+
+        Returns:
+            What a list shows of each order, and the place of the last one if there may be more.
+        """
+        first, last = "0", after or "~"
+        if chosen.created_from:
+            first = utc_text(chosen.created_from)
+        if chosen.created_before:
+            last = min(last, utc_text(chosen.created_before))
+        if first > last:
+            return [], None
+        filters = {"order_status": chosen.order_status, "payment_status": chosen.payment_status}
+        filters = {name: value for name, value in filters.items() if value}
+        keys = [("customer_id", chosen.customer_id)] if chosen.customer_id else [("shard", each) for each in _SHARDS]
+        queries = [
+            {
+                "IndexName": "by_customer" if name == "customer_id" else "by_shard",
+                "KeyConditionExpression": f"{name} = :key AND listed BETWEEN :first AND :last",
+                **_filter({":key": key, ":first": first, ":last": last}, filters),
+            }
+            for name, key in keys
+        ]
+        return self._page(queries, lambda item: str(item["listed"]), after, limit, newest_first=True)
+
+    def comments(
+        self, order_id: str, caller: Caller, after: str | None, limit: int, *, flagged: bool | None = None
+    ) -> tuple[list[StaffComment], str | None]:
+        """Lists the comments that somebody may read, oldest first. One call before that, to see whose order it is.
+
+        Args:
+            order_id: Which order.
+            caller: Who reads.
+            after: The place of the last comment before, as this method returned it; None for the first page.
+            limit: How many at most.
+            flagged: Only those that are flagged, or that are not; None means all.
+
+        Raises:
+            OrderNotFound: There is no such order, or it is another customer's.
+        """
+        self._check_order(order_id, caller)
+        kinds = ["COMMENT", "INTERNAL"] if caller.is_admin else ["COMMENT"]
+        queries = [
+            self._range(order_id, kind, after or "0", {} if flagged is None else {"flagged": flagged}) for kind in kinds
+        ]
+        items, more = self._page(queries, lambda item: str(item["sk"]).partition("#")[2], after, limit)
+        return [StaffComment.model_validate(_pick(item, StaffComment)) for item in items], more
+
+    def history(self, order_id: str, after: str | None, limit: int) -> "History":
+        """Reads what happened to an order: one call for the order, one for its invoices, and three at once.
+
+        Args:
+            order_id: Which order.
+            after: Where to begin, as `History.more` says; None for the beginning.
+            limit: How many comments and changes at most.
+
+        Raises:
+            OrderNotFound: There is no such order.
+        """
+        with _faults():
+            answer = self._client.get_item(TableName=self._table, Key=self._key(order_id, "ORDER"), ConsistentRead=True)
+        if "Item" not in answer:
+            raise OrderNotFound
+        begin = (after or "0").partition("#")[0]
+        queries = [self._range(order_id, kind, begin) for kind in ("COMMENT", "INTERNAL", "CHANGE")]
+        items, more = self._page(queries, _moment_first, after, limit)
+        happened: list[tuple[str, StaffComment | Change]] = []
+        for item in items:
+            model = Change if item["sk"].startswith("CHANGE#") else StaffComment
+            happened.append((_moment_first(item), model.model_validate(_pick(item, model))))
+        return History(
+            order=OrderHeader.model_validate(_pick(_from_attributes(answer["Item"]), OrderHeader)),
+            happened=happened,
+            invoices=self._invoices(order_id),
+            more=more,
+        )
 
     def cancel(self, order_id: str, caller: Caller, reason: str | None) -> bool:
         """Cancels an order, unless a rule forbids it. Waits for an invoice that is being mailed at this moment.
@@ -236,7 +428,7 @@ class Store:
 
     def add_comment(
         self, order_id: str, caller: Caller, content: str, *, flagged: bool, visible: bool, key: Key | None
-    ) -> Comment:
+    ) -> StaffComment:
         """Adds a comment: one read, to see whose order it is, and one write.
 
         Raises:
@@ -244,24 +436,24 @@ class Store:
             KeyReused: The key came with another comment before.
         """
         self._check_order(order_id, caller)
-        now = self.now()
-        # The time is the id. Whoever comes second in the same microsecond takes the next one.
-        comment_id = (now - _EPOCH) // timedelta(microseconds=1)
+        # The time is the id. Whoever comes second in the same microsecond takes the next one: even ones if the customer
+        # may read it, so that nothing in these ids tells of the others.
+        comment_id = _microseconds(self.now()) // 2 * 2 + (not visible)
         # Tells our own write, repeated by botocore after a lost answer, from somebody else's.
         nonce = uuid.uuid4().hex
         while True:
-            comment = Comment(
+            comment = StaffComment(
                 id=comment_id,
                 content=content,
                 admin_name=caller.name if caller.is_admin else None,
                 is_visible_to_customer=visible,
                 is_admin=caller.is_admin,
                 created=_EPOCH + timedelta(microseconds=comment_id),
+                flagged=flagged,
+                author=caller.id,
             )
-            more = {"flagged": flagged, "author": caller.id, "nonce": nonce}
-            put = self._put(
-                order_id, _comment_sk(comment_id), comment.model_dump() | more, condition="attribute_not_exists(pk)"
-            )
+            item = comment.model_dump() | {"nonce": nonce}
+            put = self._put(order_id, _comment_sk(comment_id), item, condition="attribute_not_exists(pk)")
             try:
                 if key:
                     self._transact(put, self._put_key(order_id, key, comment=comment_id))
@@ -275,7 +467,7 @@ class Store:
                     return self._comment(order_id, int(marker["comment"]))
                 if (there := refused.items[0]) and there["nonce"] == nonce:
                     return comment
-                comment_id += 1
+                comment_id += 2
 
     def read_for_invoice(self, order_id: str, key: Key | None, *, again: bool) -> tuple[Order, int | None]:
         """Reads an order and what its key led to before: the number of an invoice, or None.
@@ -424,20 +616,7 @@ class Store:
         Raises:
             OrderNotFound: There is no such order.
         """
-        found: list[Invoice] = []
-        start: Any = {}
-        while True:
-            with _faults():
-                answer = self._client.query(
-                    TableName=self._table,
-                    KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-                    ExpressionAttributeValues=_to_attributes({":pk": f"ORDER#{order_id}", ":sk": "INVOICE#"}),
-                    **start,
-                )
-            found += [Invoice.model_validate(_pick(_from_attributes(item), Invoice)) for item in answer["Items"]]
-            if "LastEvaluatedKey" not in answer:
-                break
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        found = self._invoices(order_id)
         if not found:
             self._check_order(order_id)
         return found
@@ -453,6 +632,23 @@ class Store:
                 ExpressionAttributeValues=_to_attributes({":unsettled": UNSETTLED, ":before": before}),
             )
         return answer["Count"]
+
+    def _invoices(self, order_id: str) -> list[Invoice]:
+        found: list[Invoice] = []
+        start: Any = {}
+        while True:
+            with _faults():
+                answer = self._client.query(
+                    TableName=self._table,
+                    KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+                    ExpressionAttributeValues=_to_attributes({":pk": f"ORDER#{order_id}", ":sk": "INVOICE#"}),
+                    **start,
+                )
+            found += [Invoice.model_validate(_pick(_from_attributes(item), Invoice)) for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                break
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return found
 
     def _cancellation(self, order_id: str, caller: Caller, reason: str | None) -> Any:
         now, shipping = self.now(), lifecycle.CANCELLABLE_SHIPPING[caller.role]
@@ -478,11 +674,113 @@ class Store:
             },
         )
 
+    def _change(self, order: Order, changed: Order, caller: Caller) -> list[Any]:
+        """The actions that make one version of an order into the next, and note who did it."""
+        before, after = (each.model_dump(exclude={"customer_summary", "version"}) for each in (order, changed))
+        different = [name for name in after if after[name] != before[name]]
+        header = self._update(
+            order.order_id,
+            "ORDER",
+            "SET version = :version" + "".join(f", {name} = :{name}" for name in different),
+            condition="version = :before",
+            values={
+                ":version": changed.version,
+                ":before": order.version,
+                **{f":{name}": after[name] for name in different},
+            },
+        )
+        fields = [
+            FieldChange(
+                field=name, **{when: _said(said[name], order) for when, said in (("before", before), ("after", after))}
+            )
+            for name in different
+        ]
+        actions = [{"Update": header}]
+        if changed.customer_summary != order.customer_summary:
+            if len(changed.model_dump_json(exclude_none=True).encode()) > LARGEST_ORDER:
+                raise TooLarge("The texts of this order are too long. Shorten them.")
+            summary = changed.customer_summary.model_dump(exclude_none=True)
+            old = order.customer_summary.model_dump(exclude_none=True)
+            names = sorted(name for name in {*summary, *old} if summary.get(name) != old.get(name))
+            fields += [FieldChange(field=f"customer_summary.{name}") for name in names]
+            detail = self._update(
+                order.order_id,
+                "ORDER#DETAIL",
+                "SET customer_summary = :summary",
+                condition="attribute_exists(pk)",
+                values={":summary": summary},
+            )
+            actions.append({"Update": detail})
+        now = self.now()
+        change = Change(version=changed.version, at=now, by=caller.id, name=caller.name, fields=tuple(fields))
+        sk = f"CHANGE#{moment(now)}#{changed.version}"
+        return [*actions, self._put(order.order_id, sk, change.model_dump())]
+
+    def _range(self, order_id: str, kind: str, begin: str, filters: Mapping[str, Any] | None = None) -> Any:
+        """The query for all items of a kind in an order, from a place on."""
+        values = {":pk": f"ORDER#{order_id}", ":first": f"{kind}#{begin}", ":last": f"{kind}#~"}
+        return {
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "ConsistentRead": True,
+            **_filter(values, filters or {}),
+        }
+
+    def _page(
+        self,
+        queries: Sequence[Any],
+        place: Callable[[Item], str],
+        after: str | None,
+        limit: int,
+        *,
+        newest_first: bool = False,
+    ) -> tuple[list[Item], str | None]:
+        """One page of what several queries find, in one order. All are asked at once, and each once.
+
+        Args:
+            queries: What to ask. Each may find again what is at the place `after`, or shares its moment.
+            place: Where an item is in the order. No two items are at the same place.
+            after: The place of the last item before.
+            limit: How many items at most.
+            newest_first: The last place comes first.
+
+        Returns:
+            The items, and the place to go on from, None if there are no more.
+        """
+        looked_at = max(EXAMINED // len(queries), limit + 2) if "FilterExpression" in queries[0] else limit + 2
+
+        def ask(query: Any) -> Any:
+            with _faults():
+                return self._client.query(
+                    TableName=self._table, Limit=looked_at, ScanIndexForward=not newest_first, **query
+                )
+
+        if len(queries) == 1:
+            answers = [ask(queries[0])]
+        else:
+            # Late, because whoever lists nothing need not wait for it.
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+            with ThreadPoolExecutor(len(queries)) as pool:
+                answers = list(pool.map(ask, queries))
+        items = [_from_attributes(item) for answer in answers for item in answer["Items"]]
+        if after:
+            items = [item for item in items if (place(item) < after if newest_first else place(item) > after)]
+        items.sort(key=place, reverse=newest_first)
+        # Where a query was left off, what it would find next is not known: nothing beyond that may be shown yet.
+        if ends := [
+            place(_from_attributes(answer["LastEvaluatedKey"])) for answer in answers if "LastEvaluatedKey" in answer
+        ]:
+            end = max(ends) if newest_first else min(ends)
+            items = [item for item in items if (place(item) >= end if newest_first else place(item) <= end)]
+        if len(items) > limit:
+            return items[:limit], place(items[limit - 1])
+        return items, end if ends else None
+
     def _check_order(self, order_id: str, caller: Caller | None = None) -> None:
         """Raises `OrderNotFound` unless there is the order and the caller may see it.
 
         An owner never changes, nor is an order deleted: an old answer is as good as a new one, and only a miss is
-        asked for again.
+        asked for again. Somebody else's order is a miss, too, so that it takes as long.
         """
         for consistent in (False, True):
             with _faults():
@@ -492,18 +790,17 @@ class Store:
                     ProjectionExpression="customer_id",
                     ConsistentRead=consistent,
                 )
-            if item := answer.get("Item"):
-                if caller is None or caller.is_admin or _from_attributes(item)["customer_id"] == caller.id:
-                    return
-                break
+            item = answer.get("Item")
+            if item and (caller is None or caller.is_admin or _from_attributes(item)["customer_id"] == caller.id):
+                return
         raise OrderNotFound
 
-    def _comment(self, order_id: str, comment_id: int) -> Comment:
+    def _comment(self, order_id: str, comment_id: int) -> StaffComment:
         with _faults():
             answer = self._client.get_item(
                 TableName=self._table, Key=self._key(order_id, _comment_sk(comment_id)), ConsistentRead=True
             )
-        return Comment.model_validate(_pick(_from_attributes(answer["Item"]), Comment))
+        return StaffComment.model_validate(_pick(_from_attributes(answer["Item"]), StaffComment))
 
     def _transact(self, *actions: Any) -> None:
         """Does all or nothing.
@@ -578,11 +875,12 @@ def get_store() -> Store:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHARDS = tuple(map(str, range(SHARDS)))
 _DETAIL = Order.model_fields.keys() - OrderHeader.model_fields.keys()
 
 
 def _comment_sk(comment_id: int) -> str:
-    return f"COMMENT#{comment_id:016}"
+    return f"{'INTERNAL' if comment_id % 2 else 'COMMENT'}#{comment_id:016}"
 
 
 def _invoice_sk(n: int) -> str:
@@ -593,19 +891,46 @@ def _epoch(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
+def _microseconds(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(time: datetime) -> str:
+    """A time as the places of a history begin with it: microseconds since 1970, in 16 digits."""
+    return f"{_microseconds(time):016}"
+
+
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _digest_of(order: Order) -> str:
     """Stands for what a caller says of an order: the same for the same order, however its amounts are written."""
-    facts = order.model_dump(include=set(NewOrder.model_fields))
+    facts = order.model_dump(include=NewOrder.model_fields.keys() - {"created"})
     return _digest(json.dumps(facts, default=lambda amount: str(amount.normalize())))
 
 
 def _check_same(marker: Item, key: Key | None) -> None:
     if key is None or marker["request"] != key.request:
         raise KeyReused
+
+
+def _moment_first(item: Item) -> str:
+    """The place of a comment or change among all that happened: its moment in microseconds, then its key."""
+    return f"{item['sk'].split('#')[1]}#{item['sk']}"
+
+
+def _said(value: Any, order: OrderHeader) -> str:
+    return amount_text(value, order.currency_code) if isinstance(value, Decimal) else str(value)
+
+
+def _filter(values: Mapping[str, Any], filters: Mapping[str, Any]) -> Item:
+    """The values of a query's condition, and a filter for attributes that must have certain values."""
+    given = {f":{name}": value for name, value in filters.items()}
+    query: Item = {"ExpressionAttributeValues": _to_attributes({**values, **given})}
+    if filters:
+        query["FilterExpression"] = " AND ".join(f"{name} = :{name}" for name in filters)
+    return query
 
 
 def _pick(item: Item, model: "type[BaseModel]") -> Item:

@@ -1,13 +1,19 @@
 """What of an order each role gets to see. What is not named here leaves through no route."""
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
-from orders import lifecycle
+from orders.identity import Role
 from orders.models import (
     AdminOrderRecord,
+    Comment,
+    ListedOrder,
     Order,
     OrderLine,
     OrderLineRecord,
+    OrderRecord,
+    StaffComment,
     amount_text,
     quantity_text,
 )
@@ -38,18 +44,41 @@ _AMOUNTS = (
 )
 
 
+def for_customer(order: Order) -> OrderRecord:
+    """An order for its customer: nothing of who on the staff did what, and no word that they wrote."""
+    own = order.cancelled_as == Role.CUSTOMER
+    return OrderRecord(**_common(order), cancel_reason=order.cancel_reason if own else None)
+
+
 def for_staff(order: Order) -> AdminOrderRecord:
     """An order for the staff."""
     return AdminOrderRecord(
         **_common(order),
         cancel_reason=order.cancel_reason,
+        created_by=order.created_by,
         cancelled_by=order.cancelled_by,
         cancelled_as=order.cancelled_as,
         status_before_cancel=order.status_before_cancel,
         refund_due=None if order.refund_due is None else amount_text(order.refund_due, order.currency_code),
-        invoice_count=order.invoice_count,
-        invoice_delivery=lifecycle.invoice_delivery(order),
     )
+
+
+def listed(entry: Mapping[str, Any]) -> ListedOrder:
+    """An order in a list."""
+    currency, paid, total = entry["currency_code"], Decimal(entry["paid"]), Decimal(entry["grand_total"])
+    return ListedOrder(
+        **{name: entry[name] for name in ListedOrder.model_fields if name in entry}
+        | {
+            "grand_total": amount_text(total, currency),
+            "paid": amount_text(paid, currency),
+            "due": amount_text(total - paid, currency),
+        }
+    )
+
+
+def comment_for_customer(comment: StaffComment) -> Comment:
+    """A comment for the customer, who may read it: without what it says to the staff."""
+    return Comment(**{name: getattr(comment, name) for name in Comment.model_fields})
 
 
 def _common(order: Order) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from process import Gateway, gateway, http
+from process import ROOT, Gateway, gateway, http
+
+from local.template import Template
 
 
 @pytest.fixture(scope="module")
@@ -114,14 +116,5 @@ def test_the_pages_are_there(api: Gateway) -> None:
     assert api.post("/admin/orders/1005/send-invoice").status == 200
     assert "alice@example.com" in (api.call("GET", "/_local/outbox", token="", accept="text/html").text or "")
     assert api.call("GET", "/docs", token="").status == 200
-    assert set(api.call("GET", "/openapi.json", token="").json["paths"]) == {
-        "/orders/{order_id}/comments",
-        "/orders/{order_id}/cancel",
-        "/admin/orders/{order_id}/comments",
-        "/admin/orders/{order_id}/cancel",
-        "/admin/orders/{order_id}/send-invoice",
-        "/admin/orders/{order_id}/invoice-preview",
-        "/admin/orders",
-        "/admin/orders/{order_id}/invoices",
-        "/admin/orders/{order_id}/invoices/{number}",
-    }
+    paths = set(api.call("GET", "/openapi.json", token="").json["paths"])
+    assert paths == {route.path for route in Template(ROOT / "template.yaml").routes}

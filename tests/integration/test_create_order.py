@@ -209,7 +209,7 @@ def test_a_line_is_rounded_half_up_to_what_can_be_paid(
             ({name: value}, name)
             for name, value in {
                 "version": 2,
-                "created": "2020-01-01T00:00:00Z",
+                "created": "2026-11-25T00:00:00Z",
                 "invoice_count": 0,
                 "mailing_until": 0,
                 "bounced": [],

@@ -1,0 +1,1 @@
+"""Read the comments on an order."""

@@ -1,0 +1,1 @@
+"""Read orders, one or many."""

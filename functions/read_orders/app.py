@@ -1,0 +1,136 @@
+"""GET /orders, GET /orders/{order_id}, and both for admins."""
+
+from typing import Annotated, TypeVar
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.depends import Depends
+from aws_lambda_powertools.event_handler.openapi.params import Header, Query
+from pydantic import BaseModel
+
+from orders import views
+from orders.cursors import cursor, place
+from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, caller, etag, matches
+from orders.identity import Caller
+from orders.models import (
+    AdminOrderRecord,
+    CustomerId,
+    GivenMoment,
+    OrderPage,
+    OrderRecord,
+    OrderStatus,
+    PaymentStatus,
+)
+from orders.store import Chosen, Store, get_store
+
+app = Api()
+handler = app.resolve
+
+Known = Annotated[
+    str | None, Header(alias="If-None-Match", description="The ETag of an answer that the caller still has.")
+]
+Status = Annotated[OrderStatus | None, Query(description="Only orders with this status.")]
+From = Annotated[
+    GivenMoment | None,
+    Query(description="Only orders placed at this time or later.", examples=["2026-11-01T00:00:00Z"]),
+]
+Before = Annotated[
+    GivenMoment | None, Query(description="Only orders placed before this time.", examples=["2026-12-01T00:00:00Z"])
+]
+ETAG = {"ETag": "The order's version."}
+UNCHANGED = {304: "The order has not changed since."}
+
+
+@app.get(
+    "/orders",
+    operation_id="listOwnOrders",
+    summary="One's own orders, newest first",
+    tags=["Customer"],
+    responses=answers(200, "A page of orders."),
+)
+def list_own(
+    who: Annotated[Caller, Depends(caller)],
+    store: Annotated[Store, Depends(get_store)],
+    limit: Limit = 20,
+    after: Cursor = None,
+    order_status: Status = None,
+    created_from: From = None,
+    created_before: Before = None,
+) -> OrderPage:
+    """Lists the caller's orders. With a filter a page may be short, even empty, and not the last: see `next_cursor`."""
+    chosen = Chosen(who.id, order_status, None, created_from, created_before)
+    return _page(who, store, chosen, after, limit)
+
+
+@app.get(
+    "/admin/orders",
+    operation_id="listOrders",
+    summary="Orders of all customers, newest first",
+    tags=["Admin"],
+    responses=answers(200, "A page of orders.", 403),
+)
+def list_all(
+    who: Annotated[Caller, Depends(caller)],
+    store: Annotated[Store, Depends(get_store)],
+    limit: Limit = 20,
+    after: Cursor = None,
+    customer_id: Annotated[CustomerId | None, Query(description="Only this customer's orders.")] = None,
+    order_status: Status = None,
+    payment_status: Annotated[PaymentStatus | None, Query(description="Only orders with this payment status.")] = None,
+    created_from: From = None,
+    created_before: Before = None,
+) -> OrderPage:
+    """Lists orders. With a filter by status a page may be short, even empty, and not the last: see `next_cursor`."""
+    chosen = Chosen(customer_id, order_status, payment_status, created_from, created_before)
+    return _page(who, store, chosen, after, limit)
+
+
+@app.get(
+    "/orders/<order_id>",
+    operation_id="getOwnOrder",
+    summary="One of one's own orders",
+    tags=["Customer"],
+    responses=answers(200, "The order.", headers=ETAG, also=UNCHANGED),
+)
+def get_own(
+    order_id: OrderIdInPath,
+    who: Annotated[Caller, Depends(caller)],
+    store: Annotated[Store, Depends(get_store)],
+    known: Known = None,
+) -> Response[OrderRecord | None]:
+    """Reads an order of the caller's, as it is now."""
+    order = store.order(order_id, who)
+    return _record(views.for_customer(order), order.version, known)
+
+
+@app.get(
+    "/admin/orders/<order_id>",
+    operation_id="getOrder",
+    summary="One order",
+    tags=["Admin"],
+    responses=answers(200, "The order.", 403, headers=ETAG, also=UNCHANGED),
+)
+def get_any(
+    order_id: OrderIdInPath,
+    who: Annotated[Caller, Depends(caller)],
+    store: Annotated[Store, Depends(get_store)],
+    known: Known = None,
+) -> Response[AdminOrderRecord | None]:
+    """Reads an order as it is now."""
+    order = store.order(order_id, who)
+    return _record(views.for_staff(order), order.version, known)
+
+
+_R = TypeVar("_R", bound=BaseModel)
+
+
+def _record(record: _R, version: int, known: str | None) -> Response[_R | None]:
+    headers = {"ETag": etag(version)}
+    if known is not None and matches(known, version):
+        return Response(304, headers=headers)
+    return Response(200, content_type="application/json", body=record, headers=headers)
+
+
+def _page(who: Caller, store: Store, chosen: Chosen, after: str | None, limit: int) -> OrderPage:
+    question = ("orders", who.role, who.id, chosen)
+    entries, more = store.orders(chosen, place(after, question), limit)
+    return OrderPage(orders=tuple(map(views.listed, entries)), next_cursor=cursor(more, question))

@@ -1,0 +1,1 @@
+"""Read what happened to an order."""

@@ -1,0 +1,56 @@
+"""PATCH /admin/orders/{order_id}."""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.depends import Depends
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header
+
+from orders import views
+from orders.errors import Outdated
+from orders.http import Api, OrderIdInPath, answers, caller, entity_tags, etag
+from orders.identity import Caller
+from orders.models import AdminOrderRecord, OrderPatch
+from orders.store import Stale, Store, get_store
+
+app = Api()
+handler = app.resolve
+
+
+@app.patch(
+    "/admin/orders/<order_id>",
+    operation_id="updateOrder",
+    summary="Change an order's states, what is paid, or whom it is for",
+    tags=["Admin"],
+    responses=answers(200, "The order as it is now.", 403, 409, 412, headers={"ETag": "The order's version."}),
+)
+def update_order(
+    order_id: OrderIdInPath,
+    patch: Annotated[OrderPatch, Body()],
+    who: Annotated[Caller, Depends(caller)],
+    store: Annotated[Store, Depends(get_store)],
+    if_match: Annotated[
+        str | None, Header(alias="If-Match", description="The ETag of the order that the change was made for.")
+    ] = None,
+) -> Response[AdminOrderRecord]:
+    """Changes an order by a JSON Merge Patch (RFC 7396), also as `application/merge-patch+json`.
+
+    With `If-Match` or `version` it changes only that version; without them, whichever is the latest. A cancelled order
+    refuses shipments and payments.
+    """
+    try:
+        order = store.change(order_id, who, patch, _versions(if_match, patch))
+    except Stale as stale:
+        current = views.for_staff(stale.order).model_dump(mode="json")
+        raise Outdated(current=current, headers={"ETag": etag(stale.order.version)}) from None
+    headers = {"ETag": etag(order.version)}
+    return Response(200, content_type="application/json", body=views.for_staff(order), headers=headers)
+
+
+def _versions(if_match: str | None, patch: OrderPatch) -> set[int] | None:
+    """The versions that the change was made for; None means any."""
+    asked = None if patch.version is None else {patch.version}
+    if if_match is None or if_match.strip() == "*":
+        return asked
+    tags = {int(tag) for tag in entity_tags(if_match, "If-Match", weak=False) if tag.isdecimal() and tag.isascii()}
+    return tags if asked is None else tags & asked
