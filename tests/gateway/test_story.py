@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from process import ROOT, Gateway, gateway, http
+from harness import ROOT
+from process import Gateway, gateway, http
 
 from local.template import Template
 
