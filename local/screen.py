@@ -69,7 +69,7 @@ def _curl(url: str, route: Route, event: Mapping[str, Any]) -> str:
     words = ["curl", "-i"]
     if route.method not in {"GET", "ANY"}:
         words += ["-X", route.method]
-    words.append(shlex.quote(url + path))
+    words.append(shlex.quote(url + path + (f"?{query}" if (query := event.get("rawQueryString")) else "")))
     if route.jwt:
         claims = event.get("requestContext", {}).get("authorizer", {}).get("jwt", {}).get("claims", {})
         admin = "admins" in claims.get("cognito:groups", "") if claims else path.startswith("/admin/")
