@@ -1,0 +1,99 @@
+"""Cursors: each leads back to its place, for the one who got it and for what they asked; any other leads nowhere."""
+
+import base64
+import re
+import string
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orders.cursors import cursor, place
+from orders.errors import Invalid
+
+PLACE = "2026-11-23T09:00:00.000000Z#ordre-№-1"
+QUESTION = ("orders", "customer", "alice", None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _key() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CURSOR_KEY", "a key")
+        yield
+
+
+def made() -> str:
+    found = cursor(PLACE, QUESTION)
+    assert found
+    return found
+
+
+def refused(given: str, question: tuple[object, ...] = QUESTION) -> bool:
+    try:
+        place(given, question)
+    except Invalid as invalid:
+        [error] = invalid.members["errors"]
+        return bool(error["field"] == "cursor")
+    return False
+
+
+ALPHABET = string.ascii_letters + string.digits + "-_+/= \n"
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(TEXT, st.lists(TEXT | st.none() | st.integers()))
+def test_a_cursor_leads_to_its_place_and_fits_into_a_url(where: str, question: list[object]) -> None:
+    given = cursor(where, question)
+    assert given
+    assert re.fullmatch("[A-Za-z0-9_-]+", given)
+    assert place(given, question) == where
+
+
+def test_no_place_has_no_cursor() -> None:
+    assert cursor(None, QUESTION) is None
+    assert place(None, QUESTION) is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        ("orders", "customer", "bob", None),
+        ("orders", "admin", "alice", None),
+        ("comments", "customer", "alice", None),
+        ("orders", "customer", "alice", "paused"),
+        ("orders", "customer", "alice"),
+        ("orders", "customer", "alice', 'None"),
+        (),
+    ],
+)
+def test_it_is_of_no_use_for_another_question(question: tuple[object, ...]) -> None:
+    assert refused(made(), question)
+
+
+def test_it_cannot_be_cut_or_lengthened() -> None:
+    given = made()
+    for other in (*(given[:end] for end in range(len(given))), *(given + more for more in ("A", "=", "==", " ", "\n"))):
+        assert refused(other), other
+
+
+@pytest.mark.parametrize("end", [None, -1, -2], ids=lambda end: f"{end}")
+def test_no_character_of_it_can_be_another(end: int | None) -> None:
+    # Of three lengths, because the last character may stand for 2, 4 or 6 bits.
+    given = cursor(PLACE[:end], QUESTION) or ""
+    for at, character in enumerate(given):
+        for another in set(ALPHABET) - {character}:
+            assert refused(given[:at] + another + given[at + 1 :])
+
+
+@pytest.mark.parametrize(
+    "forged", ["", "=", "A", "é", "\0", "%%%", "1795454709123456", base64.urlsafe_b64encode(PLACE.encode()).decode()]
+)
+def test_what_was_never_given_out_is_refused(forged: str) -> None:
+    assert refused(forged)
+
+
+def test_it_is_of_no_use_once_the_key_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = made()
+    monkeypatch.setenv("CURSOR_KEY", "another key")
+    assert refused(given)
