@@ -1,4 +1,4 @@
-"""Who may cancel what, state by state."""
+"""Who may cancel what, and what can follow upon what, state by state."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -7,23 +7,29 @@ import pytest
 
 from orders.errors import StateConflict
 from orders.identity import Role
-from orders.lifecycle import refuse_cancel, refuse_invoice
-from orders.models import CustomerSummary, Order, OrderLine, OrderStatus, ShippingStatus
+from orders.lifecycle import refuse_cancel, refuse_change, refuse_invoice
+from orders.models import CustomerSummary, Order, OrderHeader, OrderLine, OrderStatus, PaymentStatus, ShippingStatus
 
 ONE = Decimal(1)
 
 
 def an_order(
-    status: str = "in_progress", shipping: str = "awaiting_shipment", email: str | None = "a@example.com"
+    status: str = "in_progress",
+    shipping: str = "awaiting_shipment",
+    email: str | None = "a@example.com",
+    payment: str = "unpaid",
+    paid: Decimal = ONE,
 ) -> Order:
     return Order(
         order_id="1",
         customer_id="alice",
         order_status=OrderStatus(status),
         shipping_status=ShippingStatus(shipping),
+        payment_status=PaymentStatus(payment),
         currency_code="EUR",
         sub_total=ONE,
         grand_total=ONE,
+        paid=paid,
         items_total=ONE,
         created=datetime(2026, 1, 1, tzinfo=UTC),
         customer_summary=CustomerSummary(email=email),
@@ -75,3 +81,86 @@ def test_an_invoice_needs_an_address_and_an_order_that_is_not_cancelled() -> Non
         refuse_invoice(an_order("cancelled"))
     with pytest.raises(StateConflict, match="no e-mail address"):
         refuse_invoice(an_order(email=None))
+
+
+def refusal(before: Order, after: Order) -> str | None:
+    """Why a change is refused, or None."""
+    try:
+        refuse_change(before, after)
+    except StateConflict as error:
+        refused = error
+    else:
+        return None
+    states = {name: getattr(before, name) for name in ("order_status", "shipping_status", "payment_status")}
+    assert refused.members == states
+    return refused.detail
+
+
+# Said a second time, on purpose: field, state, what it can become.
+STEPS = """
+order_status     draft              in_progress
+order_status     in_progress        paused completed
+order_status     paused             in_progress completed
+order_status     reopened           in_progress paused completed
+order_status     completed          reopened
+shipping_status  awaiting_shipment  partial shipped delivered
+shipping_status  partial            shipped delivered
+shipping_status  shipped            delivered
+shipping_status  delivered
+payment_status   unpaid             pending partial paid
+payment_status   pending            unpaid partial paid
+payment_status   partial            unpaid pending paid refunded
+payment_status   paid               unpaid pending partial refunded
+payment_status   refunded           unpaid pending partial paid
+"""
+
+
+@pytest.mark.parametrize("line", STEPS.strip().splitlines())
+def test_what_can_follow_upon_what(line: str) -> None:
+    field, state, *following = line.split()
+    kind: type[OrderStatus | ShippingStatus | PaymentStatus] = OrderHeader.model_fields[field].annotation  # type: ignore[assignment]
+    before = an_order().model_copy(update={field: kind(state)})
+    for after in kind:
+        told = refusal(before, before.model_copy(update={field: after}))
+        assert (told is None) == (after in {state, *following}), after
+        if told and after != "cancelled":
+            assert told.startswith(f"{field} cannot go from {state} to {after}; what can follow is: ")
+            assert all(step in told.partition(";")[2] for step in following or ["nothing"])
+
+
+def test_the_steps_above_are_all() -> None:
+    told = {tuple(line.split()[:2]) for line in STEPS.strip().splitlines()}
+    kinds = {"order_status": OrderStatus, "shipping_status": ShippingStatus, "payment_status": PaymentStatus}
+    assert told == {(field, state) for field, kind in kinds.items() for state in kind} - {("order_status", "cancelled")}
+
+
+@pytest.mark.parametrize("status", sorted(set(OrderStatus) - {OrderStatus.CANCELLED}))
+def test_cancelling_is_no_change_of_state_but_an_operation_of_its_own(status: str) -> None:
+    assert "post to its /cancel" in (refusal(an_order(status), an_order("cancelled")) or "")
+
+
+@pytest.mark.parametrize("status", sorted(set(OrderStatus) - {OrderStatus.CANCELLED}))
+def test_a_cancelled_order_stays_cancelled(status: str) -> None:
+    assert refusal(an_order("cancelled"), an_order(status))
+
+
+def test_a_cancelled_order_is_not_shipped() -> None:
+    for before in ShippingStatus:
+        for after in set(ShippingStatus) - {before}:
+            told = refusal(an_order("cancelled", before), an_order("cancelled", after))
+            assert told == "The order is cancelled: no shipment is recorded for it."
+
+
+def test_from_a_cancelled_order_money_only_goes_back() -> None:
+    may = {(state, state) for state in PaymentStatus} | {("partial", "refunded"), ("paid", "refunded")}
+    for before in PaymentStatus:
+        for after in PaymentStatus:
+            told = refusal(an_order("cancelled", payment=before), an_order("cancelled", payment=after))
+            assert (told is None) == ((before, after) in may), (before, after)
+    cent = Decimal("0.01")
+    for paid, may_be in ((ONE + cent, False), (ONE, True), (ONE - cent, True), (Decimal(0), True)):
+        assert (refusal(an_order("cancelled"), an_order("cancelled", paid=paid)) is None) == may_be, paid
+
+
+def test_whom_a_cancelled_order_was_for_may_be_corrected() -> None:
+    assert refusal(an_order("cancelled"), an_order("cancelled", email="b@example.com")) is None
