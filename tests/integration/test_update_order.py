@@ -1,0 +1,445 @@
+"""Changing an order: only what is named, only from the version that was meant, and only as the rules allow."""
+
+import base64
+import json
+import os
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from harness import ALICE, ERP, Answer, Service, load
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orders import aws
+from orders.identity import Caller, Role
+from orders.models import OrderPatch
+from orders.store import Store
+
+ORDER = "/admin/orders/1001"
+SHIPPED = {"shipping_status": "shipped"}
+NOTHING = {"shipping_status": "awaiting_shipment"}
+"""Changes nothing of 1001."""
+
+MERGE_PATCH = "application/merge-patch+json"
+
+
+def meanwhile(operation: str, act: Callable[[], object], times: int = 1) -> None:
+    """Does something just before the service's next call of an operation of DynamoDB."""
+
+    def strike(**_: object) -> None:
+        nonlocal times
+        times -= 1
+        if times <= 0:
+            aws.dynamodb().meta.events.unregister(event, strike)
+        act()
+
+    event = f"before-call.dynamodb.{operation}"
+    aws.dynamodb().meta.events.register(event, strike)
+
+
+def another(service: Service) -> Store:
+    """What another process has."""
+    return Store(aws.dynamodb(), os.environ["TABLE_NAME"], now=service.clock, sleep=service.clock.sleep)
+
+
+def changes(service: Service, order_id: str = "1001") -> list[Any]:
+    return [
+        (entry["by"], [(each["field"], each["before"], each["after"]) for each in entry["changes"]])
+        for entry in service.get(f"/admin/orders/{order_id}/timeline?limit=100").json["timeline"]
+        if entry["event"] == "changed"
+    ]
+
+
+def test_it_changes_what_it_names_and_nothing_else(service: Service) -> None:
+    before = service.get(ORDER).json
+    patch = {"order_status": "paused", "payment_status": "partial", "paid": "12.5", **SHIPPED}
+    answer = service.patch(ORDER, patch)
+    assert (answer.status, answer.headers["etag"]) == (200, '"2"')
+    assert answer.json == before | patch | {"paid": "12.50", "due": "79.76", "version": 2}
+    assert service.get(ORDER).json == answer.json
+    assert service.get("/admin/orders?customer_id=alice&order_status=paused").json["orders"][0]["paid"] == "12.50"
+    assert changes(service) == [
+        (
+            "ada",
+            [
+                ("order_status", "in_progress", "paused"),
+                ("payment_status", "unpaid", "partial"),
+                ("shipping_status", "awaiting_shipment", "shipped"),
+                ("paid", "0.00", "12.50"),
+            ],
+        )
+    ]
+
+
+def test_contact_and_address_are_merged(service: Service) -> None:
+    before = service.get(ORDER).json["customer_summary"]
+    patch = {"email": "alice@example.org", "phone": None, "city": "Łódź", "state": {"code": None}, "country": None}
+    after = service.patch(ORDER, {"customer_summary": patch}).json["customer_summary"]
+    state = {"name": "Bayern", "code": None}
+    assert after == before | {"email": "alice@example.org", "phone": None, "city": "Łódź", "state": state} | {
+        "country": None
+    }
+    assert service.get("/orders/1001").json["customer_summary"] == after
+    # What was taken away can come back.
+    again = service.patch(ORDER, {"customer_summary": {"country": {"code": "PL"}}}).json["customer_summary"]
+    assert again == after | {"country": {"name": None, "code": "PL"}}
+    none = service.patch(ORDER, {"customer_summary": None}).json["customer_summary"]
+    assert set(none.values()) == {None}
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            **dict.fromkeys(("first_name", "city", "post_code"), st.none() | TEXT),
+            "state": st.none()
+            | st.fixed_dictionaries({}, optional=dict.fromkeys(("name", "code"), st.none() | TEXT)).filter(bool),
+        },
+    )
+)
+def test_any_patch_of_the_contact_is_what_the_next_reader_sees(service: Service, patch: dict[str, Any]) -> None:
+    expected = service.get(ORDER).json["customer_summary"]
+    for name, value in patch.items():
+        expected[name] = (expected[name] or {"name": None, "code": None}) | value if isinstance(value, dict) else value
+    assert service.patch(ORDER, {"customer_summary": patch}).status == 200
+    assert service.get(ORDER).json["customer_summary"] == expected
+
+
+def test_a_record_of_a_change_holds_no_personal_data(service: Service) -> None:
+    patch = {"email": "secret@example.org", "last_name": "Geheim", "state": {"name": "Geheimland"}}
+    service.patch(ORDER, {"customer_summary": patch, "paid": "1"})
+    [record] = service.items("1001", "CHANGE#")
+    fields = {each["M"]["field"]["S"]: {*each["M"]["before"], *each["M"]["after"]} for each in record["fields"]}
+    assert fields == {
+        "paid": {"S"},
+        "customer_summary.email": {"NULL"},
+        "customer_summary.last_name": {"NULL"},
+        "customer_summary.state": {"NULL"},
+    }
+    for word in ("secret", "geheim", "alice@", "böhm"):
+        assert word not in json.dumps(record, ensure_ascii=False).lower()
+
+
+def test_what_changes_nothing_writes_nothing(service: Service) -> None:
+    before = service.items("1001")
+    same: list[Any] = [{"customer_summary": {}}, {"customer_summary": {"first_name": "Alice"}}, {"paid": "0.0"}]
+    for patch in ({}, NOTHING, *same):
+        service.calls.clear()
+        answer = service.patch(ORDER, patch)
+        assert (answer.status, answer.headers["etag"]) == (200, '"1"')
+        assert service.calls == {"Query": 1}
+    assert service.items("1001") == before
+
+
+def test_a_change_is_two_round_trips(service: Service) -> None:
+    patches: list[Any] = [SHIPPED, {"customer_summary": {"city": "Kempten"}}]
+    for patch in patches:
+        service.calls.clear()
+        service.patch(ORDER, patch)
+        assert service.calls == {"Query": 1, "TransactWriteItems": 1}
+
+
+@pytest.mark.parametrize("media_type", [MERGE_PATCH, "Application/Merge-Patch+JSON; charset=utf-8"])
+def test_it_may_be_called_a_merge_patch(service: Service, media_type: str) -> None:
+    # As API Gateway hands over what is not called application/json.
+    body = base64.b64encode('{"customer_summary": {"city": "Łódź"}}'.encode()).decode()
+    answer = service.send(service.event("PATCH", ORDER, body, content_type=media_type) | {"isBase64Encoded": True})
+    assert (answer.status, answer.json["customer_summary"]["city"]) == (200, "Łódź")
+    assert service.patch(ORDER, SHIPPED, content_type=media_type).json["shipping_status"] == "shipped"
+
+
+def test_nothing_else_may(service: Service) -> None:
+    for path in ("/orders/1001/comments", "/admin/orders", "/orders/1001/cancel"):
+        assert service.post(path, {"content": "x"}, content_type=MERGE_PATCH).status == 415
+
+
+def test_other_media_types_and_what_is_no_json_are_refused(service: Service) -> None:
+    assert service.patch(ORDER, SHIPPED, content_type="application/json-patch+json").status == 415
+    assert service.patch(ORDER, "{").status == 400
+    event = service.event("PATCH", ORDER, "7f8=", content_type=MERGE_PATCH)
+    assert service.send(event | {"isBase64Encoded": True}).status == 400
+
+
+def test_it_is_made_for_the_version_that_is_named(service: Service) -> None:
+    for version, (condition, in_body) in enumerate(
+        (
+            (None, None),
+            ('"{v}"', None),
+            ("*", None),
+            ('"7000", "{v}"', None),
+            ('\t"{v}" ,W/"9"', None),
+            (None, "{v}"),
+            ("*", "{v}"),
+            ('"{v}"', "{v}"),
+            ('"{v}", "7000"', "{v}"),
+        ),
+        start=1,
+    ):
+        headers = {} if condition is None else {"if_match": condition.format(v=version)}
+        body = {"paid": version} | ({} if in_body is None else {"version": int(in_body.format(v=version))})
+        answer = service.patch(ORDER, body, **headers)
+        assert (answer.status, answer.headers["etag"]) == (200, f'"{version + 1}"'), condition
+
+
+def test_it_is_not_made_for_another(service: Service) -> None:
+    before = service.items("1001")
+    for condition, version in (
+        ('"2"', None),
+        ('"11"', None),
+        ('W/"1"', None),
+        ('W/"1", "2"', None),
+        ('"01"', None),
+        ('"1.0"', None),
+        ('""', None),
+        (f'"{"9" * 5000}"', None),
+        (None, 2),
+        ("*", 2),
+        ('"1"', 2),
+        ('"1", "2"', 2),
+        ('"2"', 1),
+        ('W/"1"', 1),
+    ):
+        headers = {} if condition is None else {"if_match": condition}
+        answer = service.patch(ORDER, SHIPPED | ({} if version is None else {"version": version}), **headers)
+        assert (answer.status, answer.headers.get("etag")) == (412, '"1"'), condition
+    assert service.items("1001") == before
+
+
+def test_a_condition_that_is_none_is_named(service: Service) -> None:
+    before = service.items("1001")
+    for condition in ("1", "", '"1', '"1" "2"', '*, "1"', 'w/"1"', '"١"', '"1 "'):
+        answer = service.patch(ORDER, SHIPPED, if_match=condition)
+        assert answer.status == 422, condition
+        assert [error["field"] for error in answer.json["errors"]] == ["If-Match"]
+    assert service.items("1001") == before
+
+
+def test_a_lost_update_is_shown_the_order_as_it_is(service: Service) -> None:
+    service.patch(ORDER, {"paid": 5}, ERP)
+    for headers, body in (({"if_match": '"1"'}, {}), ({}, {"version": 1})):
+        # Also one that would change nothing: it was made for another order.
+        for patch in (SHIPPED, NOTHING):
+            answer = service.patch(ORDER, patch | body, **headers)
+            assert (answer.status, answer.headers["etag"]) == (412, '"2"')
+            assert answer.json["type"] == "urn:problem:orders:outdated"
+            assert answer.json["current"] == service.get(ORDER).json
+    assert service.patch(ORDER, SHIPPED, if_match='"2"').headers["etag"] == '"3"'
+
+
+@pytest.mark.parametrize(
+    ("condition", "status", "made"), [({}, 200, ["erp", "ada"]), ({"if_match": '"1"'}, 412, ["erp"])]
+)
+def test_what_comes_between_reading_and_writing_is_not_lost(
+    service: Service, condition: dict[str, str], status: int, made: list[str]
+) -> None:
+    patch = OrderPatch(paid=Decimal(5))
+    meanwhile(
+        "TransactWriteItems", lambda: another(service).change("1001", Caller(Role.ADMIN, "erp"), patch, versions=None)
+    )
+    answer = service.patch(ORDER, {"customer_summary": {"city": "Lindau"}}, **condition)
+    assert answer.status == status
+    after = service.get(ORDER).json
+    assert after["paid"] == "5.00"
+    assert after["customer_summary"]["city"] == ("Lindau" if status == 200 else "Kempten (Allgäu)")
+    assert [by for by, _ in changes(service)] == made
+
+
+def test_a_cancellation_that_comes_between_wins(service: Service) -> None:
+    meanwhile(
+        "TransactWriteItems", lambda: another(service).cancel("1001", Caller(Role.CUSTOMER, "alice"), reason=None)
+    )
+    answer = service.patch(ORDER, SHIPPED)
+    assert (answer.status, answer.json["order_status"]) == (409, "cancelled")
+    assert service.order("1001")["shipping_status"] == "awaiting_shipment"
+
+
+def test_whoever_never_gets_through_is_told_to_try_again(service: Service) -> None:
+    def count_up() -> None:
+        aws.dynamodb().update_item(
+            TableName="OrdersTable",
+            Key={"pk": {"S": "ORDER#1001"}, "sk": {"S": "ORDER"}},
+            UpdateExpression="SET version = version + :one",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )
+
+    meanwhile("TransactWriteItems", count_up, times=100)
+    answer = service.patch(ORDER, SHIPPED)
+    assert (answer.status, answer.json["type"]) == (409, "urn:problem:orders:still-running")
+    assert int(answer.headers["retry-after"]) > 0
+    assert service.order("1001")["shipping_status"] == "awaiting_shipment"
+
+
+def test_two_writers_of_one_item_wait_for_each_other(service: Service) -> None:
+    reasons: Any = {"CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}]}
+    conflict: Any = {"Error": {"Code": "TransactionCanceledException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+    def collide() -> None:
+        raise ClientError(conflict | reasons, "TransactWriteItems")
+
+    meanwhile("TransactWriteItems", collide, times=2)
+    assert service.patch(ORDER, SHIPPED, if_match='"1"').status == 200
+
+
+def test_what_is_not_valid_is_said_by_field_and_changes_nothing(service: Service) -> None:
+    before = service.items("1001")
+    for body, field in (
+        ({"order_status": None}, "order_status"),
+        ({"order_status": "open"}, "order_status"),
+        ({"payment_status": None}, "payment_status"),
+        ({"shipping_status": ["shipped"]}, "shipping_status"),
+        ({"paid": None}, "paid"),
+        ({"paid": -1}, "paid"),
+        ({"paid": "1.00001"}, "paid"),
+        ({"paid": "NaN"}, "paid"),
+        ({"paid": True}, "paid"),
+        ({"version": 0}, "version"),
+        ({"version": "1"}, "version"),
+        ({"customer_summary": []}, "customer_summary"),
+        ({"customer_summary": {"email": "a@b.example, c@d.example"}}, "customer_summary.email"),
+        ({"customer_summary": {"city": "a\nb"}}, "customer_summary.city"),
+        ({"customer_summary": {"city": {"name": None}}}, "customer_summary.city"),
+        ({"customer_summary": {"state": "BY"}}, "customer_summary.state"),
+        ({"customer_summary": {"country": {"code": "Norway"}}}, "customer_summary.country.code"),
+        ({"customer_summary": {"vat": "1"}}, "customer_summary.vat"),
+        ({"customer_id": "bob"}, "customer_id"),
+        ({"grand_total": "1"}, "grand_total"),
+        ({"due": "0"}, "due"),
+        ({"cancelled_by": "me"}, "cancelled_by"),
+        ({"bounced": None}, "bounced"),
+        ("[]", "body"),
+        ("null", "body"),
+        (None, "body"),
+    ):
+        answer = service.patch(ORDER, body)
+        assert answer.status == 422, body
+        assert [error["field"] for error in answer.json["errors"]] == [field]
+    assert service.items("1001") == before
+
+
+def test_a_step_that_cannot_follow_is_a_conflict(service: Service) -> None:
+    before = service.items("1003")
+    states = {"order_status": "in_progress", "shipping_status": "shipped", "payment_status": "paid"}
+    for patch in (
+        NOTHING,
+        {"order_status": "draft"},
+        {"order_status": "cancelled"},
+        # One wrong step holds up all of it.
+        {"shipping_status": "delivered", "order_status": "reopened", "customer_summary": {"city": "Lindau"}},
+    ):
+        answer = service.patch("/admin/orders/1003", patch)
+        assert (answer.status, answer.json["type"]) == (409, "urn:problem:orders:state-conflict")
+        assert states.items() <= answer.json.items()
+    assert service.items("1003") == before
+
+
+@pytest.fixture
+def cancelled(service: Service) -> Service:
+    """The service, after 1004 was cancelled: of its 260.99, 120.00 had been paid."""
+    assert service.post("/admin/orders/1004/cancel").status == 204
+    return service
+
+
+def test_a_cancelled_order_refuses_payment_and_shipment(cancelled: Service) -> None:
+    before = cancelled.items("1004")
+    for patch in (
+        {"shipping_status": "shipped"},
+        {"shipping_status": "delivered"},
+        {"paid": "120.01"},
+        {"payment_status": "paid"},
+        {"payment_status": "pending"},
+        {"payment_status": "unpaid", "paid": 0},
+        {"payment_status": "refunded", "paid": "120.01"},
+        {"order_status": "in_progress"},
+        {"order_status": "reopened"},
+        {"customer_summary": {"city": "Lindau"}, "shipping_status": "shipped"},
+    ):
+        answer = cancelled.patch("/admin/orders/1004", patch)
+        assert (answer.status, answer.json["order_status"]) == (409, "cancelled"), patch
+    assert cancelled.items("1004") == before
+    assert cancelled.post("/admin/orders/1001/cancel").status == 204
+    # What was never paid cannot go back.
+    assert cancelled.patch(ORDER, {"payment_status": "refunded"}).status == 409
+
+
+def test_of_a_cancelled_order_the_contact_may_change_and_money_may_go_back(cancelled: Service) -> None:
+    for version, patch in enumerate(
+        (
+            {"customer_summary": {"email": "alice@example.org"}},
+            {"paid": "119.99"},
+            {"payment_status": "refunded", "paid": 0},
+            {"order_status": "cancelled", "shipping_status": "partial", "customer_summary": {"city": "Lindau"}},
+        ),
+        start=3,
+    ):
+        answer = cancelled.patch("/admin/orders/1004", patch)
+        assert (answer.status, answer.json["version"]) == (200, version), patch
+    assert (answer.json["order_status"], answer.json["paid"], answer.json["refund_due"]) == (
+        "cancelled",
+        "0.00",
+        "120.00",
+    )
+
+
+def test_an_order_can_be_changed_while_its_invoice_is_being_mailed(service: Service) -> None:
+    answers: list[Answer] = []
+    aws.ses().meta.events.register(
+        "before-call.sesv2.SendEmail", lambda **_: answers.append(service.patch("/admin/orders/1002", {"paid": "100"}))
+    )
+    assert service.post("/admin/orders/1002/send-invoice").status == 200
+    assert [(answer.status, answer.json["version"]) for answer in answers] == [(200, 2)]
+    assert service.get("/admin/orders/1002").json["paid"] == "100.00"
+    # The record says what was mailed.
+    [invoice] = service.get("/admin/orders/1002/invoices").json["invoices"]
+    assert (invoice["state"], invoice["paid"], invoice["due"]) == ("sent", "0.00", "199.11")
+    assert service.post("/admin/orders/1002/cancel").status == 204
+
+
+def test_an_invoice_shows_the_order_as_it_was_changed(service: Service) -> None:
+    service.post("/admin/orders/1002/send-invoice")
+    service.report("Bounce", "1002", "INV-1002-1", bounceType="Permanent")
+    assert service.post("/admin/orders/1002/send-invoice", {"notes": "again"}).status == 409
+    service.patch("/admin/orders/1002", {"paid": "99.11", "customer_summary": {"email": "bob@example.org"}})
+    assert service.post("/admin/orders/1002/send-invoice", {"notes": "again"}).status == 200
+    assert service.mails[-1]["To"] == "bob@example.org"
+    assert service.get("/admin/orders/1002/invoices").json["invoices"][-1]["due"] == "100.00"
+
+
+def test_what_has_shipped_can_no_longer_be_cancelled(service: Service) -> None:
+    service.patch(ORDER, SHIPPED)
+    assert service.post("/orders/1001/cancel").status == service.post(f"{ORDER}/cancel").status == 409
+
+
+def test_texts_that_no_item_holds_are_too_large(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if the order had hundreds of lines.
+    monkeypatch.setattr("orders.store.LARGEST_ORDER", 3000)
+    names = ("first_name", "last_name", "phone", "company_name", "address_line_1", "address_line_2", "city")
+    for length, status in ((1, 200), (200, 413)):
+        assert service.patch(ORDER, {"customer_summary": dict.fromkeys(names, "🧀" * length)}).status == status
+    assert service.get(ORDER).json["customer_summary"]["city"] == "🧀"
+
+
+def test_only_the_staff_changes_orders(service: Service) -> None:
+    assert service.patch(ORDER, SHIPPED, ALICE).status == 403
+    assert service.patch(ORDER, SHIPPED, {}).status == 401
+    assert service.patch("/admin/orders/9999", SHIPPED).status == 404
+    assert service.items("9999") == []
+    assert service.patch(ORDER, SHIPPED, ERP).status == 200
+    assert changes(service)[0][0] == "erp"
+
+
+def test_the_event_file_works(service: Service) -> None:
+    answer = service.send(load("update-order-as-admin"))
+    assert (answer.status, answer.json["shipping_status"]) == (200, "shipped")
+
+
+def test_an_unknown_parameter_is_named(service: Service) -> None:
+    answer = service.patch(f"{ORDER}?dry_run=true", SHIPPED)
+    assert [error["field"] for error in answer.json["errors"]] == ["dry_run"]
+    assert service.order("1001")["shipping_status"] == "awaiting_shipment"
