@@ -169,7 +169,14 @@ def _iso(value: Any) -> Any:
     return value
 
 
-GivenMoment = Annotated[Moment, BeforeValidator(_iso)]
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be in the years 1 to 9999, also in UTC") from None
+
+
+GivenMoment = Annotated[Moment, BeforeValidator(_iso), AfterValidator(_in_utc)]
 """A moment that somebody else names (RFC 3339)."""
 
 OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
