@@ -1,0 +1,52 @@
+"""Long lists: many orders at once, and page after page."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from harness import ROOT, Service
+
+from orders import aws
+from orders.models import Order
+from orders.store import Store
+
+SAMPLE = Order.model_validate_json((ROOT / "tests" / "order.json").read_bytes())
+
+
+def bring(orders: Iterable[Order], client: Any = None) -> None:
+    """Puts many orders into the table, as the store would, in few calls."""
+    put: list[Any] = []
+
+    class Batch:
+        def transact_write_items(self, **arguments: Any) -> None:
+            put.extend({"PutRequest": {"Item": action["Put"]["Item"]}} for action in arguments["TransactItems"])
+
+    batch: Any = Batch()
+    store = Store(batch, "OrdersTable")
+    for order in orders:
+        store.create(order)
+    for begin in range(0, len(put), 25):
+        (client or aws.dynamodb()).batch_write_item(RequestItems={"OrdersTable": put[begin : begin + 25]})
+
+
+def pages(
+    service: Service, path: str, claims: Any = None, between: Callable[[], object] = lambda: None
+) -> list[list[Any]]:
+    """All pages of a list. `between` is done after each but the last."""
+    found, path_of_next, seen = [], path, set[str]()
+    while True:
+        answer = service.get(path_of_next, claims)
+        assert answer.status == 200, answer.text
+        cursor = answer.json["next_cursor"]
+        [entries] = (value for name, value in answer.json.items() if name != "next_cursor")
+        found.append(entries)
+        if cursor is None:
+            return found
+        assert cursor not in seen, "a cursor leads back to where it was"
+        seen.add(cursor)
+        path_of_next = f"{path}{'&' if '?' in path else '?'}cursor={cursor}"
+        between()
+
+
+def joined(found: Iterable[list[Any]]) -> list[Any]:
+    """What is on all pages."""
+    return [entry for page in found for entry in page]

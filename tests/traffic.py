@@ -1,0 +1,54 @@
+"""What goes between the service and DynamoDB, call by call, as DynamoDB counts it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from orders import aws
+
+
+@dataclass(frozen=True, order=True)
+class Exchange:
+    """One call and its answer."""
+
+    operation: str
+    error: str
+    read: int
+    """Items that DynamoDB looked at."""
+    capacity: float
+    """Units: DynamoDB Local computes them, moto makes them up."""
+    size: int
+    """Bytes of the answer, but for what it says of capacity."""
+
+
+@contextmanager
+def traffic() -> Iterator[list[Exchange]]:
+    """Notes every call of DynamoDB, with what came back."""
+    exchanges: list[Exchange] = []
+
+    def ask(params: dict[str, Any], **_: object) -> None:
+        params["ReturnConsumedCapacity"] = "TOTAL"
+
+    def note(model: Any, parsed: dict[str, Any], **_: object) -> None:
+        answer = {name: value for name, value in parsed.items() if name not in {"ConsumedCapacity", "ResponseMetadata"}}
+        used = parsed.get("ConsumedCapacity") or []
+        exchanges.append(
+            Exchange(
+                operation=model.name,
+                error=answer.get("Error", {}).get("Code", ""),
+                read=answer.get("ScannedCount", 0),
+                capacity=sum(each["CapacityUnits"] for each in (used if isinstance(used, list) else [used])),
+                size=len(json.dumps(answer)),
+            )
+        )
+
+    events = aws.dynamodb().meta.events
+    events.register("provide-client-params.dynamodb", ask)
+    events.register("after-call.dynamodb", note)
+    try:
+        yield exchanges
+    finally:
+        events.unregister("provide-client-params.dynamodb", ask)
+        events.unregister("after-call.dynamodb", note)
