@@ -8,7 +8,7 @@ All of an order is one item collection, `pk = ORDER#<id>`:
 | `ORDER#DETAIL`           | lines and the customer's data: never touched by cancelling or commenting        |
 | `COMMENT#<id, 16 digits>`| one comment that the customer may read                                          |
 | `INTERNAL#<id, 16 digits>`| one that only the staff may read: what a customer reads never comes near it    |
-| `CHANGE#<µs, 16 digits>#<version>`| one change of the order, by whom, of which fields                      |
+| `CHANGE#<µs>#<version>`  | one change of the order, by whom, of which fields; both numbers have 16 digits  |
 | `INVOICE#<n, 6 digits>`  | one mailing of the invoice                                                      |
 | `KEY#<hash>`             | an idempotency key and what it led to; `expires_at` (epoch seconds) is its TTL  |
 
@@ -378,8 +378,9 @@ class Store:
             answer = self._client.get_item(TableName=self._table, Key=self._key(order_id, "ORDER"), ConsistentRead=True)
         if "Item" not in answer:
             raise OrderNotFound
-        begin = (after or "0").partition("#")[0]
-        queries = [self._range(order_id, kind, begin) for kind in ("COMMENT", "INTERNAL", "CHANGE")]
+        queries = [
+            self._range(order_id, kind, _going_on(kind, after or "0")) for kind in ("COMMENT", "INTERNAL", "CHANGE")
+        ]
         items, more = self._page(queries, _moment_first, after, limit)
         happened: list[tuple[str, StaffComment | Change]] = []
         for item in items:
@@ -713,7 +714,7 @@ class Store:
             actions.append({"Update": detail})
         now = self.now()
         change = Change(version=changed.version, at=now, by=caller.id, name=caller.name, fields=tuple(fields))
-        sk = f"CHANGE#{moment(now)}#{changed.version}"
+        sk = f"CHANGE#{moment(now)}#{changed.version:016}"
         return [*actions, self._put(order.order_id, sk, change.model_dump())]
 
     def _range(self, order_id: str, kind: str, begin: str, filters: Mapping[str, Any] | None = None) -> Any:
@@ -737,7 +738,7 @@ class Store:
         """One page of what several queries find, in one order. All are asked at once, and each once.
 
         Args:
-            queries: What to ask. Each may find again what is at the place `after`, or shares its moment.
+            queries: What to ask. Each may find again what is at the place `after`.
             place: Where an item is in the order. No two items are at the same place.
             after: The place of the last item before.
             limit: How many items at most.
@@ -918,6 +919,13 @@ def _check_same(marker: Item, key: Key | None) -> None:
 def _moment_first(item: Item) -> str:
     """The place of a comment or change among all that happened: its moment in microseconds, then its key."""
     return f"{item['sk'].split('#')[1]}#{item['sk']}"
+
+
+def _going_on(kind: str, after: str) -> str:
+    """Where in the keys of a kind a history goes on after a place: not before it, however much shares its moment."""
+    moment, _, sk = after.partition("#")
+    first, last = f"{kind}#{moment}", f"{kind}#{moment}#~"
+    return min(max(first, sk), last).removeprefix(f"{kind}#")
 
 
 def _said(value: Any, order: OrderHeader) -> str:
