@@ -107,11 +107,11 @@ def _change(change: Change) -> TimelineEntry:
 
 
 def _invoice(invoice: Invoice) -> Iterator[tuple[str, TimelineEntry]]:
-    def entry(step: int, at: datetime, entry: TimelineEntry) -> tuple[str, TimelineEntry]:
+    def entry(step: str, at: datetime, entry: TimelineEntry) -> tuple[str, TimelineEntry]:
         return f"{moment(at)}#INVOICE#{invoice.n:06}#{step}", entry
 
     yield entry(
-        0,
+        "0",
         invoice.started,
         TimelineEntry(
             at=invoice.started,
@@ -123,15 +123,16 @@ def _invoice(invoice: Invoice) -> Iterator[tuple[str, TimelineEntry]]:
     )
     if invoice.ended and invoice.outcome in OUTCOMES:
         yield entry(
-            1,
+            "1",
             invoice.ended,
             TimelineEntry(
                 at=invoice.ended, event=OUTCOMES[invoice.outcome], invoice=invoice.number, reason=invoice.reason
             ),
         )
-    for step, (report, at) in enumerate(sorted(invoice.events.items()), start=2):
+    for report, at in invoice.events.items():
         yield entry(
-            step,
+            # By name: a number would be another one once a further report comes in.
+            report,
             at,
             TimelineEntry(at=at, event=TimelineEvent.INVOICE_REPORTED, invoice=invoice.number, report=report),
         )
