@@ -1,0 +1,162 @@
+"""Reading comments: oldest first, page by page, and what is internal by the staff alone."""
+
+from typing import Any
+
+import pytest
+from harness import ADA, ALICE, BOB, ERP, Answer, Service, load
+from lists import joined, pages
+
+OWN = "/orders/1001/comments"
+ALL = "/admin/orders/1001/comments"
+
+
+def contents(entries: list[Any]) -> list[str]:
+    return [entry["content"] for entry in entries]
+
+
+def named(answer: Answer) -> list[str]:
+    """The fields that a request was refused for."""
+    assert answer.status == 422
+    return [error["field"] for error in answer.json["errors"]]
+
+
+@pytest.fixture
+def talk(service: Service) -> Service:
+    """The service, after customer and staff wrote ten comments: n is flagged if 3 divides it, internal if odd."""
+    for n in range(10):
+        if n % 4 == 0:
+            body: dict[str, Any] = {"content": f"{n}", "flagged": n % 3 == 0}
+            assert service.post(OWN, body).status == 201
+        else:
+            body = {"content": f"{n}", "flagged": n % 3 == 0, "is_visible_to_customer": n % 2 == 0}
+            assert service.post(ALL, body).status == 201
+        # Two at each moment.
+        service.clock.sleep(n % 2)
+    return service
+
+
+def test_each_role_in_its_own_form(service: Service) -> None:
+    service.post(OWN, {"content": "Où est mon colis ? 📦", "flagged": True})
+    service.post(ALL, {"content": "Ruft morgen an", "flagged": True}, ADA | {"name": "Ada Žižková"})
+    customers = {
+        "id": 1795424400000000,
+        "content": "Où est mon colis ? 📦",
+        "admin_name": None,
+        "is_visible_to_customer": True,
+        "is_admin": False,
+        "created": "2026-11-23T09:00:00.000000Z",
+    }
+    assert service.get(OWN).json == {"comments": [customers], "next_cursor": None}
+    internal = {
+        "id": 1795424400000001,
+        "content": "Ruft morgen an",
+        "admin_name": "Ada Žižková",
+        "is_visible_to_customer": False,
+        "is_admin": True,
+        "created": "2026-11-23T09:00:00.000001Z",
+        "flagged": True,
+        "author": "ada",
+    }
+    staffs = [customers | {"flagged": True, "author": "alice"}, internal]
+    assert service.get(ALL).json == {"comments": staffs, "next_cursor": None}
+
+
+@pytest.mark.parametrize(("path", "expected"), [(OWN, "02468"), (ALL, "0123456789")])
+def test_every_comment_once_and_oldest_first_on_pages_of_every_size(talk: Service, path: str, expected: str) -> None:
+    for limit in (1, 2, 3, 5, 9, 10, 100):
+        found = pages(talk, f"{path}?limit={limit}")
+        assert contents(joined(found)) == list(expected)
+        assert {len(page) for page in found[:-1]} <= {limit}
+        assert 0 < len(found[-1]) <= limit
+
+
+def test_the_staff_finds_what_is_flagged_and_what_is_not(talk: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if there were many: a page looks at 4 of each kind.
+    monkeypatch.setattr("orders.store.EXAMINED", 8)
+    for flagged, expected in (("true", "0369"), ("false", "124578")):
+        assert contents(joined(pages(talk, f"{ALL}?limit=2&flagged={flagged}"))) == list(expected)
+    for value in ("", "maybe", "2"):
+        assert named(talk.get(f"{ALL}?flagged={value}")) == ["flagged"]
+
+
+def test_what_is_asked_wrongly_is_said_by_name(talk: Service) -> None:
+    for path in (OWN, ALL):
+        for query, field in (
+            ("limit=0", "limit"),
+            ("limit=101", "limit"),
+            ("limit=x", "limit"),
+            ("cursor=x", "cursor"),
+            ("order=desc", "order"),
+            ("Flagged=true", "Flagged"),
+        ):
+            assert named(talk.get(f"{path}?{query}")) == [field], query
+    assert named(talk.get(f"{OWN}?flagged=true")) == ["flagged"]
+
+
+def test_twenty_unless_told_otherwise(service: Service) -> None:
+    for n in range(21):
+        service.post(OWN, {"content": f"{n}"})
+    assert [len(service.get(path).json["comments"]) for path in (OWN, ALL, f"{OWN}?limit=21")] == [20, 20, 21]
+
+
+def test_a_cursor_is_its_callers_its_orders_and_its_questions(talk: Service) -> None:
+    talk.post("/orders/1007/comments", {"content": "x"})
+    own, all_, flagged = (
+        talk.get(f"{path}limit=2").json["next_cursor"] for path in (f"{OWN}?", f"{ALL}?", f"{ALL}?flagged=true&")
+    )
+    for path, claims, cursor in (
+        (f"{ALL}?", ADA, own),
+        (f"{OWN}?", ALICE, all_),
+        (f"{ALL}?", ERP, all_),
+        (f"{ALL}?flagged=true&", ADA, all_),
+        (f"{ALL}?flagged=false&", ADA, flagged),
+        (f"{ALL}?", ADA, flagged),
+        ("/orders/1007/comments?", ALICE, own),
+        ("/admin/orders/1007/comments?", ADA, all_),
+        ("/admin/orders/1001/timeline?", ADA, all_),
+        ("/orders?", ALICE, own),
+        (f"{OWN}?", ALICE, own[:-1]),
+    ):
+        assert named(talk.get(f"{path}cursor={cursor}", claims)) == ["cursor"], (path, claims)
+
+
+def test_what_is_written_meanwhile_comes_last(talk: Service) -> None:
+    numbers = iter(range(100, 1000))
+
+    def write() -> None:
+        if (n := next(numbers)) < 104:
+            talk.clock.sleep(1)
+            talk.post(ALL, {"content": f"{n}", "flagged": n % 2 == 0})
+
+    found = joined(pages(talk, f"{ALL}?limit=3", between=write))
+    assert contents(found) == [*"0123456789", "100", "101", "102", "103"]
+    assert contents(joined(pages(talk, f"{OWN}?limit=3"))) == [*"02468", "101", "103"]
+
+
+def test_a_page_is_short_where_dynamodb_breaks_off_and_none_is_missed(service: Service) -> None:
+    # 16 KB each, and an answer of DynamoDB holds 1 MB.
+    for n in range(70):
+        assert service.post(OWN, {"content": f"{n:04}" + "🧀" * 3996}).status == 201
+    found = pages(service, f"{OWN}?limit=100")
+    assert [int(text[:4]) for text in contents(joined(found))] == list(range(70))
+    assert len(found) == 2
+
+
+def test_who_may_read(talk: Service) -> None:
+    assert [talk.get(OWN, claims).status for claims in ({}, ALICE, BOB, ADA)] == [401, 200, 404, 404]
+    assert [talk.get(ALL, claims).status for claims in ({}, ALICE, ERP)] == [401, 403, 200]
+    assert talk.get("/admin/orders/9999/comments").status == 404
+    assert talk.get("/orders/1007/comments").json == {"comments": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize("name", ["list-comments-as-admin", "list-comments-as-customer"])
+def test_the_event_files_work(service: Service, name: str) -> None:
+    assert service.send(load(name)).status == 200
+
+
+def test_round_trips(talk: Service) -> None:
+    for path, calls in ((OWN, {"GetItem": 1, "Query": 1}), (ALL, {"GetItem": 1, "Query": 2})):
+        for query in ("", "?limit=1"):
+            talk.calls.clear()
+            talk.get(path + query)
+            assert talk.calls == calls
