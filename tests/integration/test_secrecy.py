@@ -1,0 +1,233 @@
+"""What nobody can tell: whether somebody else's order exists, and whether there are internal comments."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pytest
+from harness import ALICE, BOB, Answer, Clock, Service
+from lists import SAMPLE, bring, pages
+from traffic import Exchange, traffic
+
+from orders import aws
+from orders.models import OrderStatus, ShippingStatus
+
+Send = Callable[[Service, str], Answer]
+
+# Everything that a customer can ask about one order.
+ROUTES: dict[str, Send] = {
+    "get": lambda service, order: service.get(f"/orders/{order}"),
+    "get, if it is new": lambda service, order: service.get(f"/orders/{order}", if_none_match='"1"'),
+    "get, if there is one": lambda service, order: service.get(f"/orders/{order}", if_none_match="*"),
+    "comments": lambda service, order: service.get(f"/orders/{order}/comments"),
+    "comments, a page": lambda service, order: service.get(f"/orders/{order}/comments?limit=1"),
+    "comment": lambda service, order: service.post(f"/orders/{order}/comments", {"id": order, "content": "x"}),
+    "comment, with a key": lambda service, order: service.post(
+        f"/orders/{order}/comments", {"content": "x"}, idempotency_key="k"
+    ),
+    "cancel": lambda service, order: service.post(f"/orders/{order}/cancel", {"reason": "x"}),
+}
+# What is wrong with these comes first, whatever order it is.
+WRONG: dict[str, tuple[int, Send]] = {
+    "no such parameter": (422, lambda service, order: service.get(f"/orders/{order}?x=1")),
+    "no condition": (404, lambda service, order: service.get(f"/orders/{order}", if_none_match="1")),
+    "no cursor": (422, lambda service, order: service.get(f"/orders/{order}/comments?cursor=x")),
+    "the cursor of another order": (
+        422,
+        lambda service, order: service.get(f"/orders/{order}/comments?cursor={own_cursor(service)}"),
+    ),
+    "no content": (422, lambda service, order: service.post(f"/orders/{order}/comments", {"content": ""})),
+    "another id": (422, lambda service, order: service.post(f"/orders/{order}/comments", {"id": 1001, "content": "x"})),
+    "no reason": (422, lambda service, order: service.post(f"/orders/{order}/cancel", {"reason": 1})),
+    "not json": (400, lambda service, order: service.post(f"/orders/{order}/cancel", "{")),
+    "staff's list": (403, lambda service, order: service.get(f"/admin/orders?customer_id={order}", ALICE)),
+    "staff's order": (403, lambda service, order: service.get(f"/admin/orders/{order}", ALICE)),
+    "staff's comments": (403, lambda service, order: service.get(f"/admin/orders/{order}/comments", ALICE)),
+    "timeline": (403, lambda service, order: service.get(f"/admin/orders/{order}/timeline", ALICE)),
+    "change": (403, lambda service, order: service.patch(f"/admin/orders/{order}", {"paid": 1}, ALICE)),
+}
+
+NONE = "9999"
+
+
+def own_cursor(service: Service) -> str:
+    return str(service.get("/orders/1001/comments?limit=1").json["next_cursor"])
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that one request gives away."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+    calls: tuple[tuple[str, str], ...]
+    exchanges: tuple[Exchange, ...]
+
+
+def ask(order: str, send: Callable[[], Answer]) -> Told:
+    with traffic() as exchanges:
+        answer = send()
+    body = json.loads((answer.text or "null").replace(order, "‹id›"))
+    calls = tuple((each.operation, each.error) for each in exchanges)
+    return Told(answer.status, answer.headers, body, calls, tuple(exchanges))
+
+
+OTHERS = ("small", "large", "noisy", "ended", "moved")
+
+
+@pytest.fixture
+def others(service: Service) -> Service:
+    """The service with more orders of bob's: small, of 300 lines, one that is talked about, cancelled, shipped."""
+    [line] = SAMPLE.order_line_details
+    lines = tuple(line.model_copy(update={"item_id": n}) for n in range(300))
+    total = {"sub_total": 300 * line.price, "grand_total": 300 * line.price, "items_total": Decimal(300)}
+    different: dict[str, dict[str, Any]] = {
+        "large": {"order_line_details": lines, **total},
+        "ended": {"order_status": OrderStatus.CANCELLED},
+        "moved": {"shipping_status": ShippingStatus.SHIPPED},
+    }
+    bring(
+        SAMPLE.model_copy(update={"order_id": name, "customer_id": "bob", **different.get(name, {})}) for name in OTHERS
+    )
+    for n in range(3):
+        service.post("/orders/noisy/comments", {"content": f"{n}"}, BOB, idempotency_key=f"{n}")
+        service.post("/admin/orders/noisy/comments", {"content": f"{n}", "flagged": True})
+        service.post("/orders/1001/comments", {"content": f"{n}"})
+    return service
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_nobody_can_tell_somebody_elses_order_from_none(others: Service, route: str) -> None:
+    before = [others.items(name) for name in OTHERS]
+    none = ask(NONE, partial(ROUTES[route], others, NONE))
+    assert none.status == 404
+    for name in OTHERS:
+        told = ask(name, partial(ROUTES[route], others, name))
+        assert told.status == none.status
+        assert told.headers == none.headers
+        assert told.body == none.body
+        # As many round trips, and of the same kinds: it takes as long.
+        assert told.calls == none.calls
+    assert [others.items(name) for name in OTHERS] == before
+
+
+def test_nor_by_making_a_mistake(others: Service) -> None:
+    for mistake, (status, send) in WRONG.items():
+        none = ask(NONE, partial(send, others, NONE))
+        assert none.status == status, mistake
+        for name in OTHERS:
+            told = ask(name, partial(send, others, name))
+            assert (told.status, told.headers, told.body, told.calls) == (status, none.headers, none.body, none.calls)
+
+
+def test_nor_by_how_much_comes_back_from_dynamodb(others: Service) -> None:
+    def sizes(route: str, order: str) -> list[int]:
+        return [each.size for each in ask(order, partial(ROUTES[route], others, order)).exchanges]
+
+    for route in ROUTES:
+        if route.startswith("get"):
+            # The only one that reads whole orders.
+            assert sizes(route, "large") == sizes(route, NONE)
+        # Elsewhere the totals may have more digits. 300 lines are 30 KB.
+        assert sum(sizes(route, "large")) - sum(sizes(route, "small")) < 32
+
+
+def test_nor_by_a_list(others: Service) -> None:
+    def lists() -> list[Any]:
+        with traffic() as exchanges:
+            found = [pages(others, f"/orders?limit=2{query}") for query in ("", "&order_status=in_progress")]
+        return [found, exchanges]
+
+    before = lists()
+    bring(SAMPLE.model_copy(update={"order_id": f"new-{n}", "customer_id": "bob"}) for n in range(10))
+    assert lists() == before
+
+
+# What a customer is told, one facet after the other.
+FACETS: dict[str, Callable[[Told], Any]] = {
+    "responses": lambda told: (told.status, told.body),
+    "headers, the version among them": lambda told: told.headers,
+    "ids and times of comments": lambda told: [
+        (each["id"], each["created"]) for each in (told.body or {}).get("comments", [])
+    ],
+    "counts": lambda told: [len(value) for value in (told.body or {}).values() if isinstance(value, list)],
+    "cursors": lambda told: (told.body or {}).get("next_cursor"),
+    "kinds of calls": lambda told: told.calls,
+    "what the calls cost and bring": lambda told: told.exchanges,
+}
+
+
+def story(service: Service, *, internal: bool) -> list[Told]:
+    """All that alice is told of an order that the staff, too, talks about: with or without internal comments."""
+    order, comments = "/orders/story", "/orders/story/comments"
+    told: list[Told] = []
+
+    def alice(method: Callable[..., Answer], path: str, *body: Any, **headers: str) -> None:
+        told.append(ask("story", partial(method, path, *body, **headers)))
+
+    def secretly() -> None:
+        if internal:
+            for flagged in (True, False, True):
+                body = {"content": "x" * 500, "flagged": flagged, "is_visible_to_customer": False}
+                assert service.post(f"/admin{comments}", body).status == 201
+
+    def read() -> None:
+        for path in (order, "/orders?limit=2", comments):
+            alice(service.get, path)
+        for limit in (1, 2, 3):
+            alice(service.get, f"{comments}?limit={limit}")
+            while cursor := told[-1].body["next_cursor"]:
+                alice(service.get, f"{comments}?limit={limit}&cursor={cursor}")
+
+    service.clock.now = Clock().now
+    bring([SAMPLE.model_copy(update={"order_id": "story"})])
+    secretly()
+    read()
+    # All at the same moment, when each comment takes the next free place.
+    for n in range(2):
+        alice(service.post, comments, {"content": f"{n}"})
+        secretly()
+        alice(service.post, comments, {"content": f"{n}"}, idempotency_key=f"{n}")
+        assert service.post(f"/admin{comments}", {"content": f"{n}"}).status == 201
+    secretly()
+    read()
+    # A repeated key leads to its comment again, also after others.
+    alice(service.post, comments, {"content": "0"}, idempotency_key="0")
+    service.clock.sleep(1)
+    secretly()
+    alice(service.get, order, if_none_match='"1"')
+    alice(service.post, f"{order}/cancel")
+    secretly()
+    read()
+    return told
+
+
+def test_nobody_can_tell_whether_there_are_internal_comments(service: Service) -> None:
+    without = story(service, internal=False)
+    for item in service.items("story"):
+        aws.dynamodb().delete_item(TableName="OrdersTable", Key={"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}})
+    with_them = story(service, internal=True)
+    assert len(service.get("/admin/orders/story/comments?limit=100").json["comments"]) == 6 + 3 * 6
+    told_by = [
+        name
+        for name, facet in FACETS.items()
+        if [facet(each) for each in with_them] != [facet(each) for each in without]
+    ]
+    assert told_by == []
+    read = {comment["id"] for each in with_them for comment in (each.body or {}).get("comments", [])}
+    assert len(read) == 6
+    assert {each % 2 for each in read} == {0}
+
+
+def test_an_internal_comment_is_no_change_of_the_order(service: Service) -> None:
+    """Neither its version nor its place in a list tells of it, nor does it disturb whoever changes the order."""
+    own, item = service.get("/orders").json, service.order("1001")
+    service.post("/admin/orders/1001/comments", {"content": "intern", "flagged": True}, idempotency_key="k")
+    assert service.get("/orders").json == own
+    assert service.order("1001") == item
+    assert service.get("/orders/1001", if_none_match='"1"').status == 304
+    assert service.patch("/admin/orders/1001", {"paid": 1}, if_match='"1"').status == 200
