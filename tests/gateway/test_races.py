@@ -8,9 +8,11 @@ from typing import Any
 
 import boto3
 import pytest
-from harness import ROOT, Answer
-from process import Gateway, gateway
+from harness import ROOT, TEMPLATE, Answer
+from lists import SAMPLE, bring
+from process import Gateway, gateway, http
 
+from local.emulator import provision
 from orders.models import Order
 from orders.store import Store
 
@@ -100,3 +102,71 @@ def test_a_cancellation_and_an_invoice_come_one_after_the_other(
         ledger = table.get_item(Key=key | {"sk": "INVOICE#000001"})["Item"]
         header = table.get_item(Key=key | {"sk": "ORDER"})["Item"]
         assert ledger["ended"] <= header["cancelled_at"]
+
+
+def patiently(call: Callable[[], Answer]) -> Answer:
+    """Repeats a call, as clients may: a machine that does much else answers a 503 now and then."""
+    for _ in range(20):
+        if (answer := call()).status != 503:
+            break
+    return answer
+
+
+def patch(api: Gateway, path: str, body: Any, **headers: str) -> Callable[[], Answer]:
+    return partial(patiently, partial(api.call, "PATCH", path, body=body, **headers))
+
+
+def test_of_200_changes_of_one_version_one_wins(api: Gateway, table: Any, new_order: Callable[[str], str]) -> None:
+    order_id = new_order("one-winner")
+    path = f"/admin/orders/{order_id}"
+    answers = at_once([patch(api, path, {"paid": n + 1}, if_match='"1"') for n in range(200)])
+    assert Counter(answer.status for answer in answers) == {200: 1, 412: 199}
+    [won] = [answer.json for answer in answers if answer.status == 200]
+    assert {answer.json["current"]["paid"] for answer in answers if answer.status == 412} == {won["paid"]}
+    after = api.call("GET", path)
+    assert (after.json, after.headers["etag"]) == (won, '"2"')
+    [record] = table.query(
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+        ExpressionAttributeValues={":pk": f"ORDER#{order_id}", ":sk": "CHANGE#"},
+    )["Items"]
+    assert record["version"] == 2
+
+
+def test_changes_without_a_version_are_all_made(api: Gateway, new_order: Callable[[str], str]) -> None:
+    path = f"/admin/orders/{new_order('all-win')}"
+    fields = ("first_name", "last_name", "phone", "city", "post_code")
+    answers = at_once([patch(api, path, {"customer_summary": {field: "Ω"}}) for field in fields])
+    assert {answer.status for answer in answers} == {200}
+    summary = api.call("GET", path).json["customer_summary"]
+    assert {summary[field] for field in fields} == {"Ω"}
+
+
+def test_no_order_is_both_shipped_and_cancelled(api: Gateway, table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 races, every other one begun by the cancellation."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", api.aws)
+    client = boto3.client("dynamodb", endpoint_url=api.aws)
+    outcomes: Counter[tuple[int, int]] = Counter()
+    for _ in range(5):
+        # Moto copies all that it has for each transaction: with little it is faster.
+        http.request("POST", f"{api.aws}/moto-api/reset")
+        provision(TEMPLATE)
+        orders = [f"ship-or-cancel-{n}" for n in range(40)]
+        bring((SAMPLE.model_copy(update={"order_id": order_id}) for order_id in orders), client)
+        calls: list[Callable[[], Answer]] = []
+        for n, order_id in enumerate(orders):
+            ship = patch(api, f"/admin/orders/{order_id}", {"shipping_status": "shipped"})
+            cancel = partial(patiently, partial(api.post, f"/orders/{order_id}/cancel"))
+            calls += [cancel, ship] if n % 2 else [ship, cancel]
+        answers = at_once(calls)
+        for n, order_id in enumerate(orders):
+            pair = answers[2 * n : 2 * n + 2]
+            to_ship, to_cancel = reversed(pair) if n % 2 else pair
+            order = table.get_item(Key={"pk": f"ORDER#{order_id}", "sk": "ORDER"})["Item"]
+            outcomes[to_ship.status, to_cancel.status] += 1
+            assert (to_ship.status, to_cancel.status, order["shipping_status"], order["order_status"]) in {
+                (200, 409, "shipped", "in_progress"),
+                (409, 204, "awaiting_shipment", "cancelled"),
+            }
+    assert outcomes.total() == 200
+    # Otherwise it was no race.
+    assert len(outcomes) == 2
