@@ -333,7 +333,9 @@ class Store:
         queries = [
             {
                 "IndexName": "by_customer" if name == "customer_id" else "by_shard",
-                "KeyConditionExpression": f"{name} = :key AND listed BETWEEN :first AND :last",
+                # By another name: `shard` is a reserved word.
+                "KeyConditionExpression": "#key = :key AND listed BETWEEN :first AND :last",
+                "ExpressionAttributeNames": {"#key": name},
                 **_filter({":key": key, ":first": first, ":last": last}, filters),
             }
             for name, key in keys
