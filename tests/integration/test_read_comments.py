@@ -96,6 +96,7 @@ def test_what_is_asked_wrongly_is_said_by_name(talk: Service) -> None:
 def test_twenty_unless_told_otherwise(service: Service) -> None:
     for n in range(21):
         service.post(OWN, {"content": f"{n}"})
+        service.clock.sleep(1)
     assert [len(service.get(path).json["comments"]) for path in (OWN, ALL, f"{OWN}?limit=21")] == [20, 20, 21]
 
 
@@ -137,8 +138,13 @@ def test_a_page_is_short_where_dynamodb_breaks_off_and_none_is_missed(service: S
     # 16 KB each, and an answer of DynamoDB holds 1 MB.
     for n in range(70):
         assert service.post(OWN, {"content": f"{n:04}" + "🧀" * 3996}).status == 201
+        service.clock.sleep(1)
     found = pages(service, f"{OWN}?limit=100")
     assert [int(text[:4]) for text in contents(joined(found))] == list(range(70))
+    assert len(found) == 2
+    service.post("/orders/1001/cancel")
+    found = pages(service, "/admin/orders/1001/timeline?limit=100")
+    assert [entry["event"] for entry in joined(found)] == ["created", *["commented"] * 70, "cancelled"]
     assert len(found) == 2
 
 
