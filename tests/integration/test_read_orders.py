@@ -344,7 +344,7 @@ def test_a_cursor_is_its_callers_and_its_questions(service: Service, shop: list[
 
 @pytest.mark.parametrize("path", ["/orders", "/admin/orders"])
 def test_each_order_comes_once_while_others_are_created(service: Service, path: str) -> None:
-    bring(many(100))
+    bring(many(60))
     before = {entry["order_id"] for entry in joined(pages(service, f"{path}?limit=100", CAROL_ADMIN))}
     new: list[Order] = []
 

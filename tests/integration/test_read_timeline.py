@@ -121,7 +121,7 @@ def test_all_that_happened_in_one_microsecond_is_there_on_pages_of_every_size(se
     assert [entry["at"] for entry in whole] == sorted(entry["at"] for entry in whole)
     changes = [entry["changes"][0]["after"] for entry in whole if entry["event"] == "changed"]
     assert changes == [*(f"{n + 1}.00" for n in range(12)), None]
-    for limit in (1, 2, 3, 4, 5, 7, 11, count, count + 1):
+    for limit in (1, 4, 11, count, count + 1):
         found = pages(service, f"{TIMELINE}?limit={limit}")
         assert joined(found) == whole
         assert {len(page) for page in found[:-1]} <= {limit}
@@ -155,7 +155,7 @@ def test_a_long_history_page_by_page(service: Service) -> None:
     whole = service.get(f"{TIMELINE}?limit=100").json["timeline"]
     assert len(whole) == 41
     assert len(service.get(TIMELINE).json["timeline"]) == 20
-    for limit in (1, 6, 40, 41):
+    for limit in (6, 40, 41):
         found = pages(service, f"{TIMELINE}?limit={limit}")
         assert joined(found) == whole
         assert [len(page) for page in found[:-1]] == [limit] * ((41 - 1) // limit)
