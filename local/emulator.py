@@ -3,7 +3,6 @@
 All clients have made-up credentials, so that nothing can reach the account of whoever types `make run`.
 """
 
-import json
 import socket
 import threading
 from collections.abc import Iterable, Mapping
@@ -120,20 +119,21 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
         How many were not there.
     """
     # Late, because the functions' folders come onto the path once the template is read.
+    from importer.reading import read  # noqa: PLC0415
     from orders.errors import OrderExists  # noqa: PLC0415
-    from orders.models import Order  # noqa: PLC0415
     from orders.store import Store  # noqa: PLC0415
 
-    try:
-        orders = [Order.model_validate(order) for order in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError) as error:
-        raise Mistake(f"{path.name} cannot be loaded: {error}") from error
+    orders = []
+    for found in read(path):
+        if found.order is None:
+            raise Mistake("\n".join(["the sample orders cannot be loaded:", *found.wrong]))
+        orders.append(found.order)
     loaded = 0
     for table in tables:
         store = Store(client("dynamodb"), table)
         for order in orders:
             try:
-                loaded += store.create(order)[1]
+                loaded += store.create(order.order(store.now()))[1]
             except OrderExists:
                 continue
     return loaded

@@ -279,7 +279,7 @@ class Store:
         return known
 
     def create_many(self, orders: Sequence[Order]) -> set[str]:
-        """Puts a batch of new orders, all in one call if none of their ids is taken. Safe to repeat.
+        """Puts a batch of new orders, in one call if none of their ids is taken. Safe to repeat.
 
         Returns:
             The ids that were taken by other orders. All other orders are there.
@@ -287,17 +287,15 @@ class Store:
         Raises:
             Invalid, TooLarge: See `check`.
         """
+        if not orders:
+            return set()
         try:
             self._transact(*(action for order in orders for action in self._creation(order)))
-        except _Refused:
-            # Somebody was faster, or our own call was answered too late. One by one, the others are not held up.
-            taken = set()
-            for order in orders:
-                try:
-                    self.create(order)
-                except OrderExists:
-                    taken.add(order.order_id)
-            return taken
+        except _Refused as refused:
+            # Somebody was faster, or our own call was answered too late. The others are not held up.
+            hit = {orders[at // 2].order_id for at in refused.items}
+            ours = {order_id for order_id, same in self.known(orders).items() if same}
+            return hit - ours | self.create_many([order for order in orders if order.order_id not in hit])
         return set()
 
     def order(self, order_id: str, caller: Caller) -> Order:
