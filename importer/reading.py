@@ -152,29 +152,26 @@ def _rows(name: str, file: TextIO) -> Iterator[_Row]:
     while True:
         place = f"{name}:{reader.line_num + 1}"
         cells: Sequence[str] = []
+        wrong = ""
         try:
             cells = next(reader)
             "".join(cells).encode()
-            wrong = _misfit(columns, cells) if any(cells) else ""
         except StopIteration:
             return
         except UnicodeError:
             wrong = "is not UTF-8"
         except csv.Error as error:
             wrong = f"is not CSV: {error}"
-        if wrong:
-            # It is taken to belong to the order above it, so that it does not tear that in two.
-            yield _Row(place, order_id, {}, f"{place}: {wrong}")
-        elif any(cells):
-            given = dict(zip(columns, cells, strict=True))
-            order_id = given["order_id"]
-            yield _Row(place, order_id, given)
-
-
-def _misfit(columns: Sequence[str], cells: Sequence[str]) -> str:
-    if len(cells) != len(columns):
-        return f"has {len(cells)} cells, and there are {len(columns)} columns"
-    return "" if cells[columns.index("order_id")] else "order_id: is empty; each row has to name its order"
+        if not wrong and not any(cells):
+            continue
+        given = dict(zip(columns, cells, strict=False))
+        if not wrong and len(cells) != len(columns):
+            wrong = f"has {len(cells)} cells, and there are {len(columns)} columns"
+        elif not wrong and not given["order_id"]:
+            wrong = "order_id: is empty; each row has to name its order"
+        # A row that names none is taken to belong to the order above it, so that it does not tear that in two.
+        order_id = given.get("order_id") or order_id
+        yield _Row(place, order_id, {}, f"{place}: {wrong}") if wrong else _Row(place, order_id, given)
 
 
 def _columns(name: str, columns: Sequence[str]) -> Sequence[str]:
