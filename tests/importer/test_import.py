@@ -354,6 +354,12 @@ def test_what_is_said_of_an_order_may_stand_in_each_of_its_rows(table: Table, ru
     assert items["1", "ORDER#DETAIL"]["customer_summary"] == {"M": {"country": {"M": {"code": {"S": "NO"}}}}}
 
 
+def test_the_example_works(table: Table, run: Any) -> None:
+    status, said, _ = run(ROOT / "docs" / "orders.csv")
+    assert (status, counts(said)) == (0, summary(new=2))
+    assert table.items()["3001", "ORDER"]["grand_total"]["N"] == "39.57"
+
+
 def test_the_time_is_the_files_or_now(table: Table, run: Any, tmp_path: Path) -> None:
     given, left_out = order("1"), order("2")
     del left_out["created"]
