@@ -229,22 +229,18 @@ def _complaints(path: Path, store: Store) -> Iterator[Sequence[str]]:
     """What is wrong with each order of a file."""
     places: dict[str, str] = {}
     for found in read(path):
-        if found.order is None:
-            yield found.wrong
-            continue
-        order = found.order.order(store.now(), IMPORTER)
         wrong = []
-        if (first := places.setdefault(order.order_id, found.place)) != found.place:
-            wrong.append(complaint(found.place, order.order_id, "order_id", f"is already in {first}"))
+        if found.order_id and (first := places.setdefault(found.order_id, found.place)) != found.place:
+            wrong.append(complaint(found.place, found.order_id, "order_id", f"is already in {first}"))
+        wrong += found.wrong
         try:
-            store.check(order)
+            if found.order:
+                store.check(found.order.order(store.now(), IMPORTER))
         except Invalid as error:
-            wrong += [
-                complaint(found.place, order.order_id, each["field"], each["message"])
-                for each in error.members["errors"]
-            ]
+            for each in error.members["errors"]:
+                wrong.append(complaint(found.place, found.order_id, each["field"], each["message"]))
         except TooLarge as error:
-            wrong.append(complaint(found.place, order.order_id, "", error.detail))
+            wrong.append(complaint(found.place, found.order_id, "", error.detail))
         yield wrong
 
 

@@ -46,6 +46,7 @@ class Found:
     """What a file has in one place: an order, or what is wrong there, each as `FILE:LINE: order ID: field: why`."""
 
     place: str
+    order_id: str = ""
     order: NewOrder | None = None
     wrong: Sequence[str] = ()
 
@@ -108,20 +109,21 @@ class _Place:
 def _order(place: _Place, data: Any) -> Found:
     if not isinstance(data, dict):
         return Found(place.order, wrong=[f"{place.order}: is not an order: must be a JSON object"])
+    order_id = str(data.get("order_id", ""))
     try:
-        return Found(place.order, NewOrder.model_validate(data))
+        return Found(place.order, order_id, NewOrder.model_validate(data))
     except ValidationError as error:
         wrong = []
         for found in error.errors(include_url=False, include_input=False, include_context=False):
             why = "is not a field of an order" if found["type"] == "extra_forbidden" else found["msg"]
             where, name = place.of(found["loc"])
-            wrong.append(complaint(where, data.get("order_id"), name, why.removeprefix("Value error, ")))
-        return Found(place.order, wrong=wrong)
+            wrong.append(complaint(where, order_id, name, why.removeprefix("Value error, ")))
+        return Found(place.order, order_id, wrong=wrong)
 
 
-def complaint(place: str, order_id: object, name: str, why: str) -> str:
+def complaint(place: str, order_id: str, name: str, why: str) -> str:
     """Says what is wrong where. An id that could not be one is not quoted."""
-    whose = f"order {order_id}: " if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", str(order_id)) else ""
+    whose = f"order {order_id}: " if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", order_id) else ""
     # A name that is not a field's may be anything.
     name = "".join(sign if sign.isprintable() else "?" for sign in name[:100])
     return f"{place}: {whose}{f'{name}: ' if name else ''}{why}"
@@ -196,7 +198,7 @@ def _from_rows(rows: Sequence[_Row]) -> Found:
             if cell and not name.startswith("line.") and values.setdefault(name, cell) != cell:
                 wrong.append(complaint(row.place, row.order_id, name, "is not what it is in the rows above"))
     if wrong:
-        return Found(rows[0].place, wrong=wrong)
+        return Found(rows[0].place, rows[0].order_id, wrong=wrong)
     lines = [
         {
             name.removeprefix("line."): _integer(cell) if name in _INTEGERS else cell

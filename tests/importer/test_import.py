@@ -254,6 +254,7 @@ def test_wrong_rows_of_csv_are_told_by_line_and_column(table: Table, run: Any, t
         "7: has 6 cells, and there are 8 columns",
         "9: is not UTF-8",
         "10: order_id: is empty; each row has to name its order",
+        "11: order 1: order_id: is already in orders.csv:2",
         "12: is not CSV: ',' expected after '\"'",
         "13: order 5: paid: Decimal input should have no more than 4 decimal places",
     ]
