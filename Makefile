@@ -10,11 +10,12 @@ export HOST PORT AWS_PORT
 # Some systems set NAME for every process; only the one on the command line is meant.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token test check format openapi clean
+.PHONY: help run token import test check format openapi clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
+	@echo "make import   bring the orders of a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
 	@echo "make test     run all tests that need nothing but Python and the package index"
 	@echo "make check    formatter, linter, types, template, OpenAPI drift"
 	@echo "make format   let the formatter and the linter mend what they can"
@@ -28,6 +29,10 @@ run: $(VENV)/ready
 token: $(VENV)/ready
 	@$(if $(SUB),,$(error say for whom: make token SUB=alice [ADMIN=1] [NAME="Ada Admin"] [EXPIRES=3600]))
 	@$(BIN)/python -m local token --sub "$$SUB" $(if $(ADMIN),--admin) $(if $(TOKEN_NAME),--name "$$NAME") $(if $(EXPIRES),--expires "$$EXPIRES")
+
+# FILE and TABLE are exported, because they are on the command line. Without FILE, it says what to type.
+import: $(VENV)/ready
+	@$(BIN)/python -m importer $(if $(FILE),"$$FILE") $(if $(TABLE),--table "$$TABLE")
 
 test: $(VENV)/ready
 	$(BIN)/pytest -n auto --cov --cov-report=term $(ARGS)

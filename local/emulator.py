@@ -3,12 +3,14 @@
 All clients have made-up credentials, so that nothing can reach the account of whoever types `make run`.
 """
 
-import json
 import socket
 import threading
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
@@ -71,6 +73,7 @@ def start(listener: socket.socket) -> BaseWSGIServer:
         create_backend_app,
     )
 
+    _keep_only_what_is_touched()
     # Moto's own part comes first: it keeps header names that WSGI would lose.
     handler = type("Handler", (QuietHandler, MotoRequestHandler), {})
     return serve(listener, _OneAtATime(DomainDispatcherApplication(create_backend_app)), handler)
@@ -116,20 +119,21 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
         How many were not there.
     """
     # Late, because the functions' folders come onto the path once the template is read.
+    from importer.reading import read  # noqa: PLC0415
     from orders.errors import OrderExists  # noqa: PLC0415
-    from orders.models import Order  # noqa: PLC0415
     from orders.store import Store  # noqa: PLC0415
 
-    try:
-        orders = [Order.model_validate(order) for order in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError) as error:
-        raise Mistake(f"{path.name} cannot be loaded: {error}") from error
+    orders = []
+    for found in read(path):
+        if found.order is None:
+            raise Mistake("\n".join(["the sample orders cannot be loaded:", *found.wrong]))
+        orders.append(found.order)
     loaded = 0
     for table in tables:
         store = Store(client("dynamodb"), table)
         for order in orders:
             try:
-                loaded += store.create(order)[1]
+                loaded += store.create(order.order(store.now()))[1]
             except OrderExists:
                 continue
     return loaded
@@ -156,6 +160,38 @@ class _OneAtATime:
             return self._app(environ, start_response)
         with self._lock:
             return self._app(environ, start_response)
+
+
+@cache
+def _keep_only_what_is_touched() -> None:
+    """Makes a transaction of moto's DynamoDB cost what it touches.
+
+    Moto copies the whole table, once for each action, to put it back if one fails: with 200 orders in it, a
+    transaction of 100 actions takes a minute. `_OneAtATime` sees to it that nobody else writes meanwhile.
+    """
+    from moto.dynamodb.models import DynamoDBBackend  # noqa: PLC0415 - late, as in `start`
+    from moto.dynamodb.models.dynamo_type import DynamoType  # noqa: PLC0415
+    from moto.dynamodb.models.table import Table  # noqa: PLC0415
+
+    plain = DynamoDBBackend.transact_write_items
+
+    def transact(backend: Any, actions: Any) -> None:
+        kept = []
+        for operation in (next(iter(action.values())) for action in actions):
+            if table := backend.tables.get(operation["TableName"]):
+                key = DynamoType((operation.get("Key") or operation["Item"])[table.hash_key_attr])
+                stream = table.stream_shard.items if table.stream_shard else []
+                kept.append((table, key, deepcopy(table.items.get(key, {})), stream, len(stream)))
+        try:
+            with patch.object(Table, "__deepcopy__", lambda table, _: table, create=True):
+                plain(backend, actions)
+        except Exception:
+            for table, key, items, stream, length in kept:
+                table.items[key] = items
+                del stream[length:]
+            raise
+
+    setattr(DynamoDBBackend, "transact_write_items", transact)  # noqa: B010 - mypy lets nobody assign a method
 
 
 def _create_senders(ses: Any, template: Template) -> None:

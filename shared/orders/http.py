@@ -5,15 +5,14 @@ import json
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, ApiGatewayResolver, Request, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import StringConstraints
 
-from orders import errors, identity
+from orders import errors, identity, strict_json
 from orders.errors import Problem
 from orders.identity import Caller
 from orders.models import OrderId, ProblemDocument
@@ -142,17 +141,15 @@ def to_problem(error: Exception) -> Problem:
 
 
 def read_json(text: str) -> dict[str, Any]:
-    """Reads a body: one JSON object (RFC 8259), without the extensions that Python's reader allows.
-
-    Numbers with a fraction become `Decimal`, so that no amount is ever a float.
+    """Reads a body: one JSON object, strictly.
 
     Raises:
         MalformedBody: It is not JSON, holds NaN or Infinity, or an object in it names a member twice.
         Invalid: It is JSON, and no object.
     """
     try:
-        body = json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_decimal)
-    except (ValueError, RecursionError) as error:
+        body = strict_json.loads(text)
+    except ValueError as error:
         raise errors.MalformedBody from error
     if not isinstance(body, dict):
         raise errors.Invalid([("body", "must be a JSON object")])
@@ -230,24 +227,6 @@ def _refuse_unknown_parameters(app: ApiGatewayResolver, next_middleware: Callabl
     if unknown := app.current_event.query_string_parameters.keys() - known:
         raise errors.Invalid([(name, "is not a parameter of this request") for name in sorted(unknown)])
     return next_middleware(app)
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is named twice")
-    return members
-
-
-def _no_constant(_: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are not JSON")
-
-
-def _decimal(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except ArithmeticError as error:
-        raise ValueError("a number out of range") from error
 
 
 def _field(location: Sequence[str | int]) -> str:

@@ -21,7 +21,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -91,6 +91,12 @@ UNSETTLED = "invoice"
 
 LARGEST_ORDER = 380_000
 """Bytes of an order as JSON. DynamoDB takes 400 KB for an item, and counts about the same."""
+
+BATCH = 50
+"""Orders that can be put in one call: DynamoDB takes 100 items."""
+
+LARGEST_BATCH = 3_000_000
+"""Bytes of orders as JSON that can be put in one call. DynamoDB takes 4 MB."""
 
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds to wait for another writer of the same order, one after the other."""
@@ -221,22 +227,7 @@ class Store:
             KeyReused: The key came with another order before.
             TooLarge: Its texts are longer than the table takes.
         """
-        if not _EPOCH <= order.created <= self.now() + timedelta(days=1):
-            raise Invalid([("created", "must be a time between 1970 and now")])
-        if len(order.model_dump_json(exclude_none=True).encode()) > LARGEST_ORDER:
-            raise TooLarge("The texts of this order are too long. Split it, or shorten the names of its lines.")
-        # Sets: DynamoDB has no empty ones, and a new order has no others.
-        whole = order.model_dump(exclude_none=True, exclude={"bounced", "complained"})
-        detail = {name: whole.pop(name) for name in _DETAIL if name in whole}
-        whole["shard"] = _SHARDS[crc32(order.order_id.encode()) % SHARDS]
-        # Sorts by time, and differs for each order: so every place in a list is between two orders.
-        whole["listed"] = f"{utc_text(order.created)}#{order.order_id}"
-        detail |= {"as_created": _digest_of(order), "customer_id": order.customer_id}
-        there_is_none = "attribute_not_exists(pk)"
-        actions = [
-            self._put(order.order_id, "ORDER", whole, there_is_none),
-            self._put(order.order_id, "ORDER#DETAIL", detail, there_is_none),
-        ]
+        actions = self._creation(order)
         if key:
             actions.append(self._put_creation_key(key))
         try:
@@ -245,12 +236,67 @@ class Store:
             header, lines, marker = (refused.items.get(at) for at in range(3))
             if marker:
                 _check_same(marker, key)
-            if not (header and lines) or lines.get("as_created") != detail["as_created"]:
+            if not (header and lines) or lines.get("as_created") != _digest_of(order):
                 raise OrderExists from refused
             if marker:
                 return order.model_copy(update={"created": datetime.fromisoformat(header["created"])}), True
             return Order.model_validate(_pick(header | lines, Order)), False
         return order, True
+
+    def check(self, order: Order) -> None:
+        """Raises what `create` would raise of the order itself, whatever is in the table. Calls nobody.
+
+        Raises:
+            Invalid: It was placed in the future.
+            TooLarge: Its texts are longer than the table takes.
+        """
+        if not _EPOCH <= order.created <= self.now() + timedelta(days=1):
+            raise Invalid([("created", "must be a time between 1970 and now")])
+        if _size(order) > LARGEST_ORDER:
+            raise TooLarge("The texts of this order are too long. Split it, or shorten the names of its lines.")
+
+    def known(self, orders: Sequence[Order]) -> dict[str, bool]:
+        """Looks which of some orders, up to a batch, are there already.
+
+        Returns:
+            For each id that is taken whether it is by this order, as it was when it was new, or by another one.
+        """
+        digests = {order.order_id: _digest_of(order) for order in orders}
+        keys: Sequence[Any] = [self._key(order_id, "ORDER#DETAIL") for order_id in digests]
+        known = {}
+        while keys:
+            request: Any = {"Keys": keys, "ProjectionExpression": "pk, as_created", "ConsistentRead": True}
+            with _faults():
+                answer = self._client.batch_get_item(RequestItems={self._table: request})
+            for item in map(_from_attributes, answer["Responses"].get(self._table, [])):
+                order_id = item["pk"].removeprefix("ORDER#")
+                known[order_id] = item.get("as_created") == digests[order_id]
+            # What was too much for one answer, or for the table at this moment.
+            left = answer["UnprocessedKeys"][self._table]["Keys"] if answer.get("UnprocessedKeys") else []
+            if len(left) == len(keys):
+                raise Unavailable
+            keys = left
+        return known
+
+    def create_many(self, orders: Sequence[Order]) -> set[str]:
+        """Puts a batch of new orders, in one call if none of their ids is taken. Safe to repeat.
+
+        Returns:
+            The ids that were taken by other orders. All other orders are there.
+
+        Raises:
+            Invalid, TooLarge: See `check`.
+        """
+        if not orders:
+            return set()
+        try:
+            self._transact(*(action for order in orders for action in self._creation(order)))
+        except _Refused as refused:
+            # Somebody was faster, or our own call was answered too late. The others are not held up.
+            hit = {orders[at // 2].order_id for at in refused.items}
+            ours = {order_id for order_id, same in self.known(orders).items() if same}
+            return hit - ours | self.create_many([order for order in orders if order.order_id not in hit])
+        return set()
 
     def order(self, order_id: str, caller: Caller) -> Order:
         """Reads an order as it is now.
@@ -828,6 +874,22 @@ class Store:
         marker = {"request": key.request, "expires_at": _epoch(self.now() + key.lifetime), **led_to}
         return self._put(order_id, f"KEY#{key.id}", marker, condition, values)
 
+    def _creation(self, order: Order) -> list[Any]:
+        """What puts a new order: its header and its detail, each only if there is none."""
+        self.check(order)
+        # Sets: DynamoDB has no empty ones, and a new order has no others.
+        whole = order.model_dump(exclude_none=True, exclude={"bounced", "complained"})
+        detail = {name: whole.pop(name) for name in _DETAIL if name in whole}
+        whole["shard"] = _SHARDS[crc32(order.order_id.encode()) % SHARDS]
+        # Sorts by time, and differs for each order: so every place in a list is between two orders.
+        whole["listed"] = f"{utc_text(order.created)}#{order.order_id}"
+        detail |= {"as_created": _digest_of(order), "customer_id": order.customer_id}
+        there_is_none = "attribute_not_exists(pk)"
+        return [
+            self._put(order.order_id, "ORDER", whole, there_is_none),
+            self._put(order.order_id, "ORDER#DETAIL", detail, there_is_none),
+        ]
+
     def _put_creation_key(self, key: Key) -> Any:
         put = self._put_key("", key)
         put["Put"]["Item"] |= _to_attributes({"pk": f"KEY#{key.id}", "sk": "KEY"})
@@ -871,6 +933,20 @@ class Store:
         return {"pk": {"S": f"ORDER#{order_id}"}, "sk": {"S": sk}}
 
 
+def batches(orders: Iterable[Order]) -> Iterator[list[Order]]:
+    """Orders in batches as large as `Store.create_many` takes them. No id may come twice."""
+    batch: list[Order] = []
+    size = 0
+    for order in orders:
+        size += _size(order)
+        if batch and (len(batch) == BATCH or size > LARGEST_BATCH):
+            yield batch
+            batch, size = [], _size(order)
+        batch.append(order)
+    if batch:
+        yield batch
+
+
 @cache
 def get_store() -> Store:
     """For `Depends`: the store of this function, made at its first use."""
@@ -905,6 +981,10 @@ def moment(time: datetime) -> str:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _size(order: Order) -> int:
+    return len(order.model_dump_json(exclude_none=True).encode())
 
 
 def _digest_of(order: Order) -> str:

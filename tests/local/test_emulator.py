@@ -1,6 +1,7 @@
 """The emulated AWS, as programs meet it that know nothing of it."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -107,6 +108,42 @@ def test_of_many_conditional_writes_one_wins(aws: str, template: Template) -> No
             assert list(threads.map(write, range(8))).count(True) == 1
 
 
+def test_a_transaction_that_fails_changes_nothing(aws: str, template: Template) -> None:
+    emulator.provision(template)
+    dynamodb = client("dynamodb")
+
+    def key(pk: str, sk: str) -> Any:
+        return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+    def put(pk: str, sk: str, **more: Any) -> Any:
+        return {"Put": {"TableName": "Things", "Item": key(pk, sk), **more}}
+
+    def update(pk: str, sk: str) -> Any:
+        change = {"UpdateExpression": "SET n = :n", "ExpressionAttributeValues": {":n": {"N": "1"}}}
+        return {"Update": {"TableName": "Things", "Key": key(pk, sk), **change}}
+
+    def everything() -> Any:
+        return sorted(map(str, dynamodb.scan(TableName="Things")["Items"]))
+
+    dynamodb.transact_write_items(TransactItems=[put("old", "1"), put("old", "2"), update("old", "3")])
+    before = everything()
+    there_is_none = {"ConditionExpression": "attribute_not_exists(pk)"}
+    actions = [
+        update("old", "1"),
+        {"Delete": {"TableName": "Things", "Key": key("old", "2")}},
+        put("new", "1"),
+        put("old", "4"),
+    ]
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException) as refused:
+        dynamodb.transact_write_items(TransactItems=[*actions, put("old", "3", **there_is_none)])
+    assert [why["Code"] for why in refused.value.response["CancellationReasons"]] == 4 * ["None"] + [
+        "ConditionalCheckFailed"
+    ]
+    assert everything() == before
+    dynamodb.transact_write_items(TransactItems=[*actions, put("new", "2", **there_is_none)])
+    assert len(everything()) == len(before) + 2
+
+
 def test_sample_orders_are_loaded_where_they_are_missing(aws: str, template: Template) -> None:
     emulator.provision(template)
     dynamodb = client("dynamodb")
@@ -123,10 +160,14 @@ def test_sample_orders_are_loaded_where_they_are_missing(aws: str, template: Tem
     assert kept["order_status"] == {"S": "cancelled"}
 
 
-@pytest.mark.parametrize("text", ["[", '[{"order_id": "1"}]'], ids=["no JSON", "no order"])
-def test_a_wrong_file_of_orders_is_told(aws: str, tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("[", "orders.json:1: is not JSON"), ('[{"order_id": "1"}]', "orders.json, no. 1: order 1: customer_id: Field")],
+    ids=["no JSON", "no order"],
+)
+def test_a_wrong_file_of_orders_is_told(aws: str, tmp_path: Path, text: str, why: str) -> None:
     (tmp_path / "orders.json").write_text(text)
-    with pytest.raises(Mistake, match=r"orders\.json cannot be loaded"):
+    with pytest.raises(Mistake, match=re.escape(why)):
         emulator.load_orders(tmp_path / "orders.json", ["Things"])
 
 
