@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 from harness import ALICE, Context, Service, load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -38,6 +39,7 @@ def test_what_is_mailed_is_archived_byte_by_byte(sent: Service) -> None:
 FAULTS = [
     EndpointConnectionError(endpoint_url="https://s3"),
     ReadTimeoutError(endpoint_url="https://s3"),
+    ResponseParserError("not XML"),
     ClientError({"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "PutObject"),  # type: ignore[typeddict-item]
     ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "PutObject"),  # type: ignore[typeddict-item]
 ]
