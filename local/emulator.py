@@ -118,7 +118,7 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
     # Late, because the functions' folders come onto the path once the template is read.
     from orders.errors import OrderExists  # noqa: PLC0415
     from orders.models import Order  # noqa: PLC0415
-    from orders.store import Store  # noqa: PLC0415
+    from orders.store import Creation, Store  # noqa: PLC0415
 
     try:
         orders = [Order.model_validate(order) for order in json.loads(path.read_text(encoding="utf-8"))]
@@ -129,7 +129,7 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
         store = Store(client("dynamodb"), table)
         for order in orders:
             try:
-                loaded += store.create(order)[1]
+                loaded += store.create(order)[1] is Creation.NEW
             except OrderExists:
                 continue
     return loaded
