@@ -42,12 +42,22 @@ from orders import aws  # noqa: E402
 from orders.archive import get_archive  # noqa: E402
 from orders.store import Store, get_store  # noqa: E402
 from send_invoice.mail import get_mailer  # noqa: E402
-from send_invoice.shop import get_shop  # noqa: E402
+from send_invoice.shop import Shop, get_shop  # noqa: E402
 
 ALICE = {"sub": "alice"}
 BOB = {"sub": "bob"}
 ADA = {"sub": "ada", "name": "Ada Admin", "cognito:groups": "[admins]"}
 ERP = {"sub": "erp", "client_id": "erp", "scope": "orders/admin"}
+
+SHOP = Shop(
+    name="Bluebell Books",
+    sender="invoices@bluebell.example",
+    reply_to="hello@bluebell.example",
+    address="12 Harbour Lane, Bristol BS1 4ND, United Kingdom",
+    tax_id="VAT GB123456789",
+    support_contact="+44 117 496 0123",
+    payment_link="https://pay.example/{order_id}?invoice={invoice}&amount={amount}&currency={currency}",
+)
 
 TEMPLATE = Template(ROOT / "template.yaml")
 

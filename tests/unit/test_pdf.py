@@ -22,6 +22,7 @@ from uuid import uuid4
 import pypdfium2  # type: ignore[import-untyped]
 import pytest
 import zxingcpp
+from harness import SHOP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
@@ -35,14 +36,6 @@ from send_invoice.shop import Shop
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = {order["order_id"]: order for order in json.loads((ROOT / "local/orders.json").read_text(encoding="utf-8"))}
-SHOP = Shop(
-    name="Bluebell Books",
-    sender="invoices@bluebell.example",
-    address="12 Harbour Lane, Bristol BS1 4ND, United Kingdom",
-    tax_id="VAT GB123456789",
-    support_contact="+44 117 496 0123",
-    payment_link="https://pay.example/{order_id}?invoice={invoice}&amount={amount}&currency={currency}",
-)
 LONG_NAME = ("Handmade cheese board of oiled olive wood, with slate, four knives, twelve flags and a box. " * 4)[:300]
 TYPED = (
     "<script>alert(1)</script>",
@@ -470,7 +463,7 @@ def test_the_same_invoice_has_the_same_bytes_anywhere_and_any_time() -> None:
     printed(another)
     program = f"""
 import sys
-sys.path[:0] = {[str(ROOT / folder) for folder in ("tests", "shared", "functions")]}
+sys.path[:0] = {[str(ROOT / folder) for folder in ("tests", "shared", "functions", "")]}
 from unit.test_pdf import an_order, printed
 sys.stdout.buffer.write(printed(an_order("1008"), notes="Thank you!").content)
 """
