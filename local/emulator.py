@@ -7,13 +7,14 @@ import json
 import socket
 import threading
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotReachable
-from botocore.session import get_session
+from botocore.session import Session
 from werkzeug.serving import BaseWSGIServer
 
 from local import Mistake
@@ -138,7 +139,13 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
 def client(service: str) -> Any:
     """A client that gives up soon: what it talks to is on this machine."""
     timeouts = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
-    return get_session().create_client(service, config=timeouts)
+    return _session().create_client(service, config=timeouts)
+
+
+@cache
+def _session() -> Session:
+    # One for all clients: each session reads botocore's descriptions of AWS anew.
+    return Session()
 
 
 class _OneAtATime:
