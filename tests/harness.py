@@ -1,6 +1,7 @@
 """The service as its users meet it: events in, answers out, and what is in the table and the mailbox afterwards."""
 
 import base64
+import copy
 import email
 import email.policy
 import json
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,8 @@ os.environ |= {
 }
 
 from moto import mock_aws  # noqa: E402
+from moto.core.base_backend import BackendDict  # noqa: E402
+from moto.dynamodb.models import dynamodb_backends  # noqa: E402
 from moto.ses.models import ses_backends  # noqa: E402
 
 from local.emulator import load_orders, provision  # noqa: E402
@@ -60,6 +64,8 @@ SHOP = Shop(
 )
 
 TEMPLATE = Template(ROOT / "template.yaml")
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
 class Clock:
@@ -95,6 +101,12 @@ class Service:
 
     clock: Clock
     calls: Counter[str] = field(default_factory=Counter)
+
+    def begin_anew(self) -> None:
+        """Leaves in the account what the template describes and the sample orders, and nothing else."""
+        BackendDict.reset()
+        provision(TEMPLATE)
+        dynamodb_backends[ACCOUNT][REGION].tables = copy.deepcopy(_tables_with_orders())
 
     def event(self, method: str, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
         """An event of the route that serves a path, made from the route's event file."""
@@ -181,8 +193,15 @@ class Service:
     @property
     def mails(self) -> list[EmailMessage]:
         """Every mail that SES took."""
-        sent = ses_backends["123456789012"]["us-east-1"].sent_messages
+        sent = ses_backends[ACCOUNT][REGION].sent_messages
         return [email.message_from_string(mail.raw_data, policy=email.policy.default) for mail in sent]
+
+
+@cache
+def _tables_with_orders() -> Any:
+    """The tables of an account, with the sample orders: loading them takes longer than most tests."""
+    load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
+    return copy.deepcopy(dynamodb_backends[ACCOUNT][REGION].tables)
 
 
 def html_of(mail: EmailMessage) -> str:
@@ -224,9 +243,8 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     for cached in caches:
         cached.cache_clear()
     with mock_aws():
-        provision(TEMPLATE)
-        load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
         service = Service(clock)
+        service.begin_anew()
         store = Store(aws.dynamodb(), os.environ["TABLE_NAME"], now=clock, sleep=clock.sleep)
         for function in TEMPLATE.functions.values():
             module = import_module(function.handler.rpartition(".")[0])
