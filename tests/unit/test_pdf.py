@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from importlib.resources import files
 from itertools import accumulate
 from pathlib import Path
@@ -131,6 +132,10 @@ class Printed:
     def text(self) -> str:
         return "\n".join(self.pages)
 
+    @cached_property
+    def squeezed(self) -> str:
+        return squeezed(self.text)
+
     @property
     def root(self) -> Any:
         return self.file.trailer["/Root"]
@@ -181,10 +186,10 @@ class Printed:
 
     def says(self, text: str) -> bool:
         """Whether it can be copied from the file. The order of words from right to left is left to the reader."""
-        whole, part = squeezed(self.text), squeezed(text)
+        part = squeezed(text)
         if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in part):
-            return not Counter(part) - Counter(whole)
-        return part in whole
+            return not Counter(part) - Counter(self.squeezed)
+        return part in self.squeezed
 
 
 def printed(order: Order, shop: Shop = SHOP, **invoice: Any) -> Printed:
