@@ -15,7 +15,7 @@ from unittest.mock import patch
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotReachable
-from botocore.session import get_session
+from botocore.session import Session
 from werkzeug.serving import BaseWSGIServer
 
 from local import Mistake
@@ -121,7 +121,7 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
     # Late, because the functions' folders come onto the path once the template is read.
     from importer.reading import read  # noqa: PLC0415
     from orders.errors import OrderExists  # noqa: PLC0415
-    from orders.store import Store  # noqa: PLC0415
+    from orders.store import Creation, Store  # noqa: PLC0415
 
     orders = []
     for found in read(path):
@@ -133,7 +133,7 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
         store = Store(client("dynamodb"), table)
         for order in orders:
             try:
-                loaded += store.create(order.order(store.now()))[1]
+                loaded += store.create(order.order(store.now()))[1] is Creation.NEW
             except OrderExists:
                 continue
     return loaded
@@ -142,7 +142,13 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
 def client(service: str) -> Any:
     """A client that gives up soon: what it talks to is on this machine."""
     timeouts = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
-    return get_session().create_client(service, config=timeouts)
+    return _session().create_client(service, config=timeouts)
+
+
+@cache
+def _session() -> Session:
+    # One for all clients: each session reads botocore's descriptions of AWS anew.
+    return Session()
 
 
 class _OneAtATime:

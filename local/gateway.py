@@ -17,8 +17,6 @@ from local.workers import FunctionFailed, FunctionTimedOut, Runtime
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-PROBLEM_TYPE = "urn:problem:orders:"
-
 
 class Problem(Exception):
     """The gateway's own answer, in place of a function's.
@@ -44,6 +42,9 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
         cause: str = "",
     ) -> None:
+        # Late, because the functions' folders come onto the path once the template is read.
+        from orders.errors import PROBLEM_TYPE  # noqa: PLC0415
+
         super().__init__(detail)
         self.status = status
         self.headers = headers or {}

@@ -1,6 +1,7 @@
 """The service as its users meet it: events in, answers out, and what is in the table and the mailbox afterwards."""
 
 import base64
+import copy
 import email
 import email.policy
 import json
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ os.environ |= {
 }
 
 from moto import mock_aws  # noqa: E402
+from moto.core.base_backend import BackendDict  # noqa: E402
+from moto.dynamodb.models import dynamodb_backends  # noqa: E402
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords  # noqa: E402
 from moto.ses.models import ses_backends  # noqa: E402
 
@@ -44,14 +48,26 @@ from orders import aws  # noqa: E402
 from orders.archive import get_archive  # noqa: E402
 from orders.store import Store, get_store  # noqa: E402
 from send_invoice.mail import get_mailer  # noqa: E402
-from send_invoice.shop import get_shop  # noqa: E402
+from send_invoice.shop import Shop, get_shop  # noqa: E402
 
 ALICE = {"sub": "alice"}
 BOB = {"sub": "bob"}
 ADA = {"sub": "ada", "name": "Ada Admin", "cognito:groups": "[admins]"}
 ERP = {"sub": "erp", "client_id": "erp", "scope": "orders/admin"}
 
+SHOP = Shop(
+    name="Bluebell Books",
+    sender="invoices@bluebell.example",
+    reply_to="hello@bluebell.example",
+    address="12 Harbour Lane, Bristol BS1 4ND, United Kingdom",
+    tax_id="VAT GB123456789",
+    support_contact="+44 117 496 0123",
+    payment_link="https://pay.example/{order_id}?invoice={invoice}&amount={amount}&currency={currency}",
+)
+
 TEMPLATE = Template(ROOT / "template.yaml")
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
 class Clock:
@@ -87,6 +103,12 @@ class Service:
 
     clock: Clock
     calls: Counter[str] = field(default_factory=Counter)
+
+    def begin_anew(self) -> None:
+        """Leaves in the account what the template describes and the sample orders, and nothing else."""
+        BackendDict.reset()
+        provision(TEMPLATE)
+        dynamodb_backends[ACCOUNT][REGION].tables = copy.deepcopy(_tables_with_orders())
 
     def event(self, method: str, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
         """An event of the route that serves a path, made from the route's event file."""
@@ -173,8 +195,15 @@ class Service:
     @property
     def mails(self) -> list[EmailMessage]:
         """Every mail that SES took."""
-        sent = ses_backends["123456789012"]["us-east-1"].sent_messages
+        sent = ses_backends[ACCOUNT][REGION].sent_messages
         return [email.message_from_string(mail.raw_data, policy=email.policy.default) for mail in sent]
+
+
+@cache
+def _tables_with_orders() -> Any:
+    """The tables of an account, with the sample orders: loading them takes longer than most tests."""
+    load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
+    return copy.deepcopy(dynamodb_backends[ACCOUNT][REGION].tables)
 
 
 def html_of(mail: EmailMessage) -> str:
@@ -233,9 +262,8 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     for cached in caches:
         cached.cache_clear()
     with mock_aws():
-        provision(TEMPLATE)
-        load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
         service = Service(clock)
+        service.begin_anew()
         store = Store(aws.dynamodb(), os.environ["TABLE_NAME"], now=clock, sleep=clock.sleep)
         for function in TEMPLATE.functions.values():
             module = import_module(function.handler.rpartition(".")[0])

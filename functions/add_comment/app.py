@@ -55,7 +55,7 @@ def comment_as_admin(
 
 def _add(order_id: str, request: CommentRequest, who: Caller, store: Store, key: str | None) -> Comments:
     same_order(order_id, request.id, "id")
-    comment = store.add_comment(
+    comment, new = store.add_comment(
         order_id,
         who,
         request.content,
@@ -63,5 +63,6 @@ def _add(order_id: str, request: CommentRequest, who: Caller, store: Store, key:
         visible=request.visible_to_customer(),
         key=Key.of("add-comment", who, request, key) if key else None,
     )
-    count("CommentsAdded")
+    if new:
+        count("CommentsAdded")
     return Comments(comments=(comment,))

@@ -10,7 +10,7 @@ from orders import views
 from orders.http import Api, IdempotencyKey, answers, caller, etag
 from orders.identity import Caller
 from orders.models import AdminOrderRecord, NewOrder
-from orders.store import Key, Store, get_store
+from orders.store import Creation, Key, Store, get_store
 from orders.telemetry import count
 
 app = Api()
@@ -42,13 +42,12 @@ def create_order(
 
     Repeating is safe: the same order under the same id changes nothing, and another one is refused.
     """
-    order, new = store.create(
-        request.order(store.now(), who.id), Key.of("create-order", who, request, key) if key else None
-    )
-    if new:
+    new = request.order(store.now(), who.id)
+    order, creation = store.create(new, Key.of("create-order", who, request, key) if key else None)
+    if creation is Creation.NEW:
         count("OrdersCreated")
     return Response(
-        201 if new else 200,
+        200 if creation is Creation.THERE else 201,
         content_type="application/json",
         body=views.for_staff(order),
         headers={"Location": f"/admin/orders/{order.order_id}", "ETag": etag(order.version)},

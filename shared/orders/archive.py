@@ -5,6 +5,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from orders import aws
 from orders.errors import Unavailable
@@ -41,7 +42,7 @@ class Archive:
             self._client.put_object(
                 Bucket=self._bucket, Key=invoice.archive_key, Body=pdf, ContentType=PDF, IfNoneMatch="*"
             )
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
             # A repetition by botocore after a lost answer: the key belongs to this invoice alone.
             if isinstance(error, ClientError) and error.response["Error"]["Code"] == "PreconditionFailed":
                 return

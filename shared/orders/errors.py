@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+PROBLEM_TYPE = "urn:problem:orders:"
+"""What the type URI of every problem begins with. Its slug follows."""
+
 
 class Problem(Exception):
     """An answer that is not a success.

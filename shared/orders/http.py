@@ -13,12 +13,11 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 from pydantic import StringConstraints
 
 from orders import errors, identity, strict_json
-from orders.errors import Problem
+from orders.errors import PROBLEM_TYPE, Problem
 from orders.identity import Caller
 from orders.models import OrderId, ProblemDocument
 from orders.telemetry import logger
 
-PROBLEM_TYPE = "urn:problem:orders:"
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 """RFC 7396. HTTP API hands such a body over in Base64, as it does with all but the best known media types."""

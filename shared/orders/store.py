@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -125,6 +126,17 @@ class _Conflict(Exception):
     """Another transaction writes the same item at this moment."""
 
 
+class Creation(StrEnum):
+    """What a request to create an order met."""
+
+    NEW = "new"
+    """Nothing: it created the order."""
+    AGAIN = "again"
+    """Its own key: an earlier request of the same key created the order."""
+    THERE = "there"
+    """The same order, from another request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """What makes two requests the same request.
@@ -214,12 +226,12 @@ class Store:
         self.now = now
         self._sleep = sleep
 
-    def create(self, order: Order, key: Key | None = None) -> tuple[Order, bool]:
+    def create(self, order: Order, key: Key | None = None) -> tuple[Order, Creation]:
         """Puts a new order, unless it is there already.
 
         Returns:
-            The order, and True if it is new. To a key that was used before, that is the order as it was when it was
-            new; without one, an order that was there before is returned as it is now.
+            The order, and what there was of it before. To a key that was used before, that is the order as it was
+            when it was new; without one, an order that was there before is returned as it is now.
 
         Raises:
             Invalid: It was placed in the future.
@@ -239,9 +251,9 @@ class Store:
             if not (header and lines) or lines.get("as_created") != _digest_of(order):
                 raise OrderExists from refused
             if marker:
-                return order.model_copy(update={"created": datetime.fromisoformat(header["created"])}), True
-            return Order.model_validate(_pick(header | lines, Order)), False
-        return order, True
+                return order.model_copy(update={"created": datetime.fromisoformat(header["created"])}), Creation.AGAIN
+            return Order.model_validate(_pick(header | lines, Order)), Creation.THERE
+        return order, Creation.NEW
 
     def check(self, order: Order) -> None:
         """Raises what `create` would raise of the order itself, whatever is in the table. Calls nobody.
@@ -477,8 +489,11 @@ class Store:
 
     def add_comment(
         self, order_id: str, caller: Caller, content: str, *, flagged: bool, visible: bool, key: Key | None
-    ) -> StaffComment:
+    ) -> tuple[StaffComment, bool]:
         """Adds a comment: one read, to see whose order it is, and one write.
+
+        Returns:
+            The comment, and True if this call added it, False if an earlier one of the same key did.
 
         Raises:
             OrderNotFound: There is no such order, or it is another customer's.
@@ -509,13 +524,13 @@ class Store:
                 else:
                     with _faults():
                         self._client.put_item(**put["Put"])
-                return comment
+                return comment, True
             except _Refused as refused:
                 if marker := refused.items.get(1):
                     _check_same(marker, key)
-                    return self._comment(order_id, int(marker["comment"]))
+                    return self._comment(order_id, int(marker["comment"])), False
                 if (there := refused.items[0]) and there["nonce"] == nonce:
-                    return comment
+                    return comment, True
                 comment_id += 2
 
     def read_for_invoice(self, order_id: str, key: Key | None, *, again: bool) -> tuple[Order, int | None]:

@@ -219,6 +219,14 @@ def test_the_same_key_adds_once_and_answers_the_same(service: Service) -> None:
     assert len(service.comments("1001")) == 1
 
 
+def test_only_what_is_added_is_counted(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        assert service.post("/orders/1001/comments", {"content": "einmal"}, idempotency_key="k").status == 201
+    assert service.post("/orders/1001/comments", {"content": "zweimal"}).status == 201
+    assert service.post("/orders/1001/comments", {"content": ""}).status == 422
+    assert capsys.readouterr().out.count('"CommentsAdded":[1.0]') == len(service.comments("1001")) == 2
+
+
 def test_the_same_key_with_another_comment_is_refused(service: Service) -> None:
     service.post("/orders/1001/comments", {"content": "one"}, idempotency_key="k-1")
     answer = service.post("/orders/1001/comments", {"content": "two"}, idempotency_key="k-1")
@@ -271,6 +279,7 @@ def test_round_trips(service: Service) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4000).filter(str.strip))
 def test_any_text_comes_back_as_it_was(service: Service, text: str) -> None:
+    service.begin_anew()
     answer = service.post("/orders/1001/comments", {"content": text})
     assert answer.json["comments"][0]["content"] == text
     assert service.comments("1001")[-1]["content"] == text

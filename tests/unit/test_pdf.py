@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from importlib.resources import files
 from itertools import accumulate
 from pathlib import Path
@@ -22,6 +23,7 @@ from uuid import uuid4
 import pypdfium2  # type: ignore[import-untyped]
 import pytest
 import zxingcpp
+from harness import SHOP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
@@ -35,14 +37,6 @@ from send_invoice.shop import Shop
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = {order["order_id"]: order for order in json.loads((ROOT / "local/orders.json").read_text(encoding="utf-8"))}
-SHOP = Shop(
-    name="Bluebell Books",
-    sender="invoices@bluebell.example",
-    address="12 Harbour Lane, Bristol BS1 4ND, United Kingdom",
-    tax_id="VAT GB123456789",
-    support_contact="+44 117 496 0123",
-    payment_link="https://pay.example/{order_id}?invoice={invoice}&amount={amount}&currency={currency}",
-)
 LONG_NAME = ("Handmade cheese board of oiled olive wood, with slate, four knives, twelve flags and a box. " * 4)[:300]
 TYPED = (
     "<script>alert(1)</script>",
@@ -138,6 +132,10 @@ class Printed:
     def text(self) -> str:
         return "\n".join(self.pages)
 
+    @cached_property
+    def squeezed(self) -> str:
+        return squeezed(self.text)
+
     @property
     def root(self) -> Any:
         return self.file.trailer["/Root"]
@@ -188,10 +186,10 @@ class Printed:
 
     def says(self, text: str) -> bool:
         """Whether it can be copied from the file. The order of words from right to left is left to the reader."""
-        whole, part = squeezed(self.text), squeezed(text)
+        part = squeezed(text)
         if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in part):
-            return not Counter(part) - Counter(whole)
-        return part in whole
+            return not Counter(part) - Counter(self.squeezed)
+        return part in self.squeezed
 
 
 def printed(order: Order, shop: Shop = SHOP, **invoice: Any) -> Printed:
@@ -470,7 +468,7 @@ def test_the_same_invoice_has_the_same_bytes_anywhere_and_any_time() -> None:
     printed(another)
     program = f"""
 import sys
-sys.path[:0] = {[str(ROOT / folder) for folder in ("tests", "shared", "functions")]}
+sys.path[:0] = {[str(ROOT / folder) for folder in ("tests", "shared", "functions", "")]}
 from unit.test_pdf import an_order, printed
 sys.stdout.buffer.write(printed(an_order("1008"), notes="Thank you!").content)
 """

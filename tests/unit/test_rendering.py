@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from harness import SHOP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,15 +20,6 @@ from send_invoice.formatting import Formats
 from send_invoice.rendering import render
 from send_invoice.shop import Shop
 
-SHOP = Shop(
-    name="Bluebell Books",
-    sender="invoices@bluebell.example",
-    reply_to="hello@bluebell.example",
-    address="12 Harbour Lane, Bristol BS1 4ND, United Kingdom",
-    tax_id="VAT GB123456789",
-    support_contact="+44 117 496 0123",
-    payment_link="https://pay.example/{order_id}?invoice={invoice}&amount={amount}&currency={currency}",
-)
 ALICE = {
     "first_name": "Alice",
     "last_name": "Martin",
