@@ -636,7 +636,7 @@ def test_the_make_target_fills_the_local_gateway(tmp_path: Path) -> None:
     path = write(tmp_path / "orders.csv", [order("imported")])
     with gateway() as local:
         made = subprocess.run(
-            ["make", "import", f"FILE={path}", f"AWS_PORT={local.aws.rpartition(':')[2]}"],
+            ["make", "--no-print-directory", "import", f"FILE={path}", f"AWS_PORT={local.aws.rpartition(':')[2]}"],
             cwd=ROOT,
             capture_output=True,
             text=True,
