@@ -5,6 +5,7 @@ import email
 import email.policy
 import json
 import os
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,11 +21,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 EVENTS = {path.stem: path for path in sorted((ROOT / "events").glob("*.json"))}
 
-# Before anything makes a client: nothing here may ever reach a real account.
-for name in [name for name in os.environ if name.startswith("AWS_")]:
+DYNAMODB_LOCAL = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB")
+"""Where DynamoDB Local is, if the table shall be there. Otherwise it is moto's."""
+
+# Before anything makes a client: nothing here may ever reach a real account. pytest-xdist's workers start later, and
+# have to find DynamoDB Local too.
+for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_ENDPOINT_URL_DYNAMODB"]:
     del os.environ[name]
 os.environ |= {
-    "AWS_ACCESS_KEY_ID": "test",
+    # DynamoDB Local has a database for each access key: processes that run tests do not see each other's tables.
+    "AWS_ACCESS_KEY_ID": uuid.uuid4().hex,
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -204,7 +210,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """The service with the sample orders, on moto."""
+    """The service with the sample orders, on moto; its table on DynamoDB Local, if that is there."""
     for function in TEMPLATE.functions.values():
         for name, value in function.environment.items():
             # moto answers at AWS's own addresses.
@@ -213,7 +219,8 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     caches = (aws.dynamodb, aws.s3, aws.ses, get_archive, get_store, get_mailer, get_shop)
     for cached in caches:
         cached.cache_clear()
-    with mock_aws():
+    # Moto would put credentials of its own in place of ours, the same in every process.
+    with mock_aws(config={"core": {"mock_credentials": False}}):
         provision(TEMPLATE)
         load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
         service = Service(clock)
@@ -227,5 +234,7 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         for client in (aws.dynamodb(), aws.s3(), aws.ses()):
             client.meta.events.register("before-call", lambda model, **_: service.calls.update([model.name]))
         yield service
+        if DYNAMODB_LOCAL:
+            aws.dynamodb().delete_table(TableName="OrdersTable")
     for cached in caches:
         cached.cache_clear()
