@@ -10,13 +10,15 @@ export HOST PORT AWS_PORT
 # Some systems set NAME for every process; only the one on the command line is meant.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token import test check format openapi clean
+.PHONY: help run token import test test-dynamodb-local check format openapi clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
 	@echo "make import   bring the orders of a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
 	@echo "make test     run all tests that need nothing but Python and the package index"
+	@echo "make test-dynamodb-local"
+	@echo "              run the integration tests and races on DynamoDB Local; needs Java 17 and Maven, too"
 	@echo "make check    formatter, linter, types, template, OpenAPI drift"
 	@echo "make format   let the formatter and the linter mend what they can"
 	@echo "make openapi  write openapi.json anew"
@@ -34,8 +36,12 @@ token: $(VENV)/ready
 import: $(VENV)/ready
 	@$(BIN)/python -m importer $(if $(FILE),"$$FILE") $(if $(TABLE),--table "$$TABLE")
 
+# Whatever the shell has in mind for `make run`, these tests are moto's.
 test: $(VENV)/ready
-	$(BIN)/pytest -n auto --cov --cov-report=term $(ARGS)
+	env -u AWS_ENDPOINT_URL_DYNAMODB $(BIN)/pytest -n auto --cov --cov-report=term $(ARGS)
+
+test-dynamodb-local: $(VENV)/ready
+	@$(BIN)/python tests/dynamodb_local/run.py $(ARGS)
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ import email.policy
 import json
 import os
 import re
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,11 +24,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 EVENTS = {path.stem: path for path in sorted((ROOT / "events").glob("*.json"))}
 
-# Before anything makes a client: nothing here may ever reach a real account.
-for name in [name for name in os.environ if name.startswith("AWS_")]:
+DYNAMODB_LOCAL = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB")
+"""Where DynamoDB Local is, if the table shall be there. Otherwise it is moto's."""
+
+# Before anything makes a client: nothing here may ever reach a real account. pytest-xdist's workers start later, and
+# have to find DynamoDB Local too.
+for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_ENDPOINT_URL_DYNAMODB"]:
     del os.environ[name]
 os.environ |= {
-    "AWS_ACCESS_KEY_ID": "test",
+    # DynamoDB Local has a database for each access key: processes that run tests do not see each other's tables.
+    "AWS_ACCESS_KEY_ID": uuid.uuid4().hex,
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -108,6 +114,9 @@ class Service:
         """Leaves in the account what the template describes and the sample orders, and nothing else."""
         BackendDict.reset()
         provision(TEMPLATE)
+        if DYNAMODB_LOCAL:
+            load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
+            return
         dynamodb_backends[ACCOUNT][REGION].tables = copy.deepcopy(_tables_with_orders())
 
     def event(self, method: str, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
@@ -252,7 +261,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """The service with the sample orders, on moto."""
+    """The service with the sample orders, on moto; its table on DynamoDB Local, if that is there."""
     for function in TEMPLATE.functions.values():
         for name, value in function.environment.items():
             # moto answers at AWS's own addresses.
@@ -261,7 +270,8 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     caches = (aws.dynamodb, aws.s3, aws.ses, get_archive, get_store, get_mailer, get_shop)
     for cached in caches:
         cached.cache_clear()
-    with mock_aws():
+    # Moto would put credentials of its own in place of ours, the same in every process.
+    with mock_aws(config={"core": {"mock_credentials": False}}):
         service = Service(clock)
         service.begin_anew()
         store = Store(aws.dynamodb(), os.environ["TABLE_NAME"], now=clock, sleep=clock.sleep)
@@ -275,5 +285,7 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
             client.meta.events.register("before-call", lambda model, **_: service.calls.update([model.name]))
         aws.dynamodb().meta.events.register("provide-client-params", refuse_reserved_words)
         yield service
+        if DYNAMODB_LOCAL:
+            aws.dynamodb().delete_table(TableName="OrdersTable")
     for cached in caches:
         cached.cache_clear()

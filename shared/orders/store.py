@@ -532,6 +532,9 @@ class Store:
                 if (there := refused.items[0]) and there["nonce"] == nonce:
                     return comment, True
                 comment_id += 2
+            except _Conflict:
+                # A comment of the same microsecond is being written with a key, and nothing of ours was.
+                self._sleep(PAUSES[0])
 
     def read_for_invoice(self, order_id: str, key: Key | None, *, again: bool) -> tuple[Order, int | None]:
         """Reads an order and what its key led to before: the number of an invoice, or None.

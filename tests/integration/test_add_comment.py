@@ -5,9 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from harness import BOB, ERP, Service, load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from orders import aws
 
 
 def test_a_customer_comments_in_the_form_of_the_specification(service: Service) -> None:
@@ -256,6 +259,30 @@ def test_a_key_that_is_none(service: Service, key: str) -> None:
     answer = service.post("/orders/1001/comments", {"content": "x"}, idempotency_key=key)
     assert answer.status == 422
     assert answer.json["errors"][0]["field"] == "idempotency-key"
+
+
+@pytest.mark.parametrize("key", [{}, {"idempotency_key": "k"}])
+def test_a_transaction_that_writes_the_same_item_is_waited_for(service: Service, key: dict[str, str]) -> None:
+    """DynamoDB alone reports this; no emulation does."""
+    conflicts: dict[str, Any] = {
+        "PutItem": {"Error": {"Code": "TransactionConflictException"}},
+        "TransactWriteItems": {
+            "Error": {"Code": "TransactionCanceledException"},
+            "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
+        },
+    }
+    left = 2
+
+    def conflict(model: Any, **_: object) -> None:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise ClientError(conflicts[model.name] | {"ResponseMetadata": {"HTTPStatusCode": 400}}, model.name)
+
+    for operation in conflicts:
+        aws.dynamodb().meta.events.register(f"before-call.dynamodb.{operation}", conflict)
+    assert service.post("/orders/1001/comments", {"content": "x"}, **key).status == 201
+    assert (left, len(service.comments("1001"))) == (-1, 1)
 
 
 @pytest.mark.parametrize("name", ["add-comment-as-customer", "add-comment-as-admin"])

@@ -29,7 +29,7 @@ def _client_error(code: str, status: int) -> ClientError:
 
 def _use(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", url)
-    monkeypatch.setattr(aws.SES, "read_timeout", 0.3)
+    monkeypatch.setattr(aws.SES, "read_timeout", 2)
     aws.ses.cache_clear()
     get_mailer.cache_clear()
 

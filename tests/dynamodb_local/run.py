@@ -1,0 +1,147 @@
+"""Runs tests on DynamoDB Local: fetches it from Maven Central once, starts it in memory, and ends it.
+
+Ends with 69 (`EX_UNAVAILABLE` of sysexits.h) if there is no Java, no Maven or no Maven Central, else as pytest does.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parents[2]
+POM = Path(__file__).with_name("pom.xml")
+KEPT = ROOT / ".local" / "dynamodb-local"
+LOG = KEPT / "log"
+
+UNAVAILABLE = 69
+MAIN = "software.amazon.dynamodb.services.local.main.ServerRunner"
+
+RUNS = (["-n", "auto", "tests/integration"], ["tests/dynamodb_local"])
+"""What pytest is asked for, one after the other: the races want the machine for themselves."""
+
+# Runs a command until our end of the pipe closes, which it does whatever becomes of us.
+GUARDED = ("sh", "-c", 'exec 3<&0; { read -r _ <&3; kill $$; } & exec "$@" 3<&- </dev/null', "sh")
+
+
+class Missing(Exception):
+    """Something that is needed to run DynamoDB Local. Says what, and what to do."""
+
+
+def java() -> str:
+    """The command that runs Java."""
+    command = shutil.which("java")
+    said = subprocess.run([command, "-version"], check=False, capture_output=True, text=True).stderr if command else ""
+    version = re.search(r'version "(\d+)', said)
+    if command and version and int(version[1]) >= 17:
+        return command
+    found = f"Java on the path is {version[1]}, and 17 is needed" if version else "there is no Java on the path"
+    raise Missing(f"{found}; install it, on Debian and Ubuntu with: apt install openjdk-17-jre-headless")
+
+
+def fetch() -> Path:
+    """Fetches DynamoDB Local, unless it is there as the POM has it. Returns the folder of its jars."""
+    jars = KEPT / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+    if jars.is_dir():
+        return jars
+    maven = shutil.which("mvn")
+    if not maven:
+        raise Missing(
+            "there is no Maven on the path to fetch it; install it, on Debian and Ubuntu with: apt install maven"
+        )
+    print("Fetching DynamoDB Local from Maven Central, once: half a minute or so …", flush=True)
+    shutil.rmtree(KEPT, ignore_errors=True)
+    KEPT.mkdir(parents=True)
+    with TemporaryDirectory(dir=KEPT) as folder:
+        # -U: what could not be had a moment ago is asked for again.
+        command = [maven, "-B", "-q", "-U", "--strict-checksums", "-f", str(POM), "dependency:copy-dependencies"]
+        command += [f"-DoutputDirectory={folder}/jars"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            LOG.write_text(done.stdout + done.stderr, encoding="utf-8")
+            raise Missing(
+                "Maven could not fetch it from Maven Central; connect to the network, or name a mirror in "
+                f"~/.m2/settings.xml (what Maven says is in {LOG.relative_to(ROOT)})"
+            )
+        Path(folder, "jars").rename(jars)
+    return jars
+
+
+@contextmanager
+def dynamodb_local() -> Iterator[str]:
+    """Starts DynamoDB Local in memory, says where it is, and ends it."""
+    command, jars = java(), fetch()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    # It unpacks a library into the folder for temporary files, and leaves it there.
+    with TemporaryDirectory() as temporary, LOG.open("wb") as log:
+        # It lives for minutes: to compile thoroughly would cost more than it gains.
+        options = ["-Xmx512m", "-XX:TieredStopAtLevel=1", f"-Djava.io.tmpdir={temporary}", "-cp", f"{jars}/*"]
+        process = subprocess.Popen(
+            [*GUARDED, command, *options, MAIN, "-inMemory", "-disableTelemetry", "-port", str(port)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C ends us, and we end it.
+            start_new_session=True,
+        )
+        try:
+            wait_for(port, process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            assert process.stdin
+            process.stdin.close()
+            process.wait(timeout=30)
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.1)
+    raise SystemExit(f"DynamoDB Local does not start. What it says is in {LOG.relative_to(ROOT)}")
+
+
+def pytest(url: str, arguments: Sequence[str]) -> int:
+    environment = os.environ | {"AWS_ENDPOINT_URL_DYNAMODB": url}
+    process = subprocess.Popen([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=environment)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        # It was told, too. It ends its workers.
+        process.wait()
+        raise
+    except SystemExit:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
+
+
+def main(arguments: list[str]) -> int:
+    # So that what is open is closed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        with dynamodb_local() as url:
+            ends = [pytest(url, run) for run in ([arguments] if arguments else RUNS)]
+            return next(filter(None, ends), 0)
+    except Missing as missing:
+        print(f"The tests on DynamoDB Local were left out: {missing}", file=sys.stderr)
+        return UNAVAILABLE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
