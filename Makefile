@@ -5,18 +5,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements-dev.txt shared/requirements.txt functions/send_invoice/requirements.txt
 
-export HOST PORT AWS_PORT
+export HOST PORT AWS_PORT CASES
 
 # Some systems set NAME for every process; only the one on the command line is meant.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token test check format openapi clean
+.PHONY: help run token test fuzz check format openapi clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
 	@echo "make test     run all tests that need nothing but Python and the package index"
-	@echo "make check    formatter, linter, types, template, OpenAPI drift"
+	@echo "make fuzz     call the API with what openapi.json allows and forbids, for some minutes [CASES=500 for each route]"
+	@echo "make check    formatter, linter, types, template, OpenAPI drift and validity"
 	@echo "make format   let the formatter and the linter mend what they can"
 	@echo "make openapi  write openapi.json anew"
 	@echo "make clean    remove what the above made"
@@ -32,12 +33,17 @@ token: $(VENV)/ready
 test: $(VENV)/ready
 	$(BIN)/pytest -n auto --cov --cov-report=term $(ARGS)
 
+fuzz: export CASES := $(or $(CASES),500)
+fuzz: $(VENV)/ready
+	$(BIN)/pytest -n auto -rP tests/gateway/test_openapi.py $(ARGS)
+
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
 	$(BIN)/python -m local openapi --check
+	$(BIN)/openapi-spec-validator openapi.json
 
 format: $(VENV)/ready
 	$(BIN)/ruff format .

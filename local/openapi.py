@@ -21,6 +21,7 @@ from orders.http import JSON, LARGEST_BODY, PROBLEM, problem_answer
 from orders.models import ProblemDocument
 
 Json = dict[str, Any]
+Kind = type[errors.Problem]
 
 DESCRIPTION = """\
 Customers call `/orders/…` and reach their own orders only. The staff calls `/admin/orders/…`.
@@ -57,7 +58,7 @@ GATEWAY_MESSAGE = {
     "required": ["message"],
 }
 
-OCCURRENCES = {
+OCCURRENCES: dict[Kind, errors.Problem] = {
     type(problem): problem
     for problem in (
         errors.Invalid([("content", "must not be blank")]),
@@ -69,7 +70,9 @@ OCCURRENCES = {
             shipping_status="shipped",
             payment_status="paid",
         ),
-        errors.StillRunning("An invoice of this order is being mailed. Nothing was changed; try again.", retry_after=10),
+        errors.StillRunning(
+            "An invoice of this order is being mailed. Nothing was changed; try again.", retry_after=10
+        ),
         errors.TooLarge(f"At most {LARGEST_BODY} bytes are read."),
     )
 }
@@ -113,19 +116,23 @@ def describe(template: Template) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 
 
-def _complete(path: str, operation: Json, kinds: dict[str, type[errors.Problem]], schemas: Json) -> None:
+def _complete(path: str, operation: Json, kinds: dict[str, Kind], schemas: Json) -> None:
     """Adds to a route's operation what the route does not say itself."""
-    parameters, body, responses = (operation.get(part) for part in ("parameters", "requestBody", "responses"))
-    for parameter in parameters or []:
+    parameters, body, responses = operation.get("parameters", []), operation.get("requestBody"), operation["responses"]
+    for parameter in parameters:
         parameter["schema"] = _without_null(parameter["schema"])
-    problems = {*OF_EVERY_ROUTE, *_named(responses, kinds)}
+        if "examples" in parameter["schema"]:
+            parameter["example"] = parameter["schema"]["examples"][0]
+        if parameter["in"] == "header":
+            parameter["name"] = parameter["name"].title()
+    problems: set[Kind] = {*OF_EVERY_ROUTE, *_named(responses, kinds)}
     if path.startswith("/admin/"):
         problems.add(errors.Forbidden)
-    if any(parameter["name"] == "idempotency-key" for parameter in parameters or []):
+    if any(parameter["name"] == "Idempotency-Key" for parameter in parameters):
         problems.add(errors.KeyReused)
     if body:
         problems.update(OF_EVERY_BODY)
-    by_status: defaultdict[str, list[type[errors.Problem]]] = defaultdict(list)
+    by_status: defaultdict[str, list[Kind]] = defaultdict(list)
     for kind in sorted(problems, key=lambda kind: kind.slug):
         by_status[str(kind.status)].append(kind)
     successes = {status: response for status, response in responses.items() if status < "400"}
@@ -140,13 +147,13 @@ def _complete(path: str, operation: Json, kinds: dict[str, type[errors.Problem]]
     operation["responses"] = dict(sorted({**successes, **failures}.items()))
 
 
-def _named(responses: Json, kinds: dict[str, type[errors.Problem]]) -> list[type[errors.Problem]]:
+def _named(responses: Json, kinds: dict[str, Kind]) -> list[Kind]:
     """The problems that `orders.http.answers` named."""
     contents = [response.get("content", {}).get(PROBLEM, {}) for response in responses.values()]
     return [kinds[slug] for content in contents for slug in content.get("examples", {})]
 
 
-def _failure(status: str, kinds: list[type[errors.Problem]]) -> Json:
+def _failure(status: str, kinds: list[Kind]) -> Json:
     """The answers with one status that is no success: by a function, by API Gateway, or by either."""
     response: Json = {"description": " / ".join(kind.title for kind in kinds), "content": {}}
     if kinds:
@@ -166,7 +173,7 @@ def _failure(status: str, kinds: list[type[errors.Problem]]) -> Json:
     return response
 
 
-def _occurrence(kind: type[errors.Problem]) -> Json:
+def _occurrence(kind: Kind) -> Json:
     """What a function answers when such a problem occurs."""
     if kind not in OCCURRENCES and "default_detail" not in vars(kind) and kind is not errors.InternalError:
         raise Mistake(f"{kind.__name__} has no example: give it a default_detail, or local/openapi.py an occurrence")
@@ -192,7 +199,9 @@ def _example(schema: Json, schemas: Json, place: str) -> Any:
         return schema["enum"][0]
     match schema.get("type"):
         case "object":
-            return {name: _example(part, schemas, f"{place}.{name}") for name, part in schema["properties"].items()}
+            return {
+                name: _example(part, schemas, f"{place}.{name}") for name, part in schema.get("properties", {}).items()
+            }
         case "array":
             return [_example(schema["items"], schemas, place)]
         case "boolean":
@@ -205,7 +214,7 @@ def _without_null(schema: Json) -> Json:
     options = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
     if len(options) != 1:
         return schema
-    return options[0] | {name: value for name, value in schema.items() if name not in {"anyOf", "title"}}
+    return {**options[0], **{name: value for name, value in schema.items() if name not in {"anyOf", "title"}}}
 
 
 def _drop_unused(document: Json) -> None:

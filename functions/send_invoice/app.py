@@ -84,7 +84,10 @@ def send_invoice(
         "The invoice, as a page or (with `Accept: application/pdf`) as the PDF.",
         OrderNotFound,
         StateConflict,
-        content={"text/html": {"type": "string", "examples": ["<!doctype html>…"]}, PDF: {"type": "string", "format": "binary"}},
+        content={
+            "text/html": {"type": "string", "examples": ["<!doctype html>…"]},
+            PDF: {"type": "string", "format": "binary"},
+        },
     ),
 )
 def preview_invoice(

@@ -154,6 +154,12 @@ def _decimal(value: object) -> object:
     return value
 
 
+def _whole(value: Any) -> Any:
+    """JSON has one kind of numbers: 1.0 is 1."""
+    whole = isinstance(value, Decimal) and value.adjusted() < 16 and value == value.to_integral_value()
+    return int(value) if whole else value
+
+
 def _no_negative_zero(number: Decimal) -> Decimal:
     return number or Decimal(0)
 
@@ -179,7 +185,7 @@ Money = Annotated[
 ]
 Amount = Annotated[Money, Field(ge=0), _decimal_schema(rf"^{_DIGITS}$", minimum=0, exclusiveMaximum=1e11)]
 
-Number = Annotated[StrictInt, Field(ge=0, lt=2**53)]
+Number = Annotated[StrictInt, Field(ge=0, lt=2**53), BeforeValidator(_whole)]
 """The number of something in another system: what JavaScript and DynamoDB keep exactly."""
 
 OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -187,6 +193,7 @@ OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 def _id_as_text(value: Any) -> Any:
+    value = _whole(value)
     if isinstance(value, int | str) and not isinstance(value, bool):
         return str(value)
     raise ValueError("must be an integer or a string")
@@ -202,9 +209,7 @@ OrderIdInBody = Annotated[
 NewOrderId = Annotated[
     OrderId,
     BeforeValidator(_id_as_text),
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}]}
-    ),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}]}),
 ]
 """The id of an order to be created, as integer or as string."""
 
@@ -264,9 +269,7 @@ class CustomerSummary(_Model):
 
 
 ProductName = Annotated[Text, StringConstraints(min_length=1, max_length=300)]
-Quantity = Annotated[
-    Money, Field(gt=0), _decimal_schema(rf"^{_DIGITS}$", exclusiveMinimum=0, exclusiveMaximum=1e11)
-]
+Quantity = Annotated[Money, Field(gt=0), _decimal_schema(rf"^{_DIGITS}$", exclusiveMinimum=0, exclusiveMaximum=1e11)]
 
 
 class OrderLine(_Model):
@@ -558,9 +561,7 @@ class PaymentSettings(_Model):
 
     payment_method_options: (
         Annotated[
-            tuple[
-                Annotated[Line, AfterValidator(_not_blank), _described(f"^{_IN_LINE}*{_VISIBLE}{_IN_LINE}*$")], ...
-            ],
+            tuple[Annotated[Line, AfterValidator(_not_blank), _described(f"^{_IN_LINE}*{_VISIBLE}{_IN_LINE}*$")], ...],
             Field(max_length=20),
             BeforeValidator(_as_list),
             Field(json_schema_extra=_or_one),
