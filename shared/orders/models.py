@@ -155,7 +155,7 @@ def _decimal(value: object) -> object:
 
 
 def _whole(value: Any) -> Any:
-    """JSON has one kind of numbers: 1.0 is 1."""
+    """JSON has one kind of numbers: 1.0 is 1. What is too large anyway stays: to write out 1E+999999 takes long."""
     whole = isinstance(value, Decimal) and value.adjusted() < 16 and value == value.to_integral_value()
     return int(value) if whole else value
 
