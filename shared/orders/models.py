@@ -193,7 +193,6 @@ OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 def _id_as_text(value: Any) -> Any:
-    value = _whole(value)
     if isinstance(value, int | str) and not isinstance(value, bool):
         return str(value)
     raise ValueError("must be an integer or a string")
