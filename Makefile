@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements-dev.txt shared/requirements.txt functions/send_invoice/requirements.txt
 
-export HOST PORT AWS_PORT
+export HOST PORT AWS_PORT CASES
 
 # Some systems set NAME for every process; only the one on the command line is meant.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token import test test-dynamodb-local check format openapi clean
+.PHONY: help run token import test test-dynamodb-local fuzz check format openapi clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
@@ -19,7 +19,8 @@ help:
 	@echo "make test     run all tests that need nothing but Python and the package index"
 	@echo "make test-dynamodb-local"
 	@echo "              run the integration tests and races on DynamoDB Local; needs Java 17 and Maven, too"
-	@echo "make check    formatter, linter, types, template, OpenAPI drift"
+	@echo "make fuzz     call the API with what openapi.json allows and forbids, for some minutes [CASES=500 for each route]"
+	@echo "make check    formatter, linter, types, template, OpenAPI drift and validity"
 	@echo "make format   let the formatter and the linter mend what they can"
 	@echo "make openapi  write openapi.json anew"
 	@echo "make clean    remove what the above made"
@@ -43,12 +44,17 @@ test: $(VENV)/ready
 test-dynamodb-local: $(VENV)/ready
 	@$(BIN)/python tests/dynamodb_local/run.py $(ARGS)
 
+fuzz: export CASES := $(or $(CASES),500)
+fuzz: $(VENV)/ready
+	$(BIN)/pytest -n auto -rP tests/gateway/test_openapi.py $(ARGS)
+
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
 	$(BIN)/python -m local openapi --check
+	$(BIN)/openapi-spec-validator openapi.json
 
 format: $(VENV)/ready
 	$(BIN)/ruff format .

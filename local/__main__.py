@@ -57,10 +57,10 @@ def _token(options: argparse.Namespace) -> None:
 
 
 def _openapi(options: argparse.Namespace) -> None:
-    from local.openapi import describe  # noqa: PLC0415 - imports Powertools, which a token does not need
-
     template = Template(ROOT / "template.yaml")
     sys.path += template.code
+    from local.openapi import describe  # noqa: PLC0415 - imports the functions and Powertools
+
     text = describe(template)
     if not options.check:
         serving.OPENAPI.write_text(text, encoding="utf-8")

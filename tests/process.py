@@ -89,5 +89,6 @@ def gateway(**environment: str) -> Iterator[Gateway]:
         yield Gateway(process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{aws_port}")
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        # Much longer than it takes, unless it is full of mails and the machine is busy.
+        process.wait(timeout=60)
         process.stdout.close()

@@ -5,6 +5,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
+from orders.errors import OrderNotFound, StillRunning
 from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, caller, same_order
 from orders.identity import Caller
 from orders.models import AdminCommentRequest, CommentRequest, Comments
@@ -21,7 +22,7 @@ handler = app.resolve
     summary="Comment on one's own order",
     tags=["Customer"],
     status_code=201,
-    responses=answers(201, "The new comment, alone.", 409),
+    responses=answers(201, "The new comment, alone.", OrderNotFound, StillRunning),
 )
 def comment_as_customer(
     order_id: OrderIdInPath,
@@ -40,7 +41,7 @@ def comment_as_customer(
     summary="Comment on an order",
     tags=["Admin"],
     status_code=201,
-    responses=answers(201, "The new comment, alone.", 403, 409),
+    responses=answers(201, "The new comment, alone.", OrderNotFound, StillRunning),
 )
 def comment_as_admin(
     order_id: OrderIdInPath,

@@ -6,6 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
+from orders.errors import OrderNotFound, StateConflict, StillRunning
 from orders.http import Api, OrderIdInPath, answers, caller
 from orders.identity import Caller
 from orders.models import CancelRequest
@@ -15,6 +16,15 @@ from orders.telemetry import count
 app = Api()
 handler = app.resolve
 
+CANCELLED = answers(
+    204,
+    "The order is cancelled, by this request or before.",
+    OrderNotFound,
+    StateConflict,
+    StillRunning,
+    content={},
+)
+
 
 @app.post(
     "/admin/orders/<order_id>/cancel",
@@ -22,7 +32,7 @@ handler = app.resolve
     summary="Cancel an order, also a partly shipped one",
     tags=["Admin"],
     status_code=204,
-    responses=answers(204, "The order is cancelled, by this request or before.", 403, 409, content={}),
+    responses=CANCELLED,
 )
 @app.post(
     "/orders/<order_id>/cancel",
@@ -30,7 +40,7 @@ handler = app.resolve
     summary="Cancel one's own order",
     tags=["Customer"],
     status_code=204,
-    responses=answers(204, "The order is cancelled, by this request or before.", 409, content={}),
+    responses=CANCELLED,
 )
 def cancel(
     order_id: OrderIdInPath,

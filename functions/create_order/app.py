@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
 from orders import views
+from orders.errors import OrderExists, StillRunning
 from orders.http import Api, IdempotencyKey, answers, caller, etag
 from orders.identity import Caller
 from orders.models import AdminOrderRecord, NewOrder
@@ -26,8 +27,8 @@ handler = app.resolve
     responses=answers(
         201,
         "The order, new.",
-        403,
-        409,
+        OrderExists,
+        StillRunning,
         headers={"Location": "Where the order can be read.", "ETag": "The order's version."},
         also={200: "The order was there already: this is how it is now."},
     ),

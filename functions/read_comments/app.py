@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from orders import views
 from orders.cursors import cursor, place
+from orders.errors import OrderNotFound
 from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, caller
 from orders.identity import Caller
 from orders.models import CommentPage, StaffCommentPage
@@ -21,7 +22,7 @@ handler = app.resolve
     operation_id="listOwnComments",
     summary="The comments on one's own order, oldest first",
     tags=["Customer"],
-    responses=answers(200, "A page of comments."),
+    responses=answers(200, "A page of comments.", OrderNotFound),
 )
 def list_for_customer(
     order_id: OrderIdInPath,
@@ -41,7 +42,7 @@ def list_for_customer(
     operation_id="listComments",
     summary="The comments on an order, internal ones too, oldest first",
     tags=["Admin"],
-    responses=answers(200, "A page of comments.", 403),
+    responses=answers(200, "A page of comments.", OrderNotFound),
 )
 def list_for_staff(
     order_id: OrderIdInPath,

@@ -7,8 +7,8 @@ from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from orders.archive import PDF, get_archive
-from orders.errors import InvoiceNotFound
-from orders.http import Api, OrderIdInPath, answers
+from orders.errors import InvoiceNotFound, OrderNotFound
+from orders.http import Api, OrderIdInPath, answers, success
 from orders.lifecycle import invoice_state
 from orders.models import (
     DeliveryEvent,
@@ -31,7 +31,7 @@ handler = app.resolve
     operation_id="listInvoices",
     summary="The invoices of an order, newest last",
     tags=["Admin"],
-    responses=answers(200, "All invoices of the order.", 403),
+    responses=answers(200, "All invoices of the order.", OrderNotFound),
 )
 def list_invoices(order_id: OrderIdInPath, store: Annotated[Store, Depends(get_store)]) -> Invoices:
     """Lists every mailing of the order's invoice, also those that failed."""
@@ -43,11 +43,12 @@ def list_invoices(order_id: OrderIdInPath, store: Annotated[Store, Depends(get_s
     operation_id="getInvoice",
     summary="One invoice, or its PDF as it was mailed",
     tags=["Admin"],
-    responses=answers(200, "The invoice.", 403, also={303: "Where the PDF is, for 5 minutes."}),
+    responses=answers(200, "The invoice.", InvoiceNotFound)
+    | {303: success("With `Accept: application/pdf`.", headers={"Location": "Where the PDF can be read."}, content={})},
 )
 def get_invoice(
     order_id: OrderIdInPath,
-    number: Annotated[str, Path(description="The invoice's number.", examples=["INV-1002-1"], max_length=80)],
+    number: Annotated[str, Path(description="The invoice's number.", examples=["INV-1001-1"], max_length=80)],
     store: Annotated[Store, Depends(get_store)],
     request: Request,
 ) -> Response[InvoiceRecord | None]:

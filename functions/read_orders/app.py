@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from orders import views
 from orders.cursors import cursor, place
+from orders.errors import OrderNotFound
 from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, caller, etag, matches
 from orders.identity import Caller
 from orders.models import (
@@ -66,7 +67,7 @@ def list_own(
     operation_id="listOrders",
     summary="Orders of all customers, newest first",
     tags=["Admin"],
-    responses=answers(200, "A page of orders.", 403),
+    responses=answers(200, "A page of orders."),
 )
 def list_all(
     who: Annotated[Caller, Depends(caller)],
@@ -89,7 +90,7 @@ def list_all(
     operation_id="getOwnOrder",
     summary="One of one's own orders",
     tags=["Customer"],
-    responses=answers(200, "The order.", headers=ETAG, also=UNCHANGED),
+    responses=answers(200, "The order.", OrderNotFound, headers=ETAG, also=UNCHANGED),
 )
 def get_own(
     order_id: OrderIdInPath,
@@ -107,7 +108,7 @@ def get_own(
     operation_id="getOrder",
     summary="One order",
     tags=["Admin"],
-    responses=answers(200, "The order.", 403, headers=ETAG, also=UNCHANGED),
+    responses=answers(200, "The order.", OrderNotFound, headers=ETAG, also=UNCHANGED),
 )
 def get_any(
     order_id: OrderIdInPath,

@@ -7,6 +7,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.depends import Depends
 
 from orders.cursors import cursor, place
+from orders.errors import OrderNotFound
 from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, caller
 from orders.identity import Caller, Role
 from orders.models import (
@@ -36,7 +37,7 @@ OUTCOMES = {
     operation_id="getTimeline",
     summary="What happened to an order, by whom and when, oldest first",
     tags=["Admin"],
-    responses=answers(200, "A page of what happened.", 403),
+    responses=answers(200, "A page of what happened.", OrderNotFound),
 )
 def get_timeline(
     order_id: OrderIdInPath,

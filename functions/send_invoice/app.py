@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
 from orders.archive import PDF, Archive, get_archive
+from orders.errors import MailRefused, MailUnknown, OrderNotFound, StateConflict, StillRunning
 from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, caller, same_order
 from orders.identity import Caller
 from orders.models import InvoiceRequest, InvoiceSent
@@ -41,7 +42,14 @@ def wants_pdf(request: Request) -> bool:
     summary="Mail the invoice to the customer",
     tags=["Admin"],
     responses=answers(
-        200, "SES accepted the mail.", 403, 409, 502, 504, headers={"Location": "Where the invoice can be read."}
+        200,
+        "SES accepted the mail.",
+        OrderNotFound,
+        StateConflict,
+        StillRunning,
+        MailRefused,
+        MailUnknown,
+        headers={"Location": "Where the invoice can be read."},
     ),
 )
 def send_invoice(
@@ -74,9 +82,12 @@ def send_invoice(
     responses=answers(
         200,
         "The invoice, as a page or (with `Accept: application/pdf`) as the PDF.",
-        403,
-        409,
-        content={"text/html": {"type": "string"}, PDF: {"type": "string", "format": "binary"}},
+        OrderNotFound,
+        StateConflict,
+        content={
+            "text/html": {"type": "string", "examples": ["<!doctype html>…"]},
+            PDF: {"type": "string", "format": "binary"},
+        },
     ),
 )
 def preview_invoice(

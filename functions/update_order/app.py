@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header
 
 from orders import views
-from orders.errors import Outdated
+from orders.errors import OrderNotFound, Outdated, StateConflict, StillRunning
 from orders.http import Api, OrderIdInPath, answers, caller, entity_tags, etag
 from orders.identity import Caller
 from orders.models import AdminOrderRecord, OrderPatch
@@ -23,7 +23,15 @@ handler = app.resolve
     operation_id="updateOrder",
     summary="Change an order's states, what is paid, or whom it is for",
     tags=["Admin"],
-    responses=answers(200, "The order as it is now.", 403, 409, 412, headers={"ETag": "The order's version."}),
+    responses=answers(
+        200,
+        "The order as it is now.",
+        OrderNotFound,
+        StateConflict,
+        StillRunning,
+        Outdated,
+        headers={"ETag": "The order's version."},
+    ),
 )
 def update_order(
     order_id: OrderIdInPath,

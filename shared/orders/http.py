@@ -15,10 +15,11 @@ from pydantic import StringConstraints
 from orders import errors, identity, strict_json
 from orders.errors import PROBLEM_TYPE, Problem
 from orders.identity import Caller
-from orders.models import OrderId, ProblemDocument
+from orders.models import OrderId
 from orders.telemetry import logger
 
 JSON = "application/json"
+PROBLEM = "application/problem+json"
 MERGE_PATCH = "application/merge-patch+json"
 """RFC 7396. HTTP API hands such a body over in Base64, as it does with all but the best known media types."""
 
@@ -67,14 +68,14 @@ class Api(APIGatewayHttpResolver):
             identity.caller(event)
             event = _with_json_body(event)
         except Problem as problem:
-            answer = _problem_answer(problem, event)
+            answer = problem_answer(problem, event)
         else:
             answer = super().resolve(event, context)
         logger.info("answered", route=event.get("routeKey"), status=answer["statusCode"])
         return answer
 
     def _answer_error(self, error: Exception) -> Response[str]:
-        answer = _problem_answer(to_problem(error), self.current_event.raw_event)
+        answer = problem_answer(to_problem(error), self.current_event.raw_event)
         return Response(answer["statusCode"], body=answer["body"], headers=answer["headers"])
 
 
@@ -139,6 +140,23 @@ def to_problem(error: Exception) -> Problem:
     return errors.InternalError()
 
 
+def problem_answer(problem: Problem, event: Mapping[str, Any]) -> dict[str, Any]:
+    """What Lambda returns for a problem: its document, with the path and the id of the request."""
+    body = {
+        "type": PROBLEM_TYPE + problem.slug,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": event.get("rawPath"),
+        "request_id": event.get("requestContext", {}).get("requestId"),
+        **problem.members,
+    }
+    headers = {"Content-Type": PROBLEM, **problem.headers}
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    return {"statusCode": problem.status, "headers": headers, "body": write_json(body)}
+
+
 def read_json(text: str) -> dict[str, Any]:
     """Reads a body: one JSON object, strictly.
 
@@ -165,45 +183,56 @@ def write_json(value: Any) -> str:
 def answers(
     status: int,
     description: str,
-    *problems: int,
+    *problems: type[Problem],
     headers: Mapping[str, str] | None = None,
-    content: Mapping[str, Mapping[str, str]] | None = None,
+    content: Mapping[str, Mapping[str, Any]] | None = None,
     also: Mapping[int, str] | None = None,
 ) -> dict[int, Any]:
-    """What a route can answer, as OpenAPI has it: its success, its problems, and those that every route has.
+    """What a route can answer, as OpenAPI has it.
+
+    It runs at each cold start, so it only names the problems. `local.openapi` says the rest about them, and adds those
+    that every route has: of the token, of the body, and of ours.
 
     Args:
         status: The success.
         description: What the success means.
-        problems: The statuses of the problems that are this route's own.
+        problems: The problems that are this route's own.
         headers: Headers of the success and what they say.
         content: Schemas of the success by media type, if it is not the JSON of the function's return type.
         also: Other answers that are no problems, and what they mean: as the success below 300, else without a body.
     """
-    success: dict[str, Any] = {"description": description}
+    named: dict[int, Any] = {}
+    for kind in problems:
+        named.setdefault(kind.status, {})[kind.slug] = {}
+    return {
+        status: success(description, headers, content),
+        **{each: success(text, headers, {} if each >= 300 else content) for each, text in (also or {}).items()},
+        **{each: {"description": "", "content": {PROBLEM: {"examples": slugs}}} for each, slugs in named.items()},
+    }
+
+
+def success(
+    description: str,
+    headers: Mapping[str, str] | None = None,
+    content: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """One answer that is not a problem, with the arguments of `answers`."""
+    found: dict[str, Any] = {"description": description}
     if content is not None:
-        success["content"] = {media_type: {"schema": schema} for media_type, schema in content.items()}
+        found["content"] = {media_type: {"schema": schema} for media_type, schema in content.items()}
     if headers:
-        success["headers"] = {
-            name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
+        found["headers"] = {
+            name: {"description": text, "required": True, "schema": {"type": "string"}}
+            for name, text in headers.items()
         }
-    others = {
-        each: success | {"description": text} | ({"content": {}} if each >= 300 else {})
-        for each, text in (also or {}).items()
-    }
-    return {status: success, **others} | {
-        each: {
-            "description": " / ".join(sorted(kind.title for kind in Problem.__subclasses__() if kind.status == each)),
-            "content": {"application/problem+json": {"model": ProblemDocument}},
-        }
-        for each in sorted({*problems, 400, 401, 404, 413, 415, 422, 500, 503})
-    }
+    return found
 
 
 def _with_json_body(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """Refuses a body that cannot be read as JSON text, before Powertools reads it as something else."""
     body: str = event.get("body") or ""
-    if not body:
+    # RFC 9110: the body of a GET means nothing.
+    if not body or event.get("routeKey", "").startswith("GET "):
         return event
     if len(body) > LARGEST_BODY:
         raise errors.TooLarge(f"At most {LARGEST_BODY} bytes are read.")
@@ -243,19 +272,3 @@ def _cause(error: BaseException) -> str:
     """An error's type, and AWS's word for it: its message may quote an address."""
     code = (getattr(error, "response", None) or {}).get("Error", {}).get("Code")
     return f"{type(error).__name__} {code}" if code else type(error).__name__
-
-
-def _problem_answer(problem: Problem, event: Mapping[str, Any]) -> dict[str, Any]:
-    body = {
-        "type": PROBLEM_TYPE + problem.slug,
-        "title": problem.title,
-        "status": problem.status,
-        "detail": problem.detail,
-        "instance": event.get("rawPath"),
-        "request_id": event.get("requestContext", {}).get("requestId"),
-        **problem.members,
-    }
-    headers = {"Content-Type": "application/problem+json", **problem.headers}
-    if problem.retry_after is not None:
-        headers["Retry-After"] = str(problem.retry_after)
-    return {"statusCode": problem.status, "headers": headers, "body": write_json(body)}

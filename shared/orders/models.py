@@ -106,11 +106,33 @@ class InvoiceState(StrEnum):
 # and UTF-8 break on them.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
+# What the validators below check, for OpenAPI.
+_IN_TEXT = r"[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F]"
+_IN_LINE = r"[^\x00-\x08\x0A-\x1F\x7F]"
+_VISIBLE = r"[^\x00-\x20\x7F\s]"
+
+_DIGITS = r"[0-9]{1,11}(\.[0-9]{1,4})?"
+"""15 digits at most: what JavaScript keeps exactly."""
+
 
 def _printable(text: str) -> str:
     if _UNPRINTABLE.search(text):
         raise ValueError("must not contain control characters")
     return text
+
+
+def _described(pattern: str) -> Any:
+    """Says in OpenAPI what a validator checks: its words explain a refusal better than a pattern does."""
+    return Field(json_schema_extra={"pattern": pattern})
+
+
+def _decimal_schema(pattern: str, **bounds: float) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "anyOf": [{"type": "number", **bounds}, {"type": "string", "pattern": pattern}],
+            "description": "At most 15 digits, of these 4 decimals.",
+        }
+    )
 
 
 def _not_blank(text: str) -> str:
@@ -125,11 +147,17 @@ def _one_line(text: str) -> str:
     return text
 
 
-def _no_float(value: object) -> object:
-    """A float has already lost the cents it stood for."""
-    if isinstance(value, float | bool):
+def _decimal(value: object) -> object:
+    """Refuses a float, which has already lost the cents it stood for, and text that only Python takes for a number."""
+    if isinstance(value, float | bool) or (isinstance(value, str) and not re.fullmatch(f"-?{_DIGITS}", value)):
         raise ValueError('must be a decimal number: 12.5 or "12.50"')
     return value
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one kind of numbers: 1.0 is 1. What is too large anyway stays: to write out 1E+999999 takes long."""
+    whole = isinstance(value, Decimal) and value.adjusted() < 16 and value == value.to_integral_value()
+    return int(value) if whole else value
 
 
 def _no_negative_zero(number: Decimal) -> Decimal:
@@ -141,22 +169,23 @@ def utc_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-Text = Annotated[StrictStr, AfterValidator(_printable)]
-Line = Annotated[Text, AfterValidator(_one_line), StringConstraints(max_length=200)]
+Text = Annotated[StrictStr, AfterValidator(_printable), _described(f"^{_IN_TEXT}*$")]
+Line = Annotated[Text, AfterValidator(_one_line), StringConstraints(max_length=200), _described(f"^{_IN_LINE}*$")]
 Moment = Annotated[
     AwareDatetime,
     PlainSerializer(utc_text, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T17:25:09.123456Z"]}),
 ]
 Money = Annotated[
     Decimal,
-    BeforeValidator(_no_float),
+    BeforeValidator(_decimal),
     Field(max_digits=15, decimal_places=4, allow_inf_nan=False),
     AfterValidator(_no_negative_zero),
+    _decimal_schema(rf"^-?{_DIGITS}$", exclusiveMinimum=-1e11, exclusiveMaximum=1e11),
 ]
-Amount = Annotated[Money, Field(ge=0)]
+Amount = Annotated[Money, Field(ge=0), _decimal_schema(rf"^{_DIGITS}$", minimum=0, exclusiveMaximum=1e11)]
 
-Number = Annotated[StrictInt, Field(ge=0, lt=2**53)]
+Number = Annotated[StrictInt, Field(ge=0, lt=2**53), BeforeValidator(_whole)]
 """The number of something in another system: what JavaScript and DynamoDB keep exactly."""
 
 
@@ -199,9 +228,7 @@ OrderIdInBody = Annotated[
 NewOrderId = Annotated[
     OrderId,
     BeforeValidator(_id_as_text),
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}]}
-    ),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}]}),
 ]
 """The id of an order to be created, as integer or as string."""
 
@@ -243,6 +270,10 @@ class Country(_Model):
 class CustomerSummary(_Model):
     """Whom an order is for: contact and address."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"first_name": "Alice", "email": "alice@example.com", "city": "Kempten"}]}
+    )
+
     first_name: Line | None = None
     last_name: Line | None = None
     email: EmailAddress | None = None
@@ -257,7 +288,7 @@ class CustomerSummary(_Model):
 
 
 ProductName = Annotated[Text, StringConstraints(min_length=1, max_length=300)]
-Quantity = Annotated[Money, Field(gt=0)]
+Quantity = Annotated[Money, Field(gt=0), _decimal_schema(rf"^{_DIGITS}$", exclusiveMinimum=0, exclusiveMaximum=1e11)]
 
 
 class OrderLine(_Model):
@@ -564,7 +595,12 @@ class CommentRequest(_Model):
     )
 
     id: OrderIdInBody | None = None
-    content: Annotated[Text, AfterValidator(_not_blank), StringConstraints(max_length=4000)]
+    content: Annotated[
+        Text,
+        AfterValidator(_not_blank),
+        StringConstraints(max_length=4000),
+        _described(f"^{_IN_TEXT}*{_VISIBLE}{_IN_TEXT}*$"),
+    ]
     flagged: StrictBool | None = None
 
     def visible_to_customer(self) -> bool:
@@ -590,9 +626,9 @@ class Comment(_Model):
     """A comment, as the specification shows it. `id` is the time of `created` in microseconds since 1970."""
 
     id: Annotated[int, Field(ge=0, lt=2**53, examples=[1795454709123456])]
-    content: str
+    content: Annotated[str, Field(examples=["Please ring twice."])]
     admin_name: str | None
-    is_visible_to_customer: bool
+    is_visible_to_customer: Annotated[bool, Field(examples=[True])]
     is_admin: bool
     created: Moment
 
@@ -634,6 +670,13 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _or_one(schema: dict[str, Any]) -> None:
+    """Says in OpenAPI what `_as_list` takes."""
+    many = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [many, many["items"]]
+
+
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
@@ -643,9 +686,10 @@ class PaymentSettings(_Model):
 
     payment_method_options: (
         Annotated[
-            tuple[Annotated[Line, AfterValidator(_not_blank)], ...],
-            BeforeValidator(_as_list),
+            tuple[Annotated[Line, AfterValidator(_not_blank), _described(f"^{_IN_LINE}*{_VISIBLE}{_IN_LINE}*$")], ...],
             Field(max_length=20),
+            BeforeValidator(_as_list),
+            Field(json_schema_extra=_or_one),
         ]
         | None
     ) = None
@@ -746,16 +790,44 @@ class InvoiceRecord(_Model):
     currency.
     """
 
-    number: Annotated[str, Field(examples=["INV-1002-1"])]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "number": "INV-1001-1",
+                    "state": "delivered",
+                    "started": "2026-11-23T17:25:09.123456Z",
+                    "sent_at": "2026-11-23T17:25:09.654321Z",
+                    "recipient": "alice@example.com",
+                    "requested_by": "ada",
+                    "currency_code": "EUR",
+                    "grand_total": "92.26",
+                    "paid": "0.00",
+                    "due": "92.26",
+                    "payment_status": "unpaid",
+                    "payment_method_options": ["Bank transfer"],
+                    "notes": None,
+                    "reason": None,
+                    "archived": True,
+                    "events": [
+                        {"event": "send", "at": "2026-11-23T17:25:10.000000Z"},
+                        {"event": "delivery", "at": "2026-11-23T17:25:12.000000Z"},
+                    ],
+                }
+            ]
+        }
+    )
+
+    number: str
     state: InvoiceState
     started: Moment
     sent_at: Moment | None
     recipient: str
     requested_by: str
     currency_code: str
-    grand_total: Annotated[str, Field(examples=["199.11"])]
-    paid: Annotated[str, Field(examples=["0.00"])]
-    due: Annotated[str, Field(examples=["199.11"])]
+    grand_total: str
+    paid: str
+    due: str
     payment_status: PaymentStatus
     payment_method_options: tuple[str, ...]
     notes: str | None
@@ -767,8 +839,8 @@ class InvoiceRecord(_Model):
 class OrderLineRecord(_Model):
     """One line of an order. Amounts are text, with the decimals of the currency; so is the quantity."""
 
-    item_id: int
-    product_name: str
+    item_id: Annotated[int, Field(examples=[1])]
+    product_name: Annotated[str, Field(examples=["Brunost, 250 g"])]
     product_id: int | None
     sku: str | None
     quantity: Annotated[str, Field(examples=["2"])]
@@ -785,12 +857,12 @@ class OrderRecord(_Model):
     `cancel_reason` is what the customer said, null if the shop cancelled.
     """
 
-    order_id: str
-    customer_id: str
-    order_status: OrderStatus
+    order_id: Annotated[str, Field(examples=["2001"])]
+    customer_id: Annotated[str, Field(examples=["alice"])]
+    order_status: Annotated[OrderStatus, Field(examples=["in_progress"])]
     payment_status: PaymentStatus
     shipping_status: ShippingStatus
-    currency_code: str
+    currency_code: Annotated[str, Field(examples=["EUR"])]
     sub_total: Annotated[str, Field(examples=["25.00"])]
     shipping_cost: Annotated[str, Field(examples=["4.90"])]
     shipping_tax: Annotated[str, Field(examples=["0.00"])]
@@ -803,7 +875,7 @@ class OrderRecord(_Model):
     due: Annotated[str, Field(examples=["31.65"])]
     items_total: Annotated[str, Field(examples=["2"])]
     created: Moment
-    version: int
+    version: Annotated[int, Field(examples=[1])]
     cancelled_at: Moment | None
     cancel_reason: str | None
     customer_summary: CustomerSummary
@@ -813,27 +885,27 @@ class OrderRecord(_Model):
 class AdminOrderRecord(OrderRecord):
     """An order as the staff sees it. `refund_due` is what had been paid when the order was cancelled."""
 
-    created_by: str | None
+    created_by: Annotated[str | None, Field(examples=["erp"])]
     cancelled_by: str | None
     cancelled_as: str | None
     status_before_cancel: OrderStatus | None
-    refund_due: Annotated[str | None, Field(examples=["31.65"])]
+    refund_due: str | None
 
 
 class ListedOrder(_Model):
     """An order in a list: enough to find it."""
 
-    order_id: str
-    customer_id: str
+    order_id: Annotated[str, Field(examples=["1001"])]
+    customer_id: Annotated[str, Field(examples=["alice"])]
     order_status: OrderStatus
     payment_status: PaymentStatus
     shipping_status: ShippingStatus
-    currency_code: str
+    currency_code: Annotated[str, Field(examples=["EUR"])]
     grand_total: Annotated[str, Field(examples=["31.65"])]
     paid: Annotated[str, Field(examples=["0.00"])]
     due: Annotated[str, Field(examples=["31.65"])]
     created: Moment
-    version: int
+    version: Annotated[int, Field(examples=[1])]
 
 
 class OrderPage(_Model):
@@ -867,14 +939,14 @@ class TimelineEntry(_Model):
 
     at: Moment
     event: TimelineEvent
-    by: str | None = None
+    by: Annotated[str | None, Field(examples=["ada"])] = None
     role: Annotated[str | None, Field(examples=["admin"])] = None
-    name: str | None = None
+    name: Annotated[str | None, Field(examples=["Ada Admin"])] = None
     changes: tuple[FieldChange, ...] | None = None
     comment: StaffComment | None = None
     invoice: Annotated[str | None, Field(examples=["INV-1002-1"])] = None
     report: DeliveryEvent | None = None
-    reason: str | None = None
+    reason: Annotated[str | None, Field(examples=["Ordered twice"])] = None
 
 
 class TimelinePage(_Model):

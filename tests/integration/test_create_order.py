@@ -168,6 +168,11 @@ def test_totals_must_add_up(service: Service, change: Any, wrong: dict[str, str]
     assert service.items("2001") == []
 
 
+def test_a_whole_number_may_have_a_fraction_of_zero(service: Service) -> None:
+    assert service.post(ORDERS, ORDER | {"order_line_details": [LINE | {"item_id": 1.0}]}).status == 201
+    assert service.post(ORDERS, ORDER).status == 200
+
+
 @pytest.mark.parametrize(
     ("currency", "quantity", "price", "total"),
     [
@@ -204,11 +209,15 @@ def test_a_line_is_rounded_half_up_to_what_can_be_paid(
         ({"paid": "1e30"}, "paid"),
         ({"paid": "NaN"}, "paid"),
         ({"paid": True}, "paid"),
+        ({"paid": "1_0"}, "paid"),
+        ({"paid": " 1"}, "paid"),
+        ({"paid": "٣"}, "paid"),
         ({"total_discount": "100"}, "grand_total"),
         ({"order_line_details": []}, "order_line_details"),
         ({"order_line_details": [LINE] * 501}, "order_line_details"),
         ({"order_line_details": [LINE | {"quantity": 0}]}, "order_line_details.0.quantity"),
         ({"order_line_details": [LINE | {"item_id": 2**53}]}, "order_line_details.0.item_id"),
+        ({"order_line_details": [LINE | {"item_id": 1.5}]}, "order_line_details.0.item_id"),
         ({"order_line_details": [LINE | {"price": "12.50001"}]}, "order_line_details.0.price"),
         ({"order_line_details": [LINE | {"vat": 1}]}, "order_line_details.0.vat"),
         ({"customer_summary": {"email": "a@b.example, c@d.example"}}, "customer_summary.email"),

@@ -120,6 +120,11 @@ def test_an_order_without_invoices_has_none(service: Service) -> None:
     assert service.get(LIST).json == {"invoices": []}
 
 
+def test_the_body_of_a_get_means_nothing(sent: Service) -> None:
+    event = sent.event("GET", LIST, content_type="text/plain") | {"body": "x"}
+    assert sent.send(event).status == 200
+
+
 @pytest.mark.parametrize("path", [LIST, ONE])
 def test_customers_do_not_read_them(sent: Service, path: str) -> None:
     assert sent.get(path, ALICE).status == 403
