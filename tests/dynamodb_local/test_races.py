@@ -277,8 +277,8 @@ def test_no_mail_leaves_after_a_cancellation(service: Service, step: str) -> Non
         outcome = (invoiced.answer.status, [each["outcome"] for each in ledger], len(invoiced.mailed))
         assert outcome in [(200, ["sent"], 1), (409, [], 0)]
         assert "mailing" not in order
-        # … and whoever is told that the order is cancelled never sees a mail leave after that. Who waited too long for a
-        # mail is told that it is not.
+        # … and whoever is told that the order is cancelled never sees a mail leave after that. Who waited too long for
+        # a mail is told that it is not.
         assert (cancelled.answer.status, order["order_status"]) in [(204, "cancelled"), (409, "in_progress")]
         assert cancelled.answer.status == 409 or all(mail < cancelled.answered for mail in invoiced.mailed)
         seen.add((bool(invoiced.mailed), cancelled.calls["UpdateItem"] > 1))
