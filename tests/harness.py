@@ -40,9 +40,9 @@ from local.events import find_route  # noqa: E402
 from local.template import Template  # noqa: E402
 from orders import aws  # noqa: E402
 from orders.archive import get_archive  # noqa: E402
+from orders.mailing.mail import get_mailer  # noqa: E402
+from orders.mailing.shop import get_shop  # noqa: E402
 from orders.store import Store, get_store  # noqa: E402
-from send_invoice.mail import get_mailer  # noqa: E402
-from send_invoice.shop import get_shop  # noqa: E402
 
 ALICE = {"sub": "alice"}
 BOB = {"sub": "bob"}

@@ -9,7 +9,7 @@ from harness import Service
 from ses_endpoint import Ses, closed_port, ses_endpoint
 
 from orders import aws
-from send_invoice.mail import get_mailer
+from orders.mailing.mail import get_mailer
 
 PATH = "/admin/orders/1002/send-invoice"
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orders.mailing.formatting import Formats
+from orders.mailing.shop import Shop
 from orders.models import CustomerSummary, Invoice, Order, OrderLine, Outcome, PaymentStatus
-from send_invoice.formatting import Formats
 from send_invoice.rendering import render
-from send_invoice.shop import Shop
 
 SHOP = Shop(
     name="Bluebell Books",
