@@ -17,7 +17,7 @@ from orders import errors, identity
 from orders.errors import Problem
 from orders.identity import Caller
 from orders.models import OrderId, ProblemDocument
-from orders.telemetry import logger
+from orders.telemetry import count, logger
 
 PROBLEM_TYPE = "urn:problem:orders:"
 JSON = "application/json"
@@ -138,6 +138,7 @@ def to_problem(error: Exception) -> Problem:
         return errors.Invalid([(_field(found["loc"]), _message(found)) for found in error.errors()])
     trace = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     logger.error("unexpected error", error=type(error).__qualname__, trace=trace)
+    count("InternalErrors")
     return errors.InternalError()
 
 

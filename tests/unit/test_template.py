@@ -1,5 +1,6 @@
 """The rules of the house for what is deployed: they hold for every function, route, queue and bucket, old or new."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from local.template import Template
+from orders.models import Outcome
 from record_delivery.app import REPORTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -309,26 +311,76 @@ def test_only_reports_on_this_stacks_mail_are_recorded(template: Template) -> No
     assert template.functions["SendInvoiceFunction"].environment["CONFIGURATION_SET"] == "MailConfiguration"
 
 
+# Alarms
+
+
 def test_alarms_ring_where_the_shop_says_and_say_what_to_do(template: Template, given: dict[str, str]) -> None:
     topics = [given["AlarmTopicArn"]] if given else []
-    alarms = template.of_type("AWS::CloudWatch::Alarm")
-    assert {"InvoicesUnsettledAlarm", "FailedEventsAlarm"} <= alarms.keys()
-    for alarm in alarms.values():
+    for name, alarm in template.of_type("AWS::CloudWatch::Alarm").items():
         assert alarm["AlarmActions"] == alarm["OKActions"] == topics
         assert 100 < len(alarm["AlarmDescription"]) <= 1024
+        assert alarm["AlarmDescription"].endswith(f" See docs/runbook.md#{name.lower()}.")
+
+
+def test_the_runbook_has_a_section_for_each_alarm_and_for_no_other() -> None:
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    alarms = [name for name, what in DOCUMENT["Resources"].items() if what["Type"] == "AWS::CloudWatch::Alarm"]
+    assert sorted(re.findall(r"^### (\w+Alarm)$", runbook, re.MULTILINE)) == sorted(alarms)
 
 
 def test_alarms_look_at_what_the_functions_report(template: Template) -> None:
-    code = "".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
-    for alarm in template.of_type("AWS::CloudWatch::Alarm").values():
-        if alarm["Namespace"].startswith("AWS/"):
+    code = "".join(path.read_text() for folder in ("functions", "shared") for path in (ROOT / folder).rglob("*.py"))
+    reported = {f"{what}{outcome.capitalize()}" for what in ("Invoices", "Notices") for outcome in Outcome}
+    for namespace, metric, dimensions in (each for alarm in alarms(template) for each in watched(alarm)):
+        if namespace.startswith("AWS/"):
             continue
-        assert f'"{alarm["MetricName"]}"' in code
+        assert metric in reported or f'"{metric}"' in code
         for function in template.functions.values():
-            assert alarm["Namespace"] == function.environment["POWERTOOLS_METRICS_NAMESPACE"]
-            assert alarm["Dimensions"] == [
-                {"Name": "service", "Value": function.environment["POWERTOOLS_SERVICE_NAME"]}
-            ]
+            assert namespace == function.environment["POWERTOOLS_METRICS_NAMESPACE"]
+            assert dimensions == {"service": function.environment["POWERTOOLS_SERVICE_NAME"]}
+
+
+def test_alarms_watch_no_more_metrics_than_cloudwatch_takes(template: Template) -> None:
+    assert max(len(watched(alarm)) for alarm in alarms(template)) <= 10
+
+
+def test_an_alarm_watches_each_function_each_queue_and_the_stream(template: Template) -> None:
+    metrics = [each for alarm in alarms(template) for each in watched(alarm)]
+    errors = [
+        dimensions for namespace, metric, dimensions in metrics if (namespace, metric) == ("AWS/Lambda", "Errors")
+    ]
+    assert sorted(each["FunctionName"] for each in errors) == FUNCTIONS
+    for queue in template.of_type("AWS::SQS::Queue"):
+        depth = ("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": f"{queue}.QueueName"})
+        assert metrics.count(depth) == 1
+    for function in FUNCTIONS:
+        if "DynamoDB" in {event["Type"] for event in properties(template, function).get("Events", {}).values()}:
+            assert ("AWS/Lambda", "IteratorAge", {"FunctionName": function}) in metrics
+
+
+def test_an_alarm_watches_each_route(template: Template) -> None:
+    [api] = template.of_type("AWS::Serverless::HttpApi")
+    assert template.of_type("AWS::Serverless::HttpApi")[api]["DefaultRouteSettings"]["DetailedMetricsEnabled"]
+    slow = [dimensions for alarm in alarms(template) for _, metric, dimensions in watched(alarm) if metric == "Latency"]
+    routes = [
+        {"ApiId": api, "Stage": "$default", "Method": route.method, "Resource": route.path} for route in template.routes
+    ]
+    assert sorted(slow, key=str) == sorted(routes, key=str)
+    [query] = template.of_type("AWS::CloudWatch::Alarm")["ServerErrorsAlarm"]["Metrics"]
+    for part in ('SUM("5xx")', f"\"ApiId\" = '{api}'", 'GROUP BY "Method", "Resource" ORDER BY'):
+        assert part in query["Expression"]
+
+
+def test_the_dashboard_shows_all_that_can_ring(template: Template) -> None:
+    [dashboard] = template.of_type("AWS::CloudWatch::Dashboard").values()
+    [shown, *graphs] = json.loads(dashboard["DashboardBody"])["widgets"]
+    assert sorted(shown["properties"]["alarms"]) == sorted(
+        f"{name}.Arn" for name in template.of_type("AWS::CloudWatch::Alarm")
+    )
+    text = json.dumps(graphs)
+    for name in [*FUNCTIONS, *(f"{queue}.QueueName" for queue in template.of_type("AWS::SQS::Queue"))]:
+        assert f'"{name}"' in text
+    assert all(each["properties"]["region"] == "us-east-1" for each in graphs)
 
 
 # What people read
@@ -347,3 +399,20 @@ def test_a_function_is_described(template: Template, function: str) -> None:
 def indexes(template: Template) -> dict[str, Any]:
     [table] = template.of_type("AWS::DynamoDB::Table").values()
     return {index["IndexName"]: index for index in table["GlobalSecondaryIndexes"]}
+
+
+def alarms(template: Template) -> list[Any]:
+    return list(template.of_type("AWS::CloudWatch::Alarm").values())
+
+
+def watched(alarm: Any) -> list[tuple[str, str, dict[str, str]]]:
+    """The metrics that an alarm names: namespace, name, dimensions. What it queries for is not known beforehand."""
+    metrics = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", [alarm]) if "MetricStat" in each]
+    return [
+        (
+            each["Namespace"],
+            each["MetricName"],
+            {dimension["Name"]: dimension["Value"] for dimension in each.get("Dimensions", [])},
+        )
+        for each in metrics or ([alarm] if "MetricName" in alarm else [])
+    ]
