@@ -10,12 +10,13 @@ export HOST PORT AWS_PORT
 # Some systems set NAME for every process; only the one on the command line is meant.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token test check format openapi clean
+.PHONY: help run token test e2e check format openapi clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
 	@echo "make test     run all tests that need nothing but Python and the package index"
+	@echo "make e2e      run the end-to-end tests against BASE_URL, or against a local gateway that it starts"
 	@echo "make check    formatter, linter, types, template, OpenAPI drift"
 	@echo "make format   let the formatter and the linter mend what they can"
 	@echo "make openapi  write openapi.json anew"
@@ -31,6 +32,9 @@ token: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(BIN)/pytest -n auto --cov --cov-report=term $(ARGS)
+
+e2e: $(VENV)/ready
+	LOCAL_GATEWAY=1 $(BIN)/pytest tests/e2e $(ARGS)
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .
