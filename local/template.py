@@ -72,6 +72,7 @@ class Template:
     """A SAM template, with the parameters that `samconfig.toml` next to it has for `local`.
 
     Attributes:
+        globals: What all resources of a kind have in common, by the last word of the kind.
         functions: The functions, by logical id.
         routes: The routes of all functions.
 
@@ -86,16 +87,16 @@ class Template:
         with self._blaming("Parameters"):
             self._resolver = _Resolver(document, _overrides(path.with_name("samconfig.toml")), region)
         with self._blaming("Globals"):
-            shared = self._resolver.resolve(document.get("Globals", {}))
+            self.globals: dict[str, Any] = self._resolver.resolve(document.get("Globals", {}))
         # What routes belong to that name no API.
         apis: dict[str, Properties] = {"ServerlessHttpApi": {}} | self.of_type("AWS::Serverless::HttpApi")
-        apis = {name: _merge(shared.get("HttpApi", {}), own) for name, own in apis.items()}
+        apis = {name: _merge(self.globals.get("HttpApi", {}), own) for name, own in apis.items()}
         layers = self.of_type("AWS::Serverless::LayerVersion")
         self.functions: dict[str, Function] = {}
         self.routes: list[Route] = []
         for name, own in self.of_type("AWS::Serverless::Function").items():
             with self._blaming(name):
-                properties = _merge(shared.get("Function", {}), own)
+                properties = _merge(self.globals.get("Function", {}), own)
                 self.functions[name] = _function(name, properties, layers, path.parent)
                 self.routes += _routes(name, properties, apis)
 

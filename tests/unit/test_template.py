@@ -35,6 +35,21 @@ class _Loader(yaml.SafeLoader):
 
 _Loader.add_multi_constructor("!", lambda _loader, _function, _node: None)
 
+
+class _Named(yaml.SafeLoader):
+    """YAML in which a `!Ref` is the name of what it refers to, and `!Sub` has such names in `${}`."""
+
+
+def _scalars(loader: Any, function: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.ScalarNode):
+        return f"${{{node.value}}}" if function == "Ref" else node.value
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Named.add_multi_constructor("!", _scalars)
+
 DOCUMENT = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), _Loader)
 FUNCTIONS = sorted(name for name, what in DOCUMENT["Resources"].items() if what["Type"] == "AWS::Serverless::Function")
 
@@ -151,6 +166,46 @@ def test_a_function_that_nobody_waits_for_loses_no_event(template: Template, fun
     else:
         # A request is repeated by its caller, and what runs by the clock runs again.
         assert kinds in ({"HttpApi"}, {"Schedule"})
+
+
+@of_each_function
+def test_a_function_goes_live_in_steps_and_back_when_it_fails(template: Template, function: str) -> None:
+    shared = template.globals["Function"]
+    assert shared["AutoPublishAlias"] == "live"
+    rollout = shared["DeploymentPreference"]
+    assert rollout["Type"] != "AllAtOnce"
+    watching = [
+        name
+        for name, alarm in template.of_type("AWS::CloudWatch::Alarm").items()
+        if ("AWS/Lambda", "Errors", {"FunctionName": function}) in watched(alarm)
+    ]
+    assert {*watching, "InternalErrorsAlarm"} <= set(rollout["Alarms"])
+    # CodeDeploy looks at no more.
+    assert len(rollout["Alarms"]) <= 10
+    # It does not trip on what no version of the code mends, and it trips within two minutes.
+    for name in rollout["Alarms"]:
+        alarm = template.of_type("AWS::CloudWatch::Alarm")[name]
+        periods = [each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each]
+        assert set(periods or [alarm["Period"]]) == {60}
+        assert alarm["EvaluationPeriods"] == 1
+
+
+@of_each_function
+def test_whatever_changes_is_a_new_version(template: Template, function: str) -> None:
+    assert properties(template, function)["AutoPublishAliasAllProperties"]
+    for layer in template.of_type("AWS::Serverless::LayerVersion").values():
+        assert layer["PublishLambdaVersion"]
+    # What a function is given of the parameters is counted, and the count is given to it, too.
+    assert properties(template, function)["VersionDescription"] == "Settings.VersionNumber"
+    assert template.functions[function].environment["SETTINGS"] == "Settings.VersionNumber"
+
+
+def test_every_parameter_that_reaches_a_function_counts(template: Template) -> None:
+    raw = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), _Named)
+    functions = [raw["Globals"]["Function"]] + [raw["Resources"][name]["Properties"] for name in FUNCTIONS]
+    reached = {name for properties in functions for name in named(properties)} & raw["Parameters"].keys()
+    # How a version takes over is not part of it.
+    assert set(named(raw["Resources"]["Settings"])) & raw["Parameters"].keys() == reached - {"Rollout"}
 
 
 # Permissions
@@ -416,3 +471,8 @@ def watched(alarm: Any) -> list[tuple[str, str, dict[str, str]]]:
         )
         for each in metrics or ([alarm] if "MetricName" in alarm else [])
     ]
+
+
+def named(value: Any) -> list[str]:
+    """All that is named in `${}`, anywhere in a value."""
+    return re.findall(r"\$\{([\w:]+)\}", json.dumps(value))
