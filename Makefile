@@ -40,7 +40,7 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/cfn-lint template.yaml
+	$(BIN)/cfn-lint template.yaml .github/deploy-role.yaml
 	$(BIN)/python -m local openapi --check
 
 format: $(VENV)/ready
