@@ -24,6 +24,13 @@ PATIENCE = 20
 
 TOKENS = {"customer": "CUSTOMER_TOKEN", "other": "OTHER_CUSTOMER_TOKEN", "admin": "ADMIN_TOKEN"}
 
+BASE_URL = os.environ.get("BASE_URL")
+
+if not BASE_URL and not os.environ.get("LOCAL_GATEWAY"):
+    pytest.skip("BASE_URL does not say where the API is; `make e2e` starts one here", allow_module_level=True)
+if BASE_URL and (missing := [name for name in TOKENS.values() if not os.environ.get(name)]):
+    pytest.skip(f"BASE_URL needs {', '.join(missing)} too", allow_module_level=True)
+
 
 class Answer:
     """What came back."""
@@ -90,19 +97,11 @@ def an_order(order_id: str, customer: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Api]:
-    url = os.environ.get("BASE_URL")
-    if url:
-        missing = [name for name in TOKENS.values() if not os.environ.get(name)]
-        if missing:
-            pytest.skip(f"BASE_URL needs {', '.join(missing)} too")
-        yield Api(url, {who: os.environ[name] for who, name in TOKENS.items()})
-    elif os.environ.get("LOCAL_GATEWAY"):
-        with gateway() as running:
-            yield Api(
-                running.url, {"customer": running.tokens["alice"], "other": running.tokens["bob"]} | running.tokens
-            )
-    else:
-        pytest.skip("BASE_URL does not say where the API is; `make e2e` starts one here")
+    if BASE_URL:
+        yield Api(BASE_URL, {who: os.environ[name] for who, name in TOKENS.items()})
+        return
+    with gateway() as running:
+        yield Api(running.url, {"customer": running.tokens["alice"], "other": running.tokens["bob"]} | running.tokens)
 
 
 @pytest.fixture
