@@ -54,20 +54,21 @@ def _mail(notice: Notice) -> None:
     if order.customer_summary.email is None or invoice_delivery(order):
         _note(notice, "NoticesWithoutAddress")
         return
-    message = render(notice, order, shop)
+    message, mailer = render(notice, order, shop), get_mailer()
     if earlier := store.begin_notice(notice.order_id, notice.id):
         # Still under way after its process has gone: nobody knows whether it left.
         _note(notice, "NoticesUnknown" if earlier is Outcome.SENDING else "NoticesRepeated")
         return
-    outcome = Outcome.FAILED
     try:
-        tags = {"order_id": notice.order_id, "notice": notice.kind}
-        get_mailer().send(message, tags)
-        outcome = Outcome.SENT
+        mailer.send(message, {"order_id": notice.order_id, "notice": notice.kind})
     except MailUnknown:
-        outcome = Outcome.UNKNOWN
-    finally:
-        _end(notice, outcome)
+        _end(notice, Outcome.UNKNOWN)
+    except Problem:
+        # SES said no. Whatever else breaks off here leaves `sending`: only a no makes it safe to mail again.
+        _end(notice, Outcome.FAILED)
+        raise
+    else:
+        _end(notice, Outcome.SENT)
 
 
 def _end(notice: Notice, outcome: Outcome) -> None:
