@@ -6,7 +6,7 @@ import email.policy
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -195,6 +195,27 @@ class Context:
     memory_limit_in_mb = 512
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
     aws_request_id = "00000000-0000-0000-0000-000000000000"
+
+
+class Death(BaseException):
+    """The process is gone: nothing that follows is done."""
+
+
+def break_at(step: str, moment: str, error: BaseException) -> Callable[[], None]:
+    """Raises an error `before` or `after` AWS does a step; returns what mends it."""
+    operation, _, count = step.partition(" ")
+    left = int(count or 1)
+
+    def strike(**_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise error
+
+    client: Any = {"PutObject": aws.s3, "SendEmail": aws.ses}.get(operation, aws.dynamodb)()
+    event = f"{moment}-call.{client.meta.service_model.service_id.hyphenize()}.{operation}"
+    client.meta.events.register(event, strike)
+    return lambda: client.meta.events.unregister(event, strike)
 
 
 @pytest.fixture
