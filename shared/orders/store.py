@@ -1046,7 +1046,8 @@ def from_attributes(item: Mapping[str, Any]) -> Item:
 
 
 def _from_attribute(attribute: Mapping[str, Any]) -> Any:
-    ((kind, value),) = attribute.items()
+    # DynamoDB Local's stream writes an empty map so.
+    ((kind, value),) = attribute.items() or {"M": {}}.items()
     match kind:
         case "NULL":
             return None
