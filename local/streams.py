@@ -19,7 +19,7 @@ from local import emulator
 from local.template import Function, Stream
 from local.workers import FunctionFailed, FunctionTimedOut, Runtime
 
-Record = Mapping[str, Any]
+Record = dict[str, Any]
 
 PAUSE = 1.0
 """Seconds between two looks at a stream. Lambda looks four times as often; moto keeps every iterator it ever gave."""

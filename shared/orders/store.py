@@ -1046,8 +1046,10 @@ def from_attributes(item: Mapping[str, Any]) -> Item:
 
 
 def _from_attribute(attribute: Mapping[str, Any]) -> Any:
-    # DynamoDB Local's stream writes an empty map so.
-    ((kind, value),) = attribute.items() or {"M": {}}.items()
+    if not attribute:
+        # How DynamoDB Local's stream writes an empty map.
+        return {}
+    ((kind, value),) = attribute.items()
     match kind:
         case "NULL":
             return None
