@@ -44,8 +44,9 @@ def tell(record: DynamoDBRecord) -> None:
         if notice and os.environ.get(SWITCHES[notice.kind]) == "yes":
             _mail(notice)
     except Exception as error:
-        # Its text may quote what a person wrote.
-        logger.error("notice failed", error=type(error).__name__, event_id=record.event_id)
+        # The error's text may quote what a person wrote. The keys name the order, for whoever has to tell its customer.
+        keys = record.raw_event["dynamodb"].get("Keys")
+        logger.error("notice failed", error=type(error).__name__, keys=keys, event_id=record.event_id)
         raise
 
 
