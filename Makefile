@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-REQUIREMENTS := requirements-dev.txt shared/requirements.txt functions/send_invoice/requirements.txt
+REQUIREMENTS := requirements-dev.txt shared/requirements.txt functions/send_invoice/requirements.txt functions/notify_customer/requirements.txt
 
 export HOST PORT AWS_PORT
 

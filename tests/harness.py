@@ -6,7 +6,7 @@ import email.policy
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -32,11 +32,14 @@ os.environ |= {
     "POWERTOOLS_METRICS_NAMESPACE": "Orders",
 }
 
+from botocore.config import Config  # noqa: E402
+from botocore.session import get_session  # noqa: E402
 from moto import mock_aws  # noqa: E402
 from moto.ses.models import ses_backends  # noqa: E402
 
 from local.emulator import load_orders, provision  # noqa: E402
 from local.events import find_route  # noqa: E402
+from local.streams import as_in_events  # noqa: E402
 from local.template import Template  # noqa: E402
 from orders import aws  # noqa: E402
 from orders.archive import get_archive  # noqa: E402
@@ -85,6 +88,7 @@ class Service:
 
     clock: Clock
     calls: Counter[str] = field(default_factory=Counter)
+    read: int = 0
 
     def event(self, method: str, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
         """An event of the route that serves a path, made from the route's event file."""
@@ -138,6 +142,23 @@ class Service:
         event["detail"] = {"eventType": kind, "mail": mail, place: {"timestamp": at, **more}}
         import_module("record_delivery.app").handler(event, Context())
 
+    def records(self) -> list[dict[str, Any]]:
+        """What came into the table's stream since the last call, as Lambda hands it to functions."""
+        client: Any = get_session().create_client("dynamodbstreams", config=Config(account_id_endpoint_mode="disabled"))
+        [stream] = client.list_streams(TableName="OrdersTable")["Streams"]
+        [shard] = client.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]["Shards"]
+        place = {"StreamArn": stream["StreamArn"], "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        found = client.get_records(ShardIterator=client.get_shard_iterator(**place)["ShardIterator"])["Records"]
+        before, self.read = self.read, len(found)
+        return [as_in_events(record, stream["StreamArn"]) for record in found[before:]]
+
+    def notify(self, records: list[dict[str, Any]]) -> list[str]:
+        """Hands records to the function that tells customers, and says which it failed with."""
+        if not records:
+            return []
+        answer = import_module("notify_customer.app").handler({"Records": records}, Context())
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
     def items(self, order_id: str, sk: str = "") -> list[dict[str, Any]]:
         """What the table holds of an order, plainly."""
         found = aws.dynamodb().query(
@@ -174,6 +195,11 @@ class Service:
         sent = ses_backends["123456789012"]["us-east-1"].sent_messages
         return [email.message_from_string(mail.raw_data, policy=email.policy.default) for mail in sent]
 
+    @property
+    def notices(self) -> list[EmailMessage]:
+        """Every mail that SES took but the invoices."""
+        return [mail for mail in self.mails if "notice=" in mail["X-SES-MESSAGE-TAGS"]]
+
 
 def html_of(mail: EmailMessage) -> str:
     """The HTML part of a mail."""
@@ -195,6 +221,27 @@ class Context:
     memory_limit_in_mb = 512
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
     aws_request_id = "00000000-0000-0000-0000-000000000000"
+
+
+class Death(BaseException):
+    """The process is gone: nothing that follows is done."""
+
+
+def break_at(step: str, moment: str, error: BaseException) -> Callable[[], None]:
+    """Raises an error `before` or `after` AWS does a step; returns what mends it."""
+    operation, _, count = step.partition(" ")
+    left = int(count or 1)
+
+    def strike(**_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise error
+
+    client: Any = {"PutObject": aws.s3, "SendEmail": aws.ses}.get(operation, aws.dynamodb)()
+    event = f"{moment}-call.{client.meta.service_model.service_id.hyphenize()}.{operation}"
+    client.meta.events.register(event, strike)
+    return lambda: client.meta.events.unregister(event, strike)
 
 
 @pytest.fixture

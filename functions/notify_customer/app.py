@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
 import os
 from typing import Any
 
+# First: with pydantic there before it, it would load its models of the events of all of AWS.
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
@@ -43,8 +44,9 @@ def tell(record: DynamoDBRecord) -> None:
         if notice and os.environ.get(SWITCHES[notice.kind]) == "yes":
             _mail(notice)
     except Exception as error:
-        # Its text may quote what a person wrote.
-        logger.error("notice failed", error=type(error).__name__, event_id=record.event_id)
+        # The error's text may quote what a person wrote. The keys name the order, for whoever has to tell its customer.
+        keys = record.raw_event["dynamodb"].get("Keys")
+        logger.error("notice failed", error=type(error).__name__, keys=keys, event_id=record.event_id)
         raise
 
 
@@ -54,20 +56,21 @@ def _mail(notice: Notice) -> None:
     if order.customer_summary.email is None or invoice_delivery(order):
         _note(notice, "NoticesWithoutAddress")
         return
-    message = render(notice, order, shop)
+    message, mailer = render(notice, order, shop), get_mailer()
     if earlier := store.begin_notice(notice.order_id, notice.id):
         # Still under way after its process has gone: nobody knows whether it left.
         _note(notice, "NoticesUnknown" if earlier is Outcome.SENDING else "NoticesRepeated")
         return
-    outcome = Outcome.FAILED
     try:
-        tags = {"order_id": notice.order_id, "notice": notice.kind}
-        get_mailer().send(message, tags)
-        outcome = Outcome.SENT
+        mailer.send(message, {"order_id": notice.order_id, "notice": notice.kind})
     except MailUnknown:
-        outcome = Outcome.UNKNOWN
-    finally:
-        _end(notice, outcome)
+        _end(notice, Outcome.UNKNOWN)
+    except Problem:
+        # SES said no. Whatever else breaks off here leaves `sending`: only a no makes it safe to mail again.
+        _end(notice, Outcome.FAILED)
+        raise
+    else:
+        _end(notice, Outcome.SENT)
 
 
 def _end(notice: Notice, outcome: Outcome) -> None:

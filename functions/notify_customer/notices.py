@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from orders.identity import Role
+from orders.mailing.formatting import Formats
 from orders.mailing.letters import formats_for, imprint, letter, one_line, templates
 from orders.mailing.shop import Shop
-from orders.models import Order
+from orders.models import Order, OrderHeader, PaymentStatus
 from orders.stream import CommentAdded, Happening, OrderCancelled
 
 _templates = templates(Path(__file__).parent / "templates")
@@ -70,7 +71,7 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
                 "by_customer": cancelled.cancelled_as == Role.CUSTOMER,
                 "date": formats.date(date),
                 "reason": (cancelled.cancel_reason or "").strip("\r\n"),
-                "paid": formats.money(cancelled.refund_due) if cancelled.refund_due else None,
+                **_money(cancelled, formats),
             }
     return letter(
         shop,
@@ -80,3 +81,15 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
         text=_templates.get_template(f"{notice.kind}.txt").render(said),
         html=_templates.get_template(f"{notice.kind}.html").render(said),
     )
+
+
+def _money(order: OrderHeader, formats: Formats) -> dict[str, Any]:
+    """What is said of the money: the amount if it is still with the shop, or that there never was any.
+
+    Neither where figures and status differ: whoever has paid must not read that they have not.
+    """
+    kept = order.paid if order.payment_status is not PaymentStatus.REFUNDED else None
+    return {
+        "paid": formats.money(kept) if kept else None,
+        "never_paid": not order.paid and order.payment_status is PaymentStatus.UNPAID,
+    }

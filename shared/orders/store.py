@@ -1046,6 +1046,9 @@ def from_attributes(item: Mapping[str, Any]) -> Item:
 
 
 def _from_attribute(attribute: Mapping[str, Any]) -> Any:
+    if not attribute:
+        # How DynamoDB Local's stream writes an empty map.
+        return {}
     ((kind, value),) = attribute.items()
     match kind:
         case "NULL":

@@ -64,8 +64,12 @@ def happening(record: Mapping[str, Any]) -> Happening | None:
                 return OrderCreated(order)
             if order.order_status is OrderStatus.CANCELLED and old["order_status"] != OrderStatus.CANCELLED:
                 return OrderCancelled(order)
-        case ["COMMENT" | "INTERNAL", _] if not old:
-            return CommentAdded(str(key["pk"]).partition("#")[2], StaffComment.model_validate(pick(new, StaffComment)))
+        case ["COMMENT" | "INTERNAL" as kind, _] if not old:
+            comment = StaffComment.model_validate(pick(new, StaffComment))
+            # Two locks: what has the key of an internal comment is one, whatever else it says.
+            visible = comment.is_visible_to_customer and kind == "COMMENT"
+            order_id = str(key["pk"]).partition("#")[2]
+            return CommentAdded(order_id, comment.model_copy(update={"is_visible_to_customer": visible}))
         case ["INVOICE", _]:
             invoice = Invoice.model_validate(pick(new, Invoice))
             if not old or invoice_state(invoice) != invoice_state(Invoice.model_validate(pick(old, Invoice))):

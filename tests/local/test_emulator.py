@@ -1,7 +1,6 @@
 """The emulated AWS, as programs meet it that know nothing of it."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.session import get_session
 
-from local import Mistake, emulator, server
+from local import Mistake, emulator
 from local.serving import ORDERS
 from local.template import Template
 
@@ -33,24 +32,6 @@ Resources:
   Mail: {Type: AWS::SES::ConfigurationSet}
   Files: {Type: AWS::S3::Bucket, Properties: {VersioningConfiguration: {Status: Enabled}}}
 """
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    listener = server.listen("127.0.0.1", 0, "")
-    running = emulator.start(listener)
-    yield server.url(listener)
-    running.shutdown()
-    running.server_close()
-    listener.close()
-
-
-@pytest.fixture
-def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The emulated AWS, for all clients of this process."""
-    for name, value in emulator.environment({}, endpoint).items():
-        monkeypatch.setenv(name, value)
-    return endpoint
 
 
 @pytest.fixture

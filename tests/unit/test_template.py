@@ -129,8 +129,10 @@ def test_a_function_logs_to_its_own_group_and_nowhere_else(template: Template, f
 
 
 @of_each_function
-def test_a_function_ends_before_the_gateway_hangs_up(template: Template, function: str) -> None:
-    assert template.functions[function].timeout < 30
+def test_a_function_ends_before_whoever_waits_for_it_gives_up(template: Template, function: str) -> None:
+    # The gateway after 30 seconds, Lambda itself after 15 minutes.
+    waiting = function in {route.function for route in template.routes}
+    assert template.functions[function].timeout < (30 if waiting else 900)
 
 
 @of_each_function
@@ -142,6 +144,8 @@ def test_a_function_reaches_the_orders_in_the_table_and_nothing_else_in_it(templ
             # What creates an order also remembers the request, whichever order it names.
             keys = ["ORDER#*", "KEY#*"] if function == "CreateOrderFunction" else ["ORDER#*"]
             assert condition == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
+        elif resources <= {"OrdersTable.StreamArn", "OrdersTable.Arn/stream/*"}:
+            assert function in {stream.function for stream in template.streams}
         else:
             # A condition on keys would not hold for an index, which has keys of its own.
             assert {index.removeprefix("OrdersTable.Arn/index/") for index in resources} <= set(indexes(template))
@@ -163,6 +167,19 @@ def test_a_function_that_nobody_waits_for_loses_no_event(template: Template, fun
         queue = own["DeadLetterQueue"]["TargetArn"]
         assert all(event["Properties"]["DeadLetterConfig"]["Arn"] == queue for event in own["Events"].values())
         assert ({"sqs:SendMessage"}, {queue}, None) in allowed(template, role_of(function))
+    elif "DynamoDB" in kinds:
+        for event in own["Events"].values():
+            stream = event["Properties"]
+            # The function says which records failed, a bad one keeps no others, and nothing is tried for ever. What is
+            # given up is in a queue while the stream still has it: it keeps 24 hours, and people sleep at night.
+            assert stream["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+            assert stream["BisectBatchOnFunctionError"] is True
+            assert 0 < stream["MaximumRetryAttempts"] <= 10
+            assert 60 * 60 <= stream["MaximumRecordAgeInSeconds"] <= 8 * 60 * 60
+            given_up = stream["DestinationConfig"]["OnFailure"]
+            assert given_up["Type"] == "SQS"
+            assert ({"sqs:SendMessage"}, {given_up["Destination"]}, None) in allowed(template, role_of(function))
+            assert stream["FilterCriteria"]["Filters"]
     else:
         # A request is repeated by its caller, and what runs by the clock runs again.
         assert kinds in ({"HttpApi"}, {"Schedule"})
@@ -222,8 +239,9 @@ def test_nobody_may_do_anything_anywhere(template: Template) -> None:
             assert not [action for action in actions if "*" in action]
             if actions == TRACING:
                 continue
-            # Objects of one kind, or exactly one resource.
-            assert not [resource for resource in resources if "*" in resource.removesuffix("/orders/*")]
+            # Objects of one kind, the streams of one table, or exactly one resource.
+            whole = [resource.removesuffix("/orders/*").removesuffix("/stream/*") for resource in resources]
+            assert not [resource for resource in whole if "*" in resource]
 
 
 def test_nobody_may_delete(template: Template) -> None:
@@ -235,10 +253,11 @@ def test_nobody_may_delete(template: Template) -> None:
 def test_mail_leaves_from_the_shop_only(template: Template, given: dict[str, str]) -> None:
     ses = "arn:aws:ses:us-east-1:123456789012:"
     identity = given.get("SenderIdentity", "invoices@shop.example")
-    [(role, resources, condition)] = who_may(template, "ses")
-    assert role == "SendInvoiceRole"
-    assert resources == {f"{ses}identity/{identity}", f"{ses}configuration-set/MailConfiguration"}
-    assert condition == {"StringEquals": {"ses:FromAddress": "invoices@shop.example"}}
+    mailing = who_may(template, "ses")
+    assert [role for role, *_ in mailing] == ["SendInvoiceRole", "NotifyCustomerRole"]
+    for _, resources, condition in mailing:
+        assert resources == {f"{ses}identity/{identity}", f"{ses}configuration-set/MailConfiguration"}
+        assert condition == {"StringEquals": {"ses:FromAddress": "invoices@shop.example"}}
     assert ("SenderEmailIdentity" in template.of_type("AWS::SES::EmailIdentity")) == ("SenderIdentity" not in given)
 
 
@@ -346,6 +365,18 @@ def test_queues_are_safe(template: Template) -> None:
             assert rules[statement["Condition"]["ArnEquals"]["aws:SourceArn"]] == f"{name}.Arn" == statement["Resource"]
 
 
+def test_what_waits_in_a_queue_rings(template: Template) -> None:
+    rings = {
+        (dimension["Value"], alarm["MetricName"], alarm["Threshold"])
+        for alarm in template.of_type("AWS::CloudWatch::Alarm").values()
+        for dimension in alarm["Dimensions"]
+        if alarm["Namespace"] == "AWS/SQS"
+    }
+    assert rings == {
+        (f"{name}.QueueName", "ApproximateNumberOfMessagesVisible", 1) for name in template.of_type("AWS::SQS::Queue")
+    }
+
+
 # What became of the mail
 
 
@@ -363,7 +394,8 @@ def test_only_reports_on_this_stacks_mail_are_recorded(template: Template) -> No
         "source": ["aws.ses"],
         "detail": {"mail": {"tags": {"ses:configuration-set": ["MailConfiguration"]}}},
     }
-    assert template.functions["SendInvoiceFunction"].environment["CONFIGURATION_SET"] == "MailConfiguration"
+    for function in ("SendInvoiceFunction", "NotifyCustomerFunction"):
+        assert template.functions[function].environment["CONFIGURATION_SET"] == "MailConfiguration"
 
 
 # Alarms
