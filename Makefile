@@ -16,9 +16,9 @@ help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
 	@echo "make test     run all tests that need nothing but Python and the package index"
-	@echo "make check    formatter, linter, types, template, OpenAPI drift"
+	@echo "make check    formatter, linter, types, templates, drift of OpenAPI and schemas"
 	@echo "make format   let the formatter and the linter mend what they can"
-	@echo "make openapi  write openapi.json anew"
+	@echo "make openapi  write openapi.json and the events' schemas anew"
 	@echo "make clean    remove what the above made"
 
 run: $(VENV)/ready
@@ -36,7 +36,7 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/cfn-lint template.yaml
+	$(BIN)/cfn-lint template.yaml docs/events/consumer.yaml
 	$(BIN)/python -m local openapi --check
 
 format: $(VENV)/ready
