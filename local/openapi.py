@@ -36,8 +36,10 @@ def schemas() -> dict[str, str]:
     for event in get_args(events.Event):
         schema = event.model_json_schema(mode="serialization")
         version = schema["properties"]["schema_version"]["const"]
-        # Pydantic sorts them.
-        schema["examples"] = [{name: example[name] for name in schema["properties"]} for example in schema["examples"]]
+        # Pydantic sorts the members of examples by name.
+        schema["examples"] = [
+            {name: example[name] for name in schema["properties"] if name in example} for example in schema["examples"]
+        ]
         head = {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": f"urn:event:orders:{event.__name__}:{version}",
