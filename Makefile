@@ -17,9 +17,9 @@ help:
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
 	@echo "make test     run all tests that need nothing but Python and the package index"
 	@echo "make e2e      run the end-to-end tests against BASE_URL, or against a local gateway that it starts"
-	@echo "make check    formatter, linter, types, template, OpenAPI drift"
+	@echo "make check    formatter, linter, types, templates, drift of OpenAPI and schemas"
 	@echo "make format   let the formatter and the linter mend what they can"
-	@echo "make openapi  write openapi.json anew"
+	@echo "make openapi  write openapi.json and the events' schemas anew"
 	@echo "make clean    remove what the above made"
 
 run: $(VENV)/ready
@@ -40,7 +40,7 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/cfn-lint template.yaml .github/deploy-role.yaml
+	$(BIN)/cfn-lint template.yaml .github/deploy-role.yaml docs/events/consumer.yaml
 	$(BIN)/python -m local openapi --check
 
 format: $(VENV)/ready

@@ -1,7 +1,9 @@
-"""Writes the API's description: one document from the routes of all functions."""
+"""Describes what others build on: the API, one document from the routes of all functions, and the events on the bus."""
 
 import importlib
+import json
 import tomllib
+from typing import get_args
 
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
@@ -25,3 +27,22 @@ def describe(template: Template) -> str:
         module = importlib.import_module(template.functions[name].handler.rpartition(".")[0])
         merge.add_schema(module.app.get_openapi_schema())
     return merge.get_openapi_json_schema() + "\n"
+
+
+def schemas() -> dict[str, str]:
+    """The JSON Schemas of the events, by the names of their files. `publish_events` must be importable."""
+    events = importlib.import_module("publish_events.events")
+    texts = {}
+    for event in get_args(events.Event):
+        schema = event.model_json_schema(mode="serialization")
+        version = schema["properties"]["schema_version"]["const"]
+        # Pydantic sorts the members of examples by name.
+        schema["examples"] = [
+            {name: example[name] for name in schema["properties"] if name in example} for example in schema["examples"]
+        ]
+        head = {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": f"urn:event:orders:{event.__name__}:{version}",
+        }
+        texts[f"{event.__name__}.v{version}.json"] = json.dumps(head | schema, indent=2, ensure_ascii=False) + "\n"
+    return texts

@@ -305,7 +305,8 @@ class _Resolver:
     def _ref(self, name: str) -> Any:
         if name in self._names:
             return self._names[name]
-        if name in self._resources:
+        # SAM's own: the alias that a function is called by.
+        if name.removesuffix(".Alias") in self._resources:
             return name
         raise Mistake(f"{name} is neither a parameter nor a resource")
 

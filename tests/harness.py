@@ -95,7 +95,9 @@ class Service:
         path, _, query = path.partition("?")
         match = find_route(TEMPLATE.routes, method, path)
         assert match, f"no route serves {method} {path}"
-        event: dict[str, Any] = next(event for event in map(load, EVENTS) if event.get("routeKey") == match.route.key)
+        event: dict[str, Any] = next(
+            event for event in map(load, EVENTS) if "routeKey" in event and event["routeKey"] == match.route.key
+        )
         event["rawPath"] = event["requestContext"]["http"]["path"] = path
         event["pathParameters"] = dict(match.parameters)
         event["rawQueryString"] = query
@@ -208,10 +210,9 @@ def html_of(mail: EmailMessage) -> str:
     return str(part.get_content())
 
 
-def load(name: str) -> dict[str, Any]:
+def load(name: str) -> Any:
     """An event file."""
-    event: dict[str, Any] = json.loads(EVENTS[name].read_text(encoding="utf-8"))
-    return event
+    return json.loads(EVENTS[name].read_text(encoding="utf-8"))
 
 
 class Context:
@@ -269,7 +270,7 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
             module = import_module(function.handler.rpartition(".")[0])
             if hasattr(module, "app"):
                 monkeypatch.setitem(module.app.dependency_overrides, get_store, lambda: store)
-            else:
+            elif hasattr(module, "get_store"):
                 monkeypatch.setattr(module, "get_store", lambda: store)
         for client in (aws.dynamodb(), aws.s3(), aws.ses()):
             client.meta.events.register("before-call", lambda model, **_: service.calls.update([model.name]))

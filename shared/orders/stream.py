@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orders.lifecycle import invoice_state
-from orders.models import Invoice, OrderHeader, OrderStatus, StaffComment
+from orders.models import Invoice, InvoiceState, OrderHeader, OrderStatus, StaffComment
 from orders.store import from_attributes, pick
 
 
@@ -36,9 +36,10 @@ class CommentAdded:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceStatusChanged:
-    """An invoice is in another state than before."""
+    """An invoice is in another state than before. `before` is None if it is new."""
 
     invoice: Invoice
+    before: InvoiceState | None
 
 
 Happening = OrderCreated | OrderCancelled | CommentAdded | InvoiceStatusChanged
@@ -72,6 +73,7 @@ def happening(record: Mapping[str, Any]) -> Happening | None:
             return CommentAdded(order_id, comment.model_copy(update={"is_visible_to_customer": visible}))
         case ["INVOICE", _]:
             invoice = Invoice.model_validate(pick(new, Invoice))
-            if not old or invoice_state(invoice) != invoice_state(Invoice.model_validate(pick(old, Invoice))):
-                return InvoiceStatusChanged(invoice)
+            before = invoice_state(Invoice.model_validate(pick(old, Invoice))) if old else None
+            if invoice_state(invoice) != before:
+                return InvoiceStatusChanged(invoice, before)
     return None

@@ -162,8 +162,14 @@ def test_a_function_that_may_use_the_archive_knows_where_it_is_and_no_other_does
 @of_each_function
 def test_a_function_that_nobody_waits_for_loses_no_event(template: Template, function: str) -> None:
     own = properties(template, function)
-    kinds = {event["Type"] for event in own["Events"].values()}
-    if "EventBridgeRule" in kinds:
+    kinds = {event["Type"] for event in own.get("Events", {}).values()}
+    if not kinds:
+        # A pipe calls it.
+        [pipe] = [
+            pipe for pipe in template.of_type("AWS::Pipes::Pipe").values() if pipe["Enrichment"] == f"{function}.Alias"
+        ]
+        assert pipe["SourceParameters"]["DynamoDBStreamParameters"]["DeadLetterConfig"]
+    elif "EventBridgeRule" in kinds:
         queue = own["DeadLetterQueue"]["TargetArn"]
         assert all(event["Properties"]["DeadLetterConfig"]["Arn"] == queue for event in own["Events"].values())
         assert ({"sqs:SendMessage"}, {queue}, None) in allowed(template, role_of(function))
@@ -347,7 +353,7 @@ def test_queues_are_safe(template: Template) -> None:
     rules = {
         f"{function}{name}.Arn": event["Properties"].get("DeadLetterConfig", {}).get("Arn")
         for function, own in template.of_type("AWS::Serverless::Function").items()
-        for name, event in own["Events"].items()
+        for name, event in own.get("Events", {}).items()
     }
     for name, queue in template.of_type("AWS::SQS::Queue").items():
         assert queue["SqsManagedSseEnabled"]
@@ -363,18 +369,6 @@ def test_queues_are_safe(template: Template) -> None:
             assert statement["Principal"] == {"Service": "events.amazonaws.com"}
             assert statement["Action"] == "sqs:SendMessage"
             assert rules[statement["Condition"]["ArnEquals"]["aws:SourceArn"]] == f"{name}.Arn" == statement["Resource"]
-
-
-def test_what_waits_in_a_queue_rings(template: Template) -> None:
-    rings = {
-        (dimension["Value"], alarm["MetricName"], alarm["Threshold"])
-        for alarm in template.of_type("AWS::CloudWatch::Alarm").values()
-        for dimension in alarm["Dimensions"]
-        if alarm["Namespace"] == "AWS/SQS"
-    }
-    assert rings == {
-        (f"{name}.QueueName", "ApproximateNumberOfMessagesVisible", 1) for name in template.of_type("AWS::SQS::Queue")
-    }
 
 
 # What became of the mail
@@ -468,6 +462,75 @@ def test_the_dashboard_shows_all_that_can_ring(template: Template) -> None:
     for name in [*FUNCTIONS, *(f"{queue}.QueueName" for queue in template.of_type("AWS::SQS::Queue"))]:
         assert f'"{name}"' in text
     assert all(each["properties"]["region"] == "us-east-1" for each in graphs)
+
+
+# What other systems are told
+
+
+def test_the_stream_has_no_more_readers_than_dynamodb_bears(template: Template) -> None:
+    functions = template.of_type("AWS::Serverless::Function").values()
+    readers = [event["Properties"].get("Stream") for own in functions for event in own.get("Events", {}).values()]
+    readers += [pipe["Source"] for pipe in template.of_type("AWS::Pipes::Pipe").values()]
+    assert 1 <= readers.count("OrdersTable.StreamArn") <= 2
+
+
+def test_the_pipe_publishes_what_the_function_makes_of_the_stream(template: Template) -> None:
+    [pipe] = template.of_type("AWS::Pipes::Pipe").values()
+    assert (pipe["Source"], pipe["Enrichment"]) == ("OrdersTable.StreamArn", "PublishEventsFunction.Alias")
+    assert pipe["Target"] == "EventBus.Arn"
+    assert pipe["TargetParameters"] == {
+        "EventBridgeEventBusParameters": {"Source": "orders", "DetailType": "$.type", "Time": "$.time"}
+    }
+
+
+def test_the_pipe_gives_up_in_time_and_says_where(template: Template) -> None:
+    [pipe] = template.of_type("AWS::Pipes::Pipe").values()
+    stream = pipe["SourceParameters"]["DynamoDBStreamParameters"]
+    # No more than the bus takes at once: of more the pipe would publish none.
+    assert stream["BatchSize"] <= 10
+    assert stream["StartingPosition"] == "TRIM_HORIZON"
+    assert stream["OnPartialBatchItemFailure"] == "AUTOMATIC_BISECT"
+    assert stream["MaximumRetryAttempts"] > 0
+    # The stream keeps a record for 24 hours.
+    assert 0 < stream["MaximumRecordAgeInSeconds"] <= 12 * 60 * 60
+    assert stream["DeadLetterConfig"] == {"Arn": "UnpublishedEvents.Arn"}
+
+
+def test_the_pipe_logs_no_records(template: Template) -> None:
+    [pipe] = template.of_type("AWS::Pipes::Pipe").values()
+    assert pipe["LogConfiguration"] == {
+        "Level": "ERROR",
+        "CloudwatchLogsLogDestination": {"LogGroupArn": "EventsPipeLogs.Arn"},
+    }
+    logs = template.of_type("AWS::Logs::LogGroup")["EventsPipeLogs"]
+    assert logs["LogGroupName"].startswith("/aws/vendedlogs/")
+    assert logs["RetentionInDays"]
+
+
+def test_the_pipe_may_do_what_it_does_and_nothing_else(template: Template) -> None:
+    [pipe] = template.of_type("AWS::Pipes::Pipe").values()
+    assert pipe["RoleArn"] == "EventsPipeRole.Arn"
+    role = template.of_type("AWS::IAM::Role")["EventsPipeRole"]
+    assert "ManagedPolicyArns" not in role
+    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "pipes.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+    assert list(allowed(template, "EventsPipeRole")) == [
+        (
+            {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"},
+            {"OrdersTable.StreamArn"},
+            None,
+        ),
+        ({"dynamodb:ListStreams"}, {"OrdersTable.Arn/stream/*"}, None),
+        ({"lambda:InvokeFunction"}, {"PublishEventsFunction.Alias"}, None),
+        ({"events:PutEvents"}, {"EventBus.Arn"}, None),
+        ({"sqs:SendMessage"}, {"UnpublishedEvents.Arn"}, None),
+    ]
+
+
+def test_what_makes_events_reads_nothing_but_the_records_it_is_given(template: Template) -> None:
+    services = {service(action) for actions, *_ in allowed(template, "PublishEventsRole") for action in actions}
+    assert services == {"logs", "xray"}
 
 
 # What people read
