@@ -3,14 +3,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-REQUIREMENTS := requirements-dev.txt shared/requirements.txt functions/send_invoice/requirements.txt
+REQUIREMENTS := requirements-dev.txt shared/requirements.txt functions/send_invoice/requirements.txt functions/notify_customer/requirements.txt
 
 export HOST PORT AWS_PORT CASES
 
 # Some systems set NAME for every process; only the one on the command line is meant.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token import test test-dynamodb-local fuzz check format openapi clean
+.PHONY: help run token import test test-dynamodb-local fuzz e2e check format openapi clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
@@ -20,9 +20,10 @@ help:
 	@echo "make test-dynamodb-local"
 	@echo "              run the integration tests and races on DynamoDB Local; needs Java 17 and Maven, too"
 	@echo "make fuzz     call the API with what openapi.json allows and forbids, for some minutes [CASES=500 for each route]"
-	@echo "make check    formatter, linter, types, template, OpenAPI drift and validity"
+	@echo "make e2e      run the end-to-end tests against BASE_URL, or against a local gateway that it starts"
+	@echo "make check    formatter, linter, types, templates, validity of OpenAPI, drift of it and of schemas"
 	@echo "make format   let the formatter and the linter mend what they can"
-	@echo "make openapi  write openapi.json anew"
+	@echo "make openapi  write openapi.json and the events' schemas anew"
 	@echo "make clean    remove what the above made"
 
 run: $(VENV)/ready
@@ -48,11 +49,14 @@ fuzz: export CASES := $(or $(CASES),500)
 fuzz: $(VENV)/ready
 	$(BIN)/pytest -n auto -rP tests/gateway/test_openapi.py $(ARGS)
 
+e2e: $(VENV)/ready
+	LOCAL_GATEWAY=1 $(BIN)/pytest tests/e2e $(ARGS)
+
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/cfn-lint template.yaml
+	$(BIN)/cfn-lint template.yaml .github/deploy-role.yaml docs/events/consumer.yaml
 	$(BIN)/python -m local openapi --check
 	$(BIN)/openapi-spec-validator openapi.json
 

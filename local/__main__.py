@@ -42,7 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--name", help="what to call them")
     token.add_argument("--expires", type=int, default=3600, metavar="SECONDS", help="3600 unless told; may be negative")
     token.set_defaults(run=_token)
-    openapi = commands.add_parser("openapi", help="write openapi.json", description="Writes openapi.json.")
+    openapi = commands.add_parser(
+        "openapi",
+        help="write openapi.json and the events' schemas",
+        description="Writes openapi.json and docs/events/*.json.",
+    )
     openapi.add_argument("--check", action="store_true", help="write nothing; fail if it would change")
     openapi.set_defaults(run=_openapi)
     return parser
@@ -59,13 +63,17 @@ def _token(options: argparse.Namespace) -> None:
 def _openapi(options: argparse.Namespace) -> None:
     template = Template(ROOT / "template.yaml")
     sys.path += template.code
-    from local.openapi import describe  # noqa: PLC0415 - imports the functions and Powertools
+    from local.openapi import describe, schemas  # noqa: PLC0415 - imports the functions and Powertools
 
-    text = describe(template)
-    if not options.check:
-        serving.OPENAPI.write_text(text, encoding="utf-8")
-    elif not serving.OPENAPI.exists() or serving.OPENAPI.read_text(encoding="utf-8") != text:
-        raise Mistake("openapi.json is not what the functions say: make openapi, and look at what changed")
+    texts = {serving.OPENAPI: describe(template)}
+    texts |= {ROOT / "docs" / "events" / name: text for name, text in schemas().items()}
+    for path, text in texts.items():
+        if not options.check:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            raise Mistake(
+                f"{path.relative_to(ROOT)} is not what the functions say: make openapi, and look at what changed"
+            )
 
 
 if __name__ == "__main__":

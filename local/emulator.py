@@ -139,10 +139,10 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
     return loaded
 
 
-def client(service: str) -> Any:
-    """A client that gives up soon: what it talks to is on this machine."""
+def client(service: str, endpoint: str | None = None) -> Any:
+    """A client that gives up soon: what it talks to is on this machine, where the environment says or at `endpoint`."""
     timeouts = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
-    return _session().create_client(service, config=timeouts)
+    return _session().create_client(service, endpoint_url=endpoint, config=timeouts)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Writes the API's description: one document from the routes of all functions.
+"""Describes what others build on: the API, one document from the routes of all functions, and the events on the bus.
 
 A route says what is its own. What is the same for all is added here, not in the functions, which would pay for it at
 each cold start: problems of the caller, the body and the service, examples, and docstrings as descriptions.
@@ -9,7 +9,7 @@ import inspect
 import json
 import tomllib
 from collections import defaultdict
-from typing import Any
+from typing import Any, get_args
 
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, License, Server, Tag
@@ -114,6 +114,25 @@ def describe(template: Template) -> str:
     }
     _drop_unused(document)
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def schemas() -> dict[str, str]:
+    """The JSON Schemas of the events, by the names of their files. `publish_events` must be importable."""
+    events = importlib.import_module("publish_events.events")
+    texts = {}
+    for event in get_args(events.Event):
+        schema = event.model_json_schema(mode="serialization")
+        version = schema["properties"]["schema_version"]["const"]
+        # Pydantic sorts the members of examples by name.
+        schema["examples"] = [
+            {name: example[name] for name in schema["properties"] if name in example} for example in schema["examples"]
+        ]
+        head = {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": f"urn:event:orders:{event.__name__}:{version}",
+        }
+        texts[f"{event.__name__}.v{version}.json"] = json.dumps(head | schema, indent=2, ensure_ascii=False) + "\n"
+    return texts
 
 
 def _complete(path: str, operation: Json, kinds: dict[str, Kind], schemas: Json) -> None:

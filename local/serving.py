@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +18,7 @@ from local.gateway import Gateway
 from local.outbox import Outbox
 from local.pages import Pages
 from local.ses_events import SesEvents
+from local.streams import Streams
 from local.template import Jwt, Template
 from local.tokens import SigningKey, claims_for
 from local.workers import LambdaRuntime, LocalRuntime, Runtime
@@ -61,7 +62,11 @@ def serve() -> None:
         loaded = _load_orders(template)
         key = SigningKey(STATE)
         tokens = partial(_tokens, template.jwt, key)
-        with _runtime(given, template, environment, log) as runtime:
+        with (
+            _runtime(given, template, environment, log) as runtime,
+            closing(Streams(template.streams, template.functions, runtime)) as streams,
+        ):
+            warnings += streams.start()
             pages = Pages(
                 OPENAPI,
                 template.routes,
@@ -74,6 +79,7 @@ def serve() -> None:
             server.serve(api, gateway, server.QuietHandler)
             places = {
                 "Sample orders": f"{ORDERS.relative_to(ROOT)} ({loaded} loaded)",
+                **_streams(template),
                 "Log": str(Path(log.name).relative_to(ROOT)) if log else "this screen",
                 **_places(environment),
             }
@@ -121,7 +127,8 @@ def _runtime(
         yield LambdaRuntime(endpoint)
         return
     runtime = LocalRuntime(template.functions, environment, log)
-    runtime.warm(list(dict.fromkeys(route.function for route in template.routes)))
+    woken = [route.function for route in template.routes] + [stream.function for stream in template.streams]
+    runtime.warm(list(dict.fromkeys(woken)))
     try:
         yield runtime
     finally:
@@ -159,6 +166,12 @@ def _places(environment: Mapping[str, str]) -> dict[str, str]:
         "Emulated AWS": environment["AWS_ENDPOINT_URL"],
         **{f"but {service}": url for service, url in services.items()},
     }
+
+
+def _streams(template: Template) -> dict[str, str]:
+    """Which changes run which functions, if any do."""
+    lines = [f"{stream.table} → {stream.function}" for stream in template.streams]
+    return {"Streams": ", ".join(lines)} if lines else {}
 
 
 def _other_ses(given: Mapping[str, str]) -> str | None:

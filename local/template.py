@@ -1,10 +1,11 @@
-"""Reads `template.yaml` as far as a gateway needs it: functions, routes, the authorizer, the resources behind them.
+"""Reads `template.yaml` as far as a gateway needs it: functions, routes, streams, the authorizer, what is behind them.
 
 What CloudFormation resolves at a deployment is resolved here, with two differences: parameters come from
 `samconfig.toml`, `[local.global.parameters]`, and `Ref` of a resource is its logical id, as in `sam local`. So the
 table has the same name here and there.
 """
 
+import json
 import re
 import shlex
 import tomllib
@@ -68,12 +69,39 @@ class Route:
         return self.path if self.path == "$default" else f"{self.method} {self.path}"
 
 
+@dataclass(frozen=True)
+class Stream:
+    """A table whose changes wake a function: an event source mapping.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html
+
+    Attributes:
+        table: The table's name.
+        function: The function's logical id.
+        patterns: What wakes it: whatever fits one of them, everything if there are none.
+        batch_size: How many records it gets at once.
+        retries: How often it gets records again that it failed with; -1 is without end.
+        bisect: Whether they are halved before.
+        partial: Whether its answer says which failed.
+    """
+
+    table: str
+    function: str
+    patterns: tuple[Properties, ...] = ()
+    batch_size: int = 100
+    retries: int = -1
+    bisect: bool = False
+    partial: bool = False
+
+
 class Template:
     """A SAM template, with the parameters that `samconfig.toml` next to it has for `local`.
 
     Attributes:
+        globals: What all resources of a kind have in common, by the last word of the kind.
         functions: The functions, by logical id.
         routes: The routes of all functions.
+        streams: The streams of all functions.
 
     Raises:
         Mistake: A file is missing, is not what it should be, or asks for something that is not known here.
@@ -86,18 +114,21 @@ class Template:
         with self._blaming("Parameters"):
             self._resolver = _Resolver(document, _overrides(path.with_name("samconfig.toml")), region)
         with self._blaming("Globals"):
-            shared = self._resolver.resolve(document.get("Globals", {}))
+            self.globals: dict[str, Any] = self._resolver.resolve(document.get("Globals", {}))
         # What routes belong to that name no API.
         apis: dict[str, Properties] = {"ServerlessHttpApi": {}} | self.of_type("AWS::Serverless::HttpApi")
-        apis = {name: _merge(shared.get("HttpApi", {}), own) for name, own in apis.items()}
+        apis = {name: _merge(self.globals.get("HttpApi", {}), own) for name, own in apis.items()}
         layers = self.of_type("AWS::Serverless::LayerVersion")
+        tables = self.of_type("AWS::DynamoDB::Table")
         self.functions: dict[str, Function] = {}
         self.routes: list[Route] = []
+        self.streams: list[Stream] = []
         for name, own in self.of_type("AWS::Serverless::Function").items():
             with self._blaming(name):
-                properties = _merge(shared.get("Function", {}), own)
+                properties = _merge(self.globals.get("Function", {}), own)
                 self.functions[name] = _function(name, properties, layers, path.parent)
                 self.routes += _routes(name, properties, apis)
+                self.streams += _streams(name, properties, tables)
 
     def of_type(self, kind: str) -> dict[str, Properties]:
         """The properties of all resources of a type that the conditions leave, by logical id."""
@@ -170,6 +201,28 @@ def _routes(function: str, properties: Properties, apis: Mapping[str, Properties
             function=function,
             jwt=_jwt(settings["JwtConfiguration"]) if settings else None,
             scopes=tuple(scopes) if settings else (),
+        )
+
+
+def _streams(function: str, properties: Properties, tables: Mapping[str, Properties]) -> Iterator[Stream]:
+    for event in properties.get("Events", {}).values():
+        if event["Type"] != "DynamoDB":
+            continue
+        mapping: Properties = event["Properties"]
+        # A table that is no part of this template is an ARN, and nobody changes it here.
+        table = mapping["Stream"].removesuffix(".StreamArn")
+        if table not in tables:
+            continue
+        yield Stream(
+            table=tables[table].get("TableName", table),
+            function=function,
+            patterns=tuple(
+                json.loads(each["Pattern"]) for each in mapping.get("FilterCriteria", {}).get("Filters", [])
+            ),
+            batch_size=int(mapping.get("BatchSize", Stream.batch_size)),
+            retries=int(mapping.get("MaximumRetryAttempts", Stream.retries)),
+            bisect=mapping.get("BisectBatchOnFunctionError", Stream.bisect),
+            partial="ReportBatchItemFailures" in mapping.get("FunctionResponseTypes", []),
         )
 
 
@@ -252,7 +305,8 @@ class _Resolver:
     def _ref(self, name: str) -> Any:
         if name in self._names:
             return self._names[name]
-        if name in self._resources:
+        # SAM's own: the alias that a function is called by.
+        if name.removesuffix(".Alias") in self._resources:
             return name
         raise Mistake(f"{name} is neither a parameter nor a resource")
 

@@ -44,8 +44,13 @@ class FunctionTimedOut(Exception):
 class Runtime(Protocol):
     """Whatever runs functions."""
 
-    def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
+    def invoke(self, function: str, event: Mapping[str, Any], within: float = GATEWAY_TIMEOUT) -> Any:
         """What the function returns for an event.
+
+        Args:
+            function: Its logical id.
+            event: The event.
+            within: Seconds that whoever calls will wait.
 
         Raises:
             FunctionFailed: It returned nothing.
@@ -68,9 +73,9 @@ class LocalRuntime:
         self._pools = {name: _Pool(function, environment, log) for name, function in functions.items()}
         self._warming: threading.Thread | None = None
 
-    def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
+    def invoke(self, function: str, event: Mapping[str, Any], within: float = GATEWAY_TIMEOUT) -> Any:
         """See `Runtime`."""
-        return self._pools[function].invoke(event)
+        return self._pools[function].invoke(event, within)
 
     def warm(self, functions: Sequence[str]) -> None:
         """Starts a process of each of these functions, one after the other, in the background."""
@@ -101,22 +106,13 @@ class LambdaRuntime:
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._client: Any = get_session().create_client(
-            "lambda",
-            endpoint_url=endpoint,
-            # The first call of a function starts a container, which may take longer than the function itself.
-            config=Config(
-                connect_timeout=2,
-                read_timeout=GATEWAY_TIMEOUT + INIT_TIMEOUT,
-                retries={"total_max_attempts": 1},
-                max_pool_connections=50,
-            ),
-        )
+        self._clients: dict[float, Any] = {}
 
-    def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
+    def invoke(self, function: str, event: Mapping[str, Any], within: float = GATEWAY_TIMEOUT) -> Any:
         """See `Runtime`."""
+        client = self._clients.get(within) or self._clients.setdefault(within, self._client(within))
         try:
-            answer = self._client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+            answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
         except botocore.exceptions.ReadTimeoutError as error:
             raise FunctionTimedOut(f"no answer from {self._endpoint}") from error
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
@@ -127,6 +123,19 @@ class LambdaRuntime:
                 raise FunctionTimedOut(result["errorMessage"])
             raise FunctionFailed(f"{result.get('errorType')}: {result.get('errorMessage')}")
         return result
+
+    def _client(self, within: float) -> Any:
+        return get_session().create_client(
+            "lambda",
+            endpoint_url=self._endpoint,
+            # The first call of a function starts a container, which may take longer than the function itself.
+            config=Config(
+                connect_timeout=2,
+                read_timeout=within + INIT_TIMEOUT,
+                retries={"total_max_attempts": 1},
+                max_pool_connections=50,
+            ),
+        )
 
 
 class _Pool:
@@ -158,13 +167,13 @@ class _Pool:
         self._all: set[_Worker] = set()
         self._closed = False
 
-    def invoke(self, event: Mapping[str, Any]) -> Any:
-        if not self._room.acquire(timeout=GATEWAY_TIMEOUT):
+    def invoke(self, event: Mapping[str, Any], within: float) -> Any:
+        if not self._room.acquire(timeout=within):
             raise FunctionTimedOut(f"all {CONCURRENCY} processes of {self._function.name} are busy")
         try:
             worker = self._take()
             try:
-                result = worker.invoke(event, min(self._function.timeout, GATEWAY_TIMEOUT))
+                result = worker.invoke(event, min(self._function.timeout, within))
             finally:
                 self._give_back(worker)
             return result

@@ -31,7 +31,6 @@ SERVICES = ("dynamodb", "s3", "sesv2")
 UNUSED = (
     "aws_lambda_powertools.event_handler.openapi.swagger_ui",
     "aws_lambda_powertools.utilities.auth_alpha",
-    "aws_lambda_powertools.utilities.batch",
     "aws_lambda_powertools.utilities.circuit_breaker",
     "aws_lambda_powertools.utilities.data_masking",
     "aws_lambda_powertools.utilities.feature_flags",

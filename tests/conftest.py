@@ -3,8 +3,9 @@
 import gc
 
 from harness import clock, service
+from ses_endpoint import ses
 
-__all__ = ["clock", "service"]
+__all__ = ["clock", "service", "ses"]
 
 # What botocore and moto have loaded is large, and stays: looking through it for garbage took a fifth of the time.
 gc.set_threshold(10_000)

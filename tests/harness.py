@@ -9,7 +9,7 @@ import os
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -36,6 +36,8 @@ os.environ |= {
     "AWS_ACCESS_KEY_ID": uuid.uuid4().hex,
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
+    # Moto has streams where they are the same for all accounts.
+    "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
     "AWS_EC2_METADATA_DISABLED": "true",
     "POWERTOOLS_SERVICE_NAME": "orders",
     "POWERTOOLS_METRICS_NAMESPACE": "Orders",
@@ -47,29 +49,20 @@ from moto.dynamodb.models import dynamodb_backends  # noqa: E402
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords  # noqa: E402
 from moto.ses.models import ses_backends  # noqa: E402
 
-from local.emulator import load_orders, provision  # noqa: E402
+from local.emulator import client, load_orders, provision  # noqa: E402
 from local.events import find_route  # noqa: E402
+from local.streams import as_in_events  # noqa: E402
 from local.template import Template  # noqa: E402
 from orders import aws  # noqa: E402
 from orders.archive import get_archive  # noqa: E402
+from orders.mailing.mail import get_mailer  # noqa: E402
+from orders.mailing.shop import get_shop  # noqa: E402
 from orders.store import Store, get_store  # noqa: E402
-from send_invoice.mail import get_mailer  # noqa: E402
-from send_invoice.shop import Shop, get_shop  # noqa: E402
 
 ALICE = {"sub": "alice"}
 BOB = {"sub": "bob"}
 ADA = {"sub": "ada", "name": "Ada Admin", "cognito:groups": "[admins]"}
 ERP = {"sub": "erp", "client_id": "erp", "scope": "orders/admin"}
-
-SHOP = Shop(
-    name="Bluebell Books",
-    sender="invoices@bluebell.example",
-    reply_to="hello@bluebell.example",
-    address="12 Harbour Lane, Bristol BS1 4ND, United Kingdom",
-    tax_id="VAT GB123456789",
-    support_contact="+44 117 496 0123",
-    payment_link="https://pay.example/{order_id}?invoice={invoice}&amount={amount}&currency={currency}",
-)
 
 TEMPLATE = Template(ROOT / "template.yaml")
 
@@ -109,10 +102,12 @@ class Service:
 
     clock: Clock
     calls: Counter[str] = field(default_factory=Counter)
+    read: int = 0
 
     def begin_anew(self) -> None:
         """Leaves in the account what the template describes and the sample orders, and nothing else."""
         BackendDict.reset()
+        self.read = 0
         provision(TEMPLATE)
         if DYNAMODB_LOCAL:
             load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
@@ -124,7 +119,9 @@ class Service:
         path, _, query = path.partition("?")
         match = find_route(TEMPLATE.routes, method, path)
         assert match, f"no route serves {method} {path}"
-        event: dict[str, Any] = next(event for event in map(load, EVENTS) if event.get("routeKey") == match.route.key)
+        event: dict[str, Any] = next(
+            event for event in map(load, EVENTS) if "routeKey" in event and event["routeKey"] == match.route.key
+        )
         event["rawPath"] = event["requestContext"]["http"]["path"] = path
         event["pathParameters"] = dict(match.parameters)
         event["rawQueryString"] = query
@@ -171,6 +168,24 @@ class Service:
         event["detail"] = {"eventType": kind, "mail": mail, place: {"timestamp": at, **more}}
         import_module("record_delivery.app").handler(event, Context())
 
+    def records(self) -> list[dict[str, Any]]:
+        """What came into the table's stream since the last call, as Lambda hands it to functions."""
+        arn = client("dynamodb").describe_table(TableName="OrdersTable")["Table"]["LatestStreamArn"]
+        # DynamoDB Local has its streams where its tables are.
+        streams = client("dynamodbstreams", DYNAMODB_LOCAL)
+        [shard] = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+        place = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        found = streams.get_records(ShardIterator=streams.get_shard_iterator(**place)["ShardIterator"])["Records"]
+        before, self.read = self.read, len(found)
+        return [as_in_events(record, arn) for record in found[before:]]
+
+    def notify(self, records: list[dict[str, Any]]) -> list[str]:
+        """Hands records to the function that tells customers, and says which it failed with."""
+        if not records:
+            return []
+        answer = import_module("notify_customer.app").handler({"Records": records}, Context())
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
     def items(self, order_id: str, sk: str = "") -> list[dict[str, Any]]:
         """What the table holds of an order, plainly."""
         found = aws.dynamodb().query(
@@ -207,6 +222,11 @@ class Service:
         sent = ses_backends[ACCOUNT][REGION].sent_messages
         return [email.message_from_string(mail.raw_data, policy=email.policy.default) for mail in sent]
 
+    @property
+    def notices(self) -> list[EmailMessage]:
+        """Every mail that SES took but the invoices."""
+        return [mail for mail in self.mails if "notice=" in mail["X-SES-MESSAGE-TAGS"]]
+
 
 @cache
 def _tables_with_orders() -> Any:
@@ -222,10 +242,9 @@ def html_of(mail: EmailMessage) -> str:
     return str(part.get_content())
 
 
-def load(name: str) -> dict[str, Any]:
+def load(name: str) -> Any:
     """An event file."""
-    event: dict[str, Any] = json.loads(EVENTS[name].read_text(encoding="utf-8"))
-    return event
+    return json.loads(EVENTS[name].read_text(encoding="utf-8"))
 
 
 class Context:
@@ -254,6 +273,27 @@ def refuse_reserved_words(params: Any, **_: object) -> None:
             refuse_reserved_words(each)
 
 
+class Death(BaseException):
+    """The process is gone: nothing that follows is done."""
+
+
+def break_at(step: str, moment: str, error: BaseException) -> Callable[[], None]:
+    """Raises an error `before` or `after` AWS does a step; returns what mends it."""
+    operation, _, count = step.partition(" ")
+    left = int(count or 1)
+
+    def strike(**_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise error
+
+    meta = {"PutObject": aws.s3, "SendEmail": aws.ses}.get(operation, aws.dynamodb)().meta
+    event = f"{moment}-call.{meta.service_model.service_id.hyphenize()}.{operation}"
+    meta.events.register(event, strike)
+    return lambda: meta.events.unregister(event, strike)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -279,10 +319,10 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
             module = import_module(function.handler.rpartition(".")[0])
             if hasattr(module, "app"):
                 monkeypatch.setitem(module.app.dependency_overrides, get_store, lambda: store)
-            else:
+            elif hasattr(module, "get_store"):
                 monkeypatch.setattr(module, "get_store", lambda: store)
-        for client in (aws.dynamodb(), aws.s3(), aws.ses()):
-            client.meta.events.register("before-call", lambda model, **_: service.calls.update([model.name]))
+        for used in (aws.dynamodb(), aws.s3(), aws.ses()):
+            used.meta.events.register("before-call", lambda model, **_: service.calls.update([model.name]))
         aws.dynamodb().meta.events.register("provide-client-params", refuse_reserved_words)
         yield service
         if DYNAMODB_LOCAL:

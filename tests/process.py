@@ -57,10 +57,10 @@ class Gateway:
     def post(self, path: str, body: Any = None, **more: Any) -> Answer:
         return self.call("POST", path, body=body, **more)
 
-    def outbox(self) -> list[dict[str, Any]]:
-        """Every mail, oldest first."""
+    def outbox(self, order_id: str, about: str) -> list[dict[str, Any]]:
+        """Every mail about an order, oldest first: each `invoice`, or each `notice`."""
         mails: list[dict[str, Any]] = self.call("GET", "/_local/outbox", token="", accept="application/json").json
-        return mails
+        return [mail for mail in mails if mail["tags"]["order_id"] == order_id and about in mail["tags"]]
 
 
 @contextmanager

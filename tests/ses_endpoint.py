@@ -8,6 +8,12 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+from harness import Service
+
+from orders import aws
+from orders.mailing.mail import get_mailer
+
 TAKES = {"ok", "hangs after taking it", "drops after taking it", "garbles", "500 after taking it"}
 """The ways to behave in which the mail has left, whatever the answer says."""
 
@@ -109,3 +115,19 @@ def closed_port() -> int:
     """A port on which nobody listens."""
     with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
         return int(server.server_address[1])
+
+
+def use_ses(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the service mail through an SES that is elsewhere, and wait for it no longer than a test can."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", url)
+    monkeypatch.setattr(aws.SES, "read_timeout", 2)
+    aws.ses.cache_clear()
+    get_mailer.cache_clear()
+
+
+@pytest.fixture
+def ses(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ses]:
+    """The service, with a scripted SES on a real port."""
+    with ses_endpoint() as endpoint:
+        use_ses(endpoint.url, monkeypatch)
+        yield endpoint

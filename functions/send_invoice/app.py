@@ -11,11 +11,11 @@ from orders.archive import PDF, Archive, get_archive
 from orders.errors import MailRefused, MailUnknown, OrderNotFound, StateConflict, StillRunning
 from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, caller, same_order
 from orders.identity import Caller
+from orders.mailing.mail import Mailer, get_mailer
+from orders.mailing.shop import Shop, get_shop
 from orders.models import InvoiceRequest, InvoiceSent
 from orders.store import Store, get_store
-from send_invoice.mail import Mailer, get_mailer
 from send_invoice.sending import Sending
-from send_invoice.shop import Shop, get_shop
 
 app = Api()
 handler = app.resolve

@@ -16,9 +16,10 @@ from pathlib import Path
 import segno
 import typst
 
+from orders.mailing.letters import formats_for
+from orders.mailing.shop import Shop
 from orders.models import Invoice, Order
-from send_invoice.rendering import contents, formats_for
-from send_invoice.shop import Shop
+from send_invoice.rendering import contents
 
 TEMPLATES = Path(__file__).parent / "templates"
 """Holds `invoice.typ`. A `logo.svg` or `logo.png` beside it takes the place of the shop's name at the top."""

@@ -7,18 +7,15 @@ dates follow the shop's language and the customer's country.
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-
+from orders.mailing.formatting import Formats
+from orders.mailing.letters import formats_for, imprint, letter, one_line, templates
+from orders.mailing.shop import Shop
 from orders.models import Country, CustomerSummary, Invoice, Order, PaymentStatus, State
-from send_invoice.formatting import Formats
-from send_invoice.shop import Shop
 
 STATUS = {
     PaymentStatus.UNPAID: "Unpaid",
@@ -32,18 +29,7 @@ SETTLED = frozenset({PaymentStatus.PAID, PaymentStatus.REFUNDED})
 
 _WEB_PAGE = re.compile(r"https?://[^\s/]\S*", re.IGNORECASE)
 
-# Lines of quoted-printable may have 76 characters (RFC 2045), two fewer than what the library allows by itself.
-POLICY = SMTP.clone(max_line_length=76)
-
-_templates = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=select_autoescape(["html"]),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    auto_reload=False,
-)
-_templates.filters["lines"] = lambda text: re.split(r"\r\n|\r|\n", text)
+_templates = templates(Path(__file__).parent / "templates")
 _html = _templates.get_template("invoice.html")
 _text = _templates.get_template("invoice.txt")
 
@@ -60,27 +46,14 @@ def render(invoice: Invoice, order: Order, shop: Shop) -> EmailMessage:
         The mail, to the invoice's recipient alone. It is plain ASCII once serialised.
     """
     printed = contents(invoice, order, shop)
-    shop_name = printed["shop"]["name"]
-    message = EmailMessage(policy=POLICY)
-    message["From"] = Address(shop_name, addr_spec=shop.sender)
-    message["To"] = invoice.recipient
-    if shop.reply_to:
-        message["Reply-To"] = _one_line(shop.reply_to)
-    message["Subject"] = f"Invoice {invoice.number} for your order {order.order_id} at {shop_name}"
-    message["Date"] = invoice.started
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(_text.render(printed), cte="quoted-printable")
-    message.add_alternative(_html.render(printed), subtype="html", cte="quoted-printable")
-    message["Content-Language"] = "en"
-    # Given, because the library draws lots; and no quoted-printable or base64 text has this one in it.
-    message.set_boundary("=_alternative")
-    return message
-
-
-def formats_for(order: Order, shop: Shop) -> Formats:
-    """How an order's invoice writes what is not words."""
-    country = order.customer_summary.country
-    return Formats(shop.language, country.code if country else None, order.currency_code)
+    return letter(
+        shop,
+        invoice.recipient,
+        f"Invoice {invoice.number} for your order {order.order_id} at {printed['shop']['name']}",
+        invoice.started,
+        text=_text.render(printed),
+        html=_html.render(printed),
+    )
 
 
 def contents(invoice: Invoice, order: Order, shop: Shop) -> dict[str, Any]:
@@ -97,7 +70,7 @@ def contents(invoice: Invoice, order: Order, shop: Shop) -> dict[str, Any]:
         pay = {
             "amount": formats.money(order.due),
             "link": _payment_link(shop.payment_link, invoice, order, formats),
-            "ways": [_one_line(way) for way in invoice.payment_method_options],
+            "ways": [one_line(way) for way in invoice.payment_method_options],
         }
     return {
         "number": invoice.number,
@@ -112,8 +85,8 @@ def contents(invoice: Invoice, order: Order, shop: Shop) -> dict[str, Any]:
         "customer": _customer_lines(order.customer_summary, formats),
         "items": [
             {
-                "name": _one_line(line.product_name),
-                "sku": _one_line(line.sku),
+                "name": one_line(line.product_name),
+                "sku": one_line(line.sku),
                 "quantity": formats.quantity(line.quantity),
                 "price": formats.money(line.price),
                 "total": formats.money(line.total_amount),
@@ -137,12 +110,7 @@ def contents(invoice: Invoice, order: Order, shop: Shop) -> dict[str, Any]:
         ],
         "grand_total": _row("Grand total", formats.money(order.grand_total)),
         "balance": _balance(order, settled, formats),
-        "shop": {
-            "name": _one_line(shop.name),
-            "address": [_one_line(line) for line in shop.address_lines()],
-            "tax_id": _one_line(shop.tax_id),
-            "support_contact": _one_line(shop.support_contact),
-        },
+        "shop": imprint(shop),
     }
 
 
@@ -173,7 +141,7 @@ def _customer_lines(customer: CustomerSummary, formats: Formats) -> list[str]:
         *place,
         country.name or (formats.country(country.code) if country.code else None),
     )
-    return [line for line in map(_one_line, lines) if line]
+    return [line for line in map(one_line, lines) if line]
 
 
 def _payment_link(template: str, invoice: Invoice, order: Order, formats: Formats) -> str:
@@ -199,9 +167,4 @@ def _row(label: str, amount: str) -> dict[str, str]:
 
 
 def _joined(separator: str, *parts: str | None) -> str:
-    return separator.join(filter(None, map(_one_line, parts)))
-
-
-def _one_line(text: str | None) -> str:
-    """Text without line ends, so that in a header or in plain text nobody can make up a line of their own."""
-    return " ".join((text or "").split())
+    return separator.join(filter(None, map(one_line, parts)))

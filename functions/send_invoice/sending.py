@@ -10,13 +10,13 @@ from orders.archive import Archive
 from orders.errors import MailUnknown, Problem, StillRunning
 from orders.identity import Caller
 from orders.lifecycle import invoice_state, refuse_invoice
+from orders.mailing.mail import Mailer
+from orders.mailing.shop import Shop
 from orders.models import Invoice, InvoiceRequest, InvoiceState, Order, Outcome
 from orders.store import MAIL_LEASE, Changed, Key, Store
 from orders.telemetry import count, logger
-from send_invoice.mail import Mailer
 from send_invoice.pdf import render_pdf
 from send_invoice.rendering import render
-from send_invoice.shop import Shop
 
 ATTEMPTS = 4
 """How often an order is read again because it changed under our hands."""

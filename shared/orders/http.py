@@ -16,7 +16,7 @@ from orders import errors, identity, strict_json
 from orders.errors import PROBLEM_TYPE, Problem
 from orders.identity import Caller
 from orders.models import OrderId
-from orders.telemetry import logger
+from orders.telemetry import count, logger
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -137,6 +137,7 @@ def to_problem(error: Exception) -> Problem:
         return errors.Invalid([(_field(found["loc"]), _message(found)) for found in error.errors()])
     trace = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     logger.error("unexpected error", error=type(error).__qualname__, trace=trace)
+    count("InternalErrors")
     return errors.InternalError()
 
 

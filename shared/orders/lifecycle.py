@@ -151,8 +151,13 @@ which order they come."""
 
 def invoice_state(invoice: Invoice) -> InvoiceState:
     """What is known of an invoice: what SES reports, else what we saw."""
-    reports = (state for event, state in SAID_BY_SES.items() if event in invoice.events)
-    return next(reports, InvoiceState(invoice.outcome))
+    report = telling_report(invoice)
+    return SAID_BY_SES[report] if report else InvoiceState(invoice.outcome)
+
+
+def telling_report(invoice: Invoice) -> DeliveryEvent | None:
+    """The report of SES that makes an invoice's state what it is; None if there is none yet."""
+    return next((event for event in SAID_BY_SES if event in invoice.events), None)
 
 
 def _conflict(order: OrderHeader, detail: str, **members: Any) -> StateConflict:

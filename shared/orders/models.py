@@ -580,7 +580,7 @@ class Change(_Model):
 
 
 class CancelRequest(_Model):
-    """The body of a cancellation. All of it may be left out."""
+    """The body of a cancellation. All of it may be left out. The customer is told the `reason`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Ordered twice"}]})
 
@@ -854,7 +854,6 @@ class OrderRecord(_Model):
     """An order as its customer sees it.
 
     Amounts are text, with the decimals of the currency. `version` is the order's `ETag`: it counts changes.
-    `cancel_reason` is what the customer said, null if the shop cancelled.
     """
 
     order_id: Annotated[str, Field(examples=["2001"])]

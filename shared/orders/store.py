@@ -10,6 +10,7 @@ All of an order is one item collection, `pk = ORDER#<id>`:
 | `INTERNAL#<id, 16 digits>`| one that only the staff may read: what a customer reads never comes near it    |
 | `CHANGE#<µs>#<version>`  | one change of the order, by whom, of which fields; both numbers have 16 digits  |
 | `INVOICE#<n, 6 digits>`  | one mailing of the invoice                                                      |
+| `NOTICE#<what>`          | a mail that told the customer of a comment or the cancellation               |
 | `KEY#<hash>`             | an idempotency key and what it led to; `expires_at` (epoch seconds) is its TTL  |
 
 The key of a request that creates an order is a collection of its own, `pk = KEY#<hash>` and `sk = KEY`: it has to be
@@ -252,7 +253,7 @@ class Store:
                 raise OrderExists from refused
             if marker:
                 return order.model_copy(update={"created": datetime.fromisoformat(header["created"])}), Creation.AGAIN
-            return Order.model_validate(_pick(header | lines, Order)), Creation.THERE
+            return Order.model_validate(pick(header | lines, Order)), Creation.THERE
         return order, Creation.NEW
 
     def check(self, order: Order) -> None:
@@ -280,7 +281,7 @@ class Store:
             request: Any = {"Keys": keys, "ProjectionExpression": "pk, as_created", "ConsistentRead": True}
             with _faults():
                 answer = self._client.batch_get_item(RequestItems={self._table: request})
-            for item in map(_from_attributes, answer["Responses"].get(self._table, [])):
+            for item in map(from_attributes, answer["Responses"].get(self._table, [])):
                 order_id = item["pk"].removeprefix("ORDER#")
                 known[order_id] = item.get("as_created") == digests[order_id]
             # What was too much for one answer, or for the table at this moment.
@@ -330,8 +331,8 @@ class Store:
             items = self._client.query(**query)["Items"]
         if not items:
             raise OrderNotFound
-        whole = {name: value for item in map(_from_attributes, items) for name, value in item.items()}
-        return Order.model_validate(_pick(whole, Order))
+        whole = {name: value for item in map(from_attributes, items) for name, value in item.items()}
+        return Order.model_validate(pick(whole, Order))
 
     def change(self, order_id: str, caller: Caller, patch: OrderPatch, versions: Collection[int] | None) -> Order:
         """Changes an order: one read and one write, more only if somebody else changes it at the same moment.
@@ -421,7 +422,7 @@ class Store:
             self._range(order_id, kind, after or "0", {} if flagged is None else {"flagged": flagged}) for kind in kinds
         ]
         items, more = self._page(queries, lambda item: str(item["sk"]).partition("#")[2], after, limit)
-        return [StaffComment.model_validate(_pick(item, StaffComment)) for item in items], more
+        return [StaffComment.model_validate(pick(item, StaffComment)) for item in items], more
 
     def history(self, order_id: str, after: str | None, limit: int) -> "History":
         """Reads what happened to an order: one call for the order, one for its invoices, and three at once.
@@ -445,9 +446,9 @@ class Store:
         happened: list[tuple[str, StaffComment | Change]] = []
         for item in items:
             model = Change if item["sk"].startswith("CHANGE#") else StaffComment
-            happened.append((_moment_first(item), model.model_validate(_pick(item, model))))
+            happened.append((_moment_first(item), model.model_validate(pick(item, model))))
         return History(
-            order=OrderHeader.model_validate(_pick(_from_attributes(answer["Item"]), OrderHeader)),
+            order=OrderHeader.model_validate(pick(from_attributes(answer["Item"]), OrderHeader)),
             happened=happened,
             invoices=self._invoices(order_id),
             more=more,
@@ -478,7 +479,7 @@ class Store:
                 item = refused.items[0]
                 if item is None or not (caller.is_admin or item["customer_id"] == caller.id):
                     raise OrderNotFound from refused
-                order = OrderHeader.model_validate(_pick(item, OrderHeader))
+                order = OrderHeader.model_validate(pick(item, OrderHeader))
                 if order.order_status is OrderStatus.CANCELLED:
                     return False
                 lifecycle.refuse_cancel(order, caller.role)
@@ -552,12 +553,12 @@ class Store:
             answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": again}})
         if answer.get("UnprocessedKeys"):
             raise Unavailable
-        items = {item["sk"]: item for item in map(_from_attributes, answer["Responses"][self._table])}
+        items = {item["sk"]: item for item in map(from_attributes, answer["Responses"][self._table])}
         if "ORDER" not in items or "ORDER#DETAIL" not in items:
             if again:
                 raise OrderNotFound
             return self.read_for_invoice(order_id, key, again=True)
-        order = Order.model_validate(_pick(items["ORDER"] | items["ORDER#DETAIL"], Order))
+        order = Order.model_validate(pick(items["ORDER"] | items["ORDER#DETAIL"], Order))
         marker = items.get(sks[-1]) if key else None
         if marker is None or marker["expires_at"] <= _epoch(self.now()):
             return order, None
@@ -576,7 +577,7 @@ class Store:
             )
         if "Item" not in answer:
             raise InvoiceNotFound
-        return Invoice.model_validate(_pick(_from_attributes(answer["Item"]), Invoice))
+        return Invoice.model_validate(pick(from_attributes(answer["Item"]), Invoice))
 
     def begin_invoice(self, order: Order, invoice: Invoice, key: Key, *, instead_of: int | None) -> None:
         """Writes that an invoice is about to be mailed, if the order is still as the invoice shows it.
@@ -664,7 +665,7 @@ class Store:
         )
         try:
             with _faults():
-                invoice = _from_attributes(self._client.update_item(**update, ReturnValues="ALL_NEW")["Attributes"])
+                invoice = from_attributes(self._client.update_item(**update, ReturnValues="ALL_NEW")["Attributes"])
         except _Refused as refused:
             if (known := refused.items[0]) is None:
                 return False
@@ -687,6 +688,42 @@ class Store:
         if not found:
             self._check_order(order_id)
         return found
+
+    def begin_notice(self, order_id: str, notice: str) -> Outcome | None:
+        """Writes that a notice is about to be mailed, unless it was before.
+
+        Returns:
+            None if it may be mailed now. Otherwise what became of it: it must not be mailed again, whatever that is.
+        """
+        # Tells our own write, repeated by botocore after a lost answer, from an earlier one.
+        nonce = uuid.uuid4().hex
+        put = self._put(
+            order_id,
+            f"NOTICE#{notice}",
+            {"outcome": Outcome.SENDING, "started": self.now(), "nonce": nonce},
+            "attribute_not_exists(pk) OR outcome = :failed",
+            {":failed": Outcome.FAILED},
+        )
+        try:
+            with _faults():
+                self._client.put_item(**put["Put"])
+        except _Refused as refused:
+            there = refused.items[0] or {}
+            return None if there.get("nonce") == nonce else Outcome(there.get("outcome", Outcome.SENDING))
+        return None
+
+    def end_notice(self, order_id: str, notice: str, outcome: Outcome) -> None:
+        """Writes what became of a notice. One that failed may begin again."""
+        with _faults():
+            self._client.update_item(
+                **self._update(
+                    order_id,
+                    f"NOTICE#{notice}",
+                    "SET outcome = :outcome, ended = :now",
+                    condition="attribute_exists(pk)",
+                    values={":outcome": outcome, ":now": self.now()},
+                )
+            )
 
     def count_unsettled(self, before: datetime) -> int:
         """Counts the invoices that began before a time and of which it is not known whether they left."""
@@ -711,7 +748,7 @@ class Store:
                     ExpressionAttributeValues=_to_attributes({":pk": f"ORDER#{order_id}", ":sk": "INVOICE#"}),
                     **start,
                 )
-            found += [Invoice.model_validate(_pick(_from_attributes(item), Invoice)) for item in answer["Items"]]
+            found += [Invoice.model_validate(pick(from_attributes(item), Invoice)) for item in answer["Items"]]
             if "LastEvaluatedKey" not in answer:
                 break
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
@@ -829,13 +866,13 @@ class Store:
 
             with ThreadPoolExecutor(len(queries)) as pool:
                 answers = list(pool.map(ask, queries))
-        items = [_from_attributes(item) for answer in answers for item in answer["Items"]]
+        items = [from_attributes(item) for answer in answers for item in answer["Items"]]
         if after:
             items = [item for item in items if (place(item) < after if newest_first else place(item) > after)]
         items.sort(key=place, reverse=newest_first)
         # Where a query was left off, what it would find next is not known: nothing beyond that may be shown yet.
         if ends := [
-            place(_from_attributes(answer["LastEvaluatedKey"])) for answer in answers if "LastEvaluatedKey" in answer
+            place(from_attributes(answer["LastEvaluatedKey"])) for answer in answers if "LastEvaluatedKey" in answer
         ]:
             end = max(ends) if newest_first else min(ends)
             items = [item for item in items if (place(item) >= end if newest_first else place(item) <= end)]
@@ -858,7 +895,7 @@ class Store:
                     ConsistentRead=consistent,
                 )
             item = answer.get("Item")
-            if item and (caller is None or caller.is_admin or _from_attributes(item)["customer_id"] == caller.id):
+            if item and (caller is None or caller.is_admin or from_attributes(item)["customer_id"] == caller.id):
                 return
         raise OrderNotFound
 
@@ -867,7 +904,7 @@ class Store:
             answer = self._client.get_item(
                 TableName=self._table, Key=self._key(order_id, _comment_sk(comment_id)), ConsistentRead=True
             )
-        return StaffComment.model_validate(_pick(_from_attributes(answer["Item"]), StaffComment))
+        return StaffComment.model_validate(pick(from_attributes(answer["Item"]), StaffComment))
 
     def _transact(self, *actions: Any) -> None:
         """Does all or nothing.
@@ -1041,7 +1078,7 @@ def _filter(values: Mapping[str, Any], filters: Mapping[str, Any]) -> Item:
     return query
 
 
-def _pick(item: Item, model: "type[BaseModel]") -> Item:
+def pick(item: Item, model: "type[BaseModel]") -> Item:
     """What of an item belongs to a model: the rest is keys, indexes and bookkeeping."""
     return {name: item[name] for name in model.model_fields if name in item}
 
@@ -1084,7 +1121,7 @@ def _faults() -> Iterator[None]:
 
 
 def _old(response: Mapping[str, Any]) -> Item | None:
-    return _from_attributes(response["Item"]) if response.get("Item") else None
+    return from_attributes(response["Item"]) if response.get("Item") else None
 
 
 def _to_attributes(item: Mapping[str, Any]) -> Item:
@@ -1111,11 +1148,15 @@ def _to_attribute(value: Any) -> Item:
     raise TypeError(f"cannot be stored: {type(value).__name__}")
 
 
-def _from_attributes(item: Mapping[str, Any]) -> Item:
+def from_attributes(item: Mapping[str, Any]) -> Item:
+    """An item as DynamoDB writes it, as plain values."""
     return {name: _from_attribute(value) for name, value in item.items()}
 
 
 def _from_attribute(attribute: Mapping[str, Any]) -> Any:
+    if not attribute:
+        # How DynamoDB Local's stream writes an empty map.
+        return {}
     ((kind, value),) = attribute.items()
     match kind:
         case "NULL":
@@ -1124,7 +1165,7 @@ def _from_attribute(attribute: Mapping[str, Any]) -> Any:
             number = Decimal(value)
             return int(number) if number == number.to_integral_value() else number
         case "M":
-            return _from_attributes(value)
+            return from_attributes(value)
         case "L":
             return [_from_attribute(each) for each in value]
         case "NS":

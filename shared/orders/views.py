@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from orders.identity import Role
 from orders.models import (
     AdminOrderRecord,
     Comment,
@@ -28,6 +27,7 @@ _AS_THEY_ARE = (
     "created",
     "version",
     "cancelled_at",
+    "cancel_reason",
     "customer_summary",
 )
 _AMOUNTS = (
@@ -45,16 +45,14 @@ _AMOUNTS = (
 
 
 def for_customer(order: Order) -> OrderRecord:
-    """An order for its customer: nothing of who on the staff did what, and no word that they wrote."""
-    own = order.cancelled_as == Role.CUSTOMER
-    return OrderRecord(**_common(order), cancel_reason=order.cancel_reason if own else None)
+    """An order for its customer: nothing of who on the staff did what."""
+    return OrderRecord(**_common(order))
 
 
 def for_staff(order: Order) -> AdminOrderRecord:
     """An order for the staff."""
     return AdminOrderRecord(
         **_common(order),
-        cancel_reason=order.cancel_reason,
         created_by=order.created_by,
         cancelled_by=order.cancelled_by,
         cancelled_as=order.cancelled_as,

@@ -1,5 +1,6 @@
 """What a person does who has just typed `make run`: the whole way, over HTTP, with the sample orders."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +17,13 @@ def api() -> Iterator[Gateway]:
         yield running
 
 
-def mails_of(api: Gateway, order_id: str) -> list[Any]:
-    return [mail for mail in api.outbox() if mail["tags"]["order_id"] == order_id]
+def notices_of(api: Gateway, order_id: str, count: int) -> list[Any]:
+    """What a customer was told of an order, once that is so many mails: they come a moment after what they tell of."""
+    end = time.monotonic() + 60
+    while len(found := api.outbox(order_id, "notice")) < count:
+        assert time.monotonic() < end, found
+        time.sleep(0.1)
+    return found
 
 
 def test_comments(api: Gateway) -> None:
@@ -68,6 +74,38 @@ def test_cancelling(api: Gateway) -> None:
     assert (refused.status, refused.json["order_status"]) == (409, "cancelled")
 
 
+def test_customers_are_told_once_what_the_shop_did(api: Gateway) -> None:
+    said = "/admin/orders/1010/comments"
+    order = {
+        "order_id": "1010",
+        "customer_id": "alice",
+        "currency_code": "EUR",
+        "paid": "12.50",
+        "payment_status": "paid",
+        "customer_summary": {"first_name": "Zoë", "email": "zoe@example.com", "country": {"code": "FR"}},
+        "order_line_details": [{"item_id": 1, "product_name": "Comté", "quantity": 1, "price": "12.50"}],
+    }
+    assert api.post("/admin/orders", order).status == 201
+    assert api.post(said, {"content": "Zahlt nie", "flagged": True}).status == 201
+    assert api.post(said, {"content": "Kennt Bob", "is_visible_to_customer": False}).status == 201
+    assert api.post("/orders/1010/comments", {"content": "Wann kommt es?"}).status == 201
+    assert api.post(said, {"content": "Am Freitag. Grüße – 你好"}).status == 201
+    [comment] = notices_of(api, "1010", 1)
+    assert (comment["to"], comment["tags"]["notice"]) == ("zoe@example.com", "comment")
+    assert "Am Freitag. Grüße – 你好" in comment["text"]
+    assert "Hello Zoë," in comment["html"]
+    for _ in range(2):
+        assert api.post("/orders/1010/cancel", {"reason": "<Zu spät>"}).status == 204
+    _, cancellation = notices_of(api, "1010", 2)
+    assert cancellation["subject"].startswith("Your order 1010 at ")
+    assert "<Zu spät>" in cancellation["text"]
+    assert "&lt;Zu spät&gt;" in cancellation["html"]
+    assert "You have paid 12,50\N{NO-BREAK SPACE}€." in cancellation["text"]
+    # Whatever comes later in the stream has been seen after all that came before.
+    assert api.post(said, {"content": "Schade."}).status == 201
+    assert [mail["tags"]["notice"] for mail in notices_of(api, "1010", 3)] == ["comment", "cancellation", "comment"]
+
+
 def test_invoices(api: Gateway) -> None:
     body = {
         "order_id": "1002",
@@ -78,20 +116,20 @@ def test_invoices(api: Gateway) -> None:
     answer = api.post("/admin/orders/1002/send-invoice", body)
     assert (answer.status, answer.json) == (200, {"status": "success"})
     assert answer.headers["location"] == "/admin/orders/1002/invoices/INV-1002-1"
-    [mail] = mails_of(api, "1002")
+    [mail] = api.outbox("1002", "invoice")
     assert mail["to"] == "bob@example.com"
     assert mail["tags"] == {"order_id": "1002", "invoice": "INV-1002-1"}
     assert "&lt;script&gt;" in mail["html"]
     assert "<script" not in mail["html"]
     assert "<script>alert('Grüße')</script>" in mail["text"]
     assert [api.post(f"/admin/orders/{order_id}/send-invoice").status for order_id in (1006, 1007)] == [409, 409]
-    assert mails_of(api, "1006") == mails_of(api, "1007") == []
+    assert api.outbox("1006", "invoice") == api.outbox("1007", "invoice") == []
 
 
 def test_what_becomes_of_an_invoice(api: Gateway) -> None:
     invoice = "/admin/orders/1008/invoices/INV-1008-1"
     assert api.post("/admin/orders/1008/send-invoice").status == 200
-    [mail] = mails_of(api, "1008")
+    [mail] = api.outbox("1008", "invoice")
     [attachment] = mail["attachments"]
     assert (attachment["filename"], attachment["content_type"]) == ("INV-1008-1.pdf", "application/pdf")
     assert api.call("GET", invoice).json["state"] == "sent"

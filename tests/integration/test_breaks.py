@@ -1,39 +1,15 @@
 """Wherever sending an invoice breaks off: how many mails left, what the record says, what the same key does next."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from harness import Service
-
-from orders import aws
+from harness import Death, Service, break_at
 
 PATH = "/admin/orders/1002/send-invoice"
 
 STEPS = ["BatchGetItem", "TransactWriteItems 1", "PutObject", "SendEmail", "TransactWriteItems 2"]
 """What sending does, one after the other."""
-
-
-class Death(BaseException):
-    """The process is gone: nothing that follows is done."""
-
-
-def break_at(step: str, moment: str, error: BaseException) -> Callable[[], None]:
-    """Raises an error `before` or `after` AWS does a step; returns what mends it."""
-    operation, _, count = step.partition(" ")
-    left = int(count or 1)
-
-    def strike(**_: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            raise error
-
-    client: Any = {"PutObject": aws.s3, "SendEmail": aws.ses}.get(operation, aws.dynamodb)()
-    event = f"{moment}-call.{client.meta.service_model.service_id.hyphenize()}.{operation}"
-    client.meta.events.register(event, strike)
-    return lambda: client.meta.events.unregister(event, strike)
 
 
 def story(service: Service) -> list[tuple[int, int]]:

@@ -1,37 +1,21 @@
 """What the ledger says, what the caller is told and how many mails leave, for each way in which SES can behave."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from harness import Service
-from ses_endpoint import Ses, closed_port, ses_endpoint
+from ses_endpoint import Ses, closed_port, ses_endpoint, use_ses
 
 from orders import aws
-from send_invoice.mail import get_mailer
+from orders.mailing.mail import get_mailer
 
 PATH = "/admin/orders/1002/send-invoice"
-
-
-@pytest.fixture
-def ses(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ses]:
-    """The service, with a scripted SES on a real port."""
-    with ses_endpoint() as endpoint:
-        _use(endpoint.url, monkeypatch)
-        yield endpoint
 
 
 def _client_error(code: str, status: int) -> ClientError:
     answer: Any = {"Error": {"Code": code, "Message": "in table OrdersTable"}}
     return ClientError(answer | {"ResponseMetadata": {"HTTPStatusCode": status}}, "Operation")
-
-
-def _use(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", url)
-    monkeypatch.setattr(aws.SES, "read_timeout", 2)
-    aws.ses.cache_clear()
-    get_mailer.cache_clear()
 
 
 OUTCOMES = [
@@ -89,13 +73,13 @@ def test_every_outcome_is_told_as_it_is(
 
 
 def test_an_ses_that_cannot_be_reached_refuses_for_now(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    _use(f"http://127.0.0.1:{closed_port()}", monkeypatch)
+    use_ses(f"http://127.0.0.1:{closed_port()}", monkeypatch)
     answer = service.post(PATH, idempotency_key="k")
     assert answer.status == 502
     assert answer.json["type"] == "urn:problem:orders:mail-refused"
     assert [invoice["outcome"] for invoice in service.invoices("1002")] == ["failed"]
     with ses_endpoint() as ses:
-        _use(ses.url, monkeypatch)
+        use_ses(ses.url, monkeypatch)
         again = service.post(PATH, idempotency_key="k")
         assert (again.status, ses.taken) == (200, 1)
         # Each attempt has a number and a record of its own.

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.session import get_session
 
-from local import Mistake, emulator, server
+from local import Mistake, emulator
 from local.serving import ORDERS
 from local.template import Template
 
@@ -34,24 +33,6 @@ Resources:
   Mail: {Type: AWS::SES::ConfigurationSet}
   Files: {Type: AWS::S3::Bucket, Properties: {VersioningConfiguration: {Status: Enabled}}}
 """
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    listener = server.listen("127.0.0.1", 0, "")
-    running = emulator.start(listener)
-    yield server.url(listener)
-    running.shutdown()
-    running.server_close()
-    listener.close()
-
-
-@pytest.fixture
-def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The emulated AWS, for all clients of this process."""
-    for name, value in emulator.environment({}, endpoint).items():
-        monkeypatch.setenv(name, value)
-    return endpoint
 
 
 @pytest.fixture

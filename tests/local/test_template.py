@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local import ROOT, Mistake
-from local.template import Function, Jwt, Route, Template
+from local.template import Function, Jwt, Route, Stream, Template
 
 RESOURCES = """
 Parameters:
@@ -135,10 +135,43 @@ def test_routes_have_their_authorizer(tmp_path: Path) -> None:
     assert template.jwt == jwt
 
 
+STREAMS = """
+Resources:
+  Things: {Type: AWS::DynamoDB::Table, Properties: {TableName: things}}
+  Others: {Type: AWS::DynamoDB::Table, Properties: {}}
+  Worker:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: x.y
+      CodeUri: code/
+      Events:
+        Picky:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt Things.StreamArn
+            BatchSize: 5
+            MaximumRetryAttempts: 0
+            BisectBatchOnFunctionError: true
+            FunctionResponseTypes: [ReportBatchItemFailures]
+            FilterCriteria: {Filters: [{Pattern: '{"a": ["b"]}'}, {Pattern: '{"c": [1]}'}]}
+        Plain: {Type: DynamoDB, Properties: {Stream: !GetAtt Others.StreamArn, StartingPosition: LATEST}}
+        Elsewhere: {Type: DynamoDB, Properties: {Stream: "arn:aws:dynamodb:us-east-1:1:table/x/stream/y"}}
+        Queue: {Type: SQS, Properties: {Queue: q}}
+"""
+
+
+def test_streams_wake_functions(tmp_path: Path) -> None:
+    assert Template(write(tmp_path, STREAMS)).streams == [
+        Stream("things", "Worker", ({"a": ["b"]}, {"c": [1]}), batch_size=5, retries=0, bisect=True, partial=True),
+        Stream("Others", "Worker", (), batch_size=100, retries=-1, bisect=False, partial=False),
+    ]
+
+
 @pytest.mark.parametrize(
     ("template", "says"),
     [
         ("Resources: [", "is not YAML"),
+        (STREAMS.replace('["b"]', "["), "Worker: not as SAM has it"),
         ("a: b", "has no Resources"),
         ("Parameters: {Name: {Type: String}}\nResources: {}", "Parameters: Name has no value"),
         ("Resources: {A: {Type: AWS::Serverless::Function, Properties: {CodeUri: x}}}", "A: not as SAM has it"),

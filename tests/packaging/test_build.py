@@ -15,17 +15,17 @@ ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = re.findall(
     r"^  (\w+Function):\n(?:    .*\n)*?      Handler: (\w+)\.app\.handler$", (ROOT / "template.yaml").read_text(), re.M
 )
+REQUIREMENTS = [ROOT / "shared/requirements.txt", *sorted((ROOT / "functions").glob("*/requirements.txt"))]
 
-# Runs where the built folders are mounted: imports all functions and says which modules had to be compiled for it.
-IMPORT_ALL = """
+# Runs where the built folders are mounted: imports a function and says which modules had to be compiled for it.
+IMPORT = """
 import importlib, json, sys
-layer, *functions = sys.argv[1:]
+layer, function = sys.argv[1:]
 compiled = []
-sys.path += [layer, *functions]
+sys.path += [layer, function]
 sys.addaudithook(lambda event, what: compiled.append(str(what[1])) if event == "compile" else None)
-for function in functions:
-    importlib.import_module(f"{function.rpartition('/')[2]}.app")
-print(json.dumps([path for path in compiled if path.startswith((layer, *functions)) and path.endswith(".py")]))
+importlib.import_module(f"{function.rpartition('/')[2]}.app")
+print(json.dumps([path for path in compiled if path.startswith((layer, function)) and path.endswith(".py")]))
 """
 
 
@@ -51,11 +51,16 @@ def test_every_function_of_the_template_has_its_folder(build: ModuleType) -> Non
         assert (ROOT / "functions" / package / "app.py").exists()
 
 
-@pytest.mark.parametrize("path", ["shared/requirements.txt", "functions/send_invoice/requirements.txt"])
-def test_requirements_are_pinned(path: str) -> None:
-    lines = [line for line in (ROOT / path).read_text().splitlines() if line and not line.startswith("#")]
+@pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.parent.name)
+def test_requirements_are_pinned_and_what_tests_run_with_is_the_same(path: Path) -> None:
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     assert lines
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
+    # pip takes no two versions of one package.
+    assert f"-r {path.relative_to(ROOT)}\n" in (ROOT / "requirements-dev.txt").read_text()
+    makefile = re.search(r"^REQUIREMENTS := (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    assert makefile
+    assert str(path.relative_to(ROOT)) in makefile[1].split()
 
 
 @pytest.mark.parametrize(
@@ -104,9 +109,12 @@ def test_functions_find_all_they_import_in_the_built_folders_and_compile_nothing
     for resource, package in FUNCTIONS:
         folders.append(tmp_path / package)
         run_build("--architecture", architecture, resource, folders[-1])
-    # -I: neither this folder nor what is installed here for the user. -S: nor what is installed at all.
-    command = [python, "-I", "-S", "-c", IMPORT_ALL, *map(str, folders)]
-    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, env={})
-    assert json.loads(found.stdout) == []
-    size = sum(path.stat().st_size for path in folders[0].rglob("*") if path.is_file())
+    layer, *functions = folders
+    # -I: neither this folder nor what is installed here for the user. -S: nor what is installed at all. Each in a
+    # process of its own, as in Lambda: what one has loaded, another might find.
+    for function in functions:
+        command = [python, "-I", "-S", "-c", IMPORT, str(layer), str(function)]
+        found = subprocess.run(command, check=True, stdout=subprocess.PIPE, env={})
+        assert json.loads(found.stdout) == []
+    size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file())
     assert size <= 25_000_000, "the layer has become larger than it need be: what in it is not used?"

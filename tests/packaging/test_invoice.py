@@ -21,9 +21,9 @@ from decimal import Decimal
 from hashlib import sha256
 from babel.localedata import locale_identifiers
 from orders.models import Invoice, Order
-from send_invoice.formatting import Formats
+from orders.mailing.formatting import Formats
 from send_invoice.pdf import render_pdf
-from send_invoice.shop import Shop
+from orders.mailing.shop import Shop
 
 said = {}
 shop = Shop(name="Shop", sender="shop@example.com", payment_link="https://pay.example/{invoice}")

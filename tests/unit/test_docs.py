@@ -1,11 +1,17 @@
 """What the documentation draws is what the rules say."""
 
+import json
 import re
+from typing import Any
 
 import pytest
 from harness import ROOT
+from moto.events.models import EventPattern
 
+from local.template import Template
 from orders import lifecycle
+
+EVENTS = ROOT / "docs" / "events"
 
 
 @pytest.mark.parametrize(
@@ -23,3 +29,38 @@ def test_the_diagrams_show_the_rules(field: str, following: dict[str, set[str]])
     assert drawn == {(before, after) for before in following for after in following[before] if after != before}
     cancelled = set(re.findall(r"^ +(\w+) --> cancelled: POST", diagram, re.MULTILINE))
     assert cancelled == (set(lifecycle.CANCELLABLE_ORDER) if field == "order_status" else set())
+
+
+@pytest.fixture(scope="module")
+def examples() -> dict[str, Any]:
+    """An event of each type."""
+    schemas = [json.loads(path.read_text(encoding="utf-8")) for path in EVENTS.glob("*.json")]
+    return {schema["title"]: schema["examples"][0] for schema in schemas}
+
+
+def test_the_events_in_the_text_are_those_of_the_schemas(examples: dict[str, Any]) -> None:
+    text = (EVENTS / "README.md").read_text(encoding="utf-8")
+    *shown, _ = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)]
+    assert {event["type"]: event for event in shown} == examples
+    for event in examples:
+        assert f"| `{event}` |" in text
+        assert f"({event}.v1.json)" in text
+
+
+def test_the_text_says_in_which_order_reports_count() -> None:
+    text = (EVENTS / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"`(\w+)`", text.partition("then the reports in the order")[2].partition(".")[0])
+    assert listed == list(reversed(lifecycle.SAID_BY_SES))
+
+
+def test_the_sample_rule_takes_what_the_text_says(examples: dict[str, Any]) -> None:
+    text = (EVENTS / "README.md").read_text(encoding="utf-8")
+    *_, said = re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)
+    [rule] = Template(EVENTS / "consumer.yaml").of_type("AWS::Events::Rule").values()
+    assert rule["EventPattern"] == json.loads(said)
+    taken = [
+        name
+        for name, event in examples.items()
+        if EventPattern.load(said).matches_event({"source": "orders", "detail-type": name, "detail": event})
+    ]
+    assert taken == ["OrderCancelled"]

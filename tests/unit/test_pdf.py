@@ -23,17 +23,18 @@ from uuid import uuid4
 import pypdfium2  # type: ignore[import-untyped]
 import pytest
 import zxingcpp
-from harness import SHOP
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mails import SHOP
 from pypdf import PdfReader
 from pypdf.generic import ArrayObject
 
+from orders.mailing.letters import formats_for
+from orders.mailing.shop import Shop
 from orders.models import CustomerSummary, Invoice, Order, OrderLine, PaymentStatus
 from send_invoice import pdf
 from send_invoice.pdf import render_pdf
-from send_invoice.rendering import contents, formats_for
-from send_invoice.shop import Shop
+from send_invoice.rendering import contents
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = {order["order_id"]: order for order in json.loads((ROOT / "local/orders.json").read_text(encoding="utf-8"))}

@@ -1,5 +1,6 @@
 """The rules of the house for what is deployed: they hold for every function, route, queue and bucket, old or new."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from local.template import Template
+from orders.models import Outcome
 from record_delivery.app import REPORTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +34,21 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_multi_constructor("!", lambda _loader, _function, _node: None)
+
+
+class _Named(yaml.SafeLoader):
+    """YAML in which a `!Ref` is the name of what it refers to, and `!Sub` has such names in `${}`."""
+
+
+def _scalars(loader: Any, function: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.ScalarNode):
+        return f"${{{node.value}}}" if function == "Ref" else node.value
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Named.add_multi_constructor("!", _scalars)
 
 DOCUMENT = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), _Loader)
 FUNCTIONS = sorted(name for name, what in DOCUMENT["Resources"].items() if what["Type"] == "AWS::Serverless::Function")
@@ -112,8 +129,10 @@ def test_a_function_logs_to_its_own_group_and_nowhere_else(template: Template, f
 
 
 @of_each_function
-def test_a_function_ends_before_the_gateway_hangs_up(template: Template, function: str) -> None:
-    assert template.functions[function].timeout < 30
+def test_a_function_ends_before_whoever_waits_for_it_gives_up(template: Template, function: str) -> None:
+    # The gateway after 30 seconds, Lambda itself after 15 minutes.
+    waiting = function in {route.function for route in template.routes}
+    assert template.functions[function].timeout < (30 if waiting else 900)
 
 
 @of_each_function
@@ -125,6 +144,8 @@ def test_a_function_reaches_the_orders_in_the_table_and_nothing_else_in_it(templ
             # What creates an order also remembers the request, whichever order it names.
             keys = ["ORDER#*", "KEY#*"] if function == "CreateOrderFunction" else ["ORDER#*"]
             assert condition == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
+        elif resources <= {"OrdersTable.StreamArn", "OrdersTable.Arn/stream/*"}:
+            assert function in {stream.function for stream in template.streams}
         else:
             # A condition on keys would not hold for an index, which has keys of its own.
             assert {index.removeprefix("OrdersTable.Arn/index/") for index in resources} <= set(indexes(template))
@@ -141,14 +162,73 @@ def test_a_function_that_may_use_the_archive_knows_where_it_is_and_no_other_does
 @of_each_function
 def test_a_function_that_nobody_waits_for_loses_no_event(template: Template, function: str) -> None:
     own = properties(template, function)
-    kinds = {event["Type"] for event in own["Events"].values()}
-    if "EventBridgeRule" in kinds:
+    kinds = {event["Type"] for event in own.get("Events", {}).values()}
+    if not kinds:
+        # A pipe calls it.
+        [pipe] = [
+            pipe for pipe in template.of_type("AWS::Pipes::Pipe").values() if pipe["Enrichment"] == f"{function}.Alias"
+        ]
+        assert pipe["SourceParameters"]["DynamoDBStreamParameters"]["DeadLetterConfig"]
+    elif "EventBridgeRule" in kinds:
         queue = own["DeadLetterQueue"]["TargetArn"]
         assert all(event["Properties"]["DeadLetterConfig"]["Arn"] == queue for event in own["Events"].values())
         assert ({"sqs:SendMessage"}, {queue}, None) in allowed(template, role_of(function))
+    elif "DynamoDB" in kinds:
+        for event in own["Events"].values():
+            stream = event["Properties"]
+            # The function says which records failed, a bad one keeps no others, and nothing is tried for ever. What is
+            # given up is in a queue while the stream still has it: it keeps 24 hours, and people sleep at night.
+            assert stream["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+            assert stream["BisectBatchOnFunctionError"] is True
+            assert 0 < stream["MaximumRetryAttempts"] <= 10
+            assert 60 * 60 <= stream["MaximumRecordAgeInSeconds"] <= 8 * 60 * 60
+            given_up = stream["DestinationConfig"]["OnFailure"]
+            assert given_up["Type"] == "SQS"
+            assert ({"sqs:SendMessage"}, {given_up["Destination"]}, None) in allowed(template, role_of(function))
+            assert stream["FilterCriteria"]["Filters"]
     else:
         # A request is repeated by its caller, and what runs by the clock runs again.
         assert kinds in ({"HttpApi"}, {"Schedule"})
+
+
+@of_each_function
+def test_a_function_goes_live_in_steps_and_back_when_it_fails(template: Template, function: str) -> None:
+    shared = template.globals["Function"]
+    assert shared["AutoPublishAlias"] == "live"
+    rollout = shared["DeploymentPreference"]
+    assert rollout["Type"] != "AllAtOnce"
+    watching = [
+        name
+        for name, alarm in template.of_type("AWS::CloudWatch::Alarm").items()
+        if ("AWS/Lambda", "Errors", {"FunctionName": function}) in watched(alarm)
+    ]
+    assert {*watching, "InternalErrorsAlarm"} <= set(rollout["Alarms"])
+    # CodeDeploy looks at no more.
+    assert len(rollout["Alarms"]) <= 10
+    # It does not trip on what no version of the code mends, and it trips within two minutes.
+    for name in rollout["Alarms"]:
+        alarm = template.of_type("AWS::CloudWatch::Alarm")[name]
+        periods = [each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each]
+        assert set(periods or [alarm["Period"]]) == {60}
+        assert alarm["EvaluationPeriods"] == 1
+
+
+@of_each_function
+def test_whatever_changes_is_a_new_version(template: Template, function: str) -> None:
+    assert properties(template, function)["AutoPublishAliasAllProperties"]
+    for layer in template.of_type("AWS::Serverless::LayerVersion").values():
+        assert layer["PublishLambdaVersion"]
+    # What a function is given of the parameters is counted, and the count is given to it, too.
+    assert properties(template, function)["VersionDescription"] == "Settings.VersionNumber"
+    assert template.functions[function].environment["SETTINGS"] == "Settings.VersionNumber"
+
+
+def test_every_parameter_that_reaches_a_function_counts(template: Template) -> None:
+    raw = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), _Named)
+    functions = [raw["Globals"]["Function"]] + [raw["Resources"][name]["Properties"] for name in FUNCTIONS]
+    reached = {name for properties in functions for name in named(properties)} & raw["Parameters"].keys()
+    # How a version takes over is not part of it.
+    assert set(named(raw["Resources"]["Settings"])) & raw["Parameters"].keys() == reached - {"Rollout"}
 
 
 # Permissions
@@ -165,8 +245,9 @@ def test_nobody_may_do_anything_anywhere(template: Template) -> None:
             assert not [action for action in actions if "*" in action]
             if actions == TRACING:
                 continue
-            # Objects of one kind, or exactly one resource.
-            assert not [resource for resource in resources if "*" in resource.removesuffix("/orders/*")]
+            # Objects of one kind, the streams of one table, or exactly one resource.
+            whole = [resource.removesuffix("/orders/*").removesuffix("/stream/*") for resource in resources]
+            assert not [resource for resource in whole if "*" in resource]
 
 
 def test_nobody_may_delete(template: Template) -> None:
@@ -178,10 +259,11 @@ def test_nobody_may_delete(template: Template) -> None:
 def test_mail_leaves_from_the_shop_only(template: Template, given: dict[str, str]) -> None:
     ses = "arn:aws:ses:us-east-1:123456789012:"
     identity = given.get("SenderIdentity", "invoices@shop.example")
-    [(role, resources, condition)] = who_may(template, "ses")
-    assert role == "SendInvoiceRole"
-    assert resources == {f"{ses}identity/{identity}", f"{ses}configuration-set/MailConfiguration"}
-    assert condition == {"StringEquals": {"ses:FromAddress": "invoices@shop.example"}}
+    mailing = who_may(template, "ses")
+    assert [role for role, *_ in mailing] == ["SendInvoiceRole", "NotifyCustomerRole"]
+    for _, resources, condition in mailing:
+        assert resources == {f"{ses}identity/{identity}", f"{ses}configuration-set/MailConfiguration"}
+        assert condition == {"StringEquals": {"ses:FromAddress": "invoices@shop.example"}}
     assert ("SenderEmailIdentity" in template.of_type("AWS::SES::EmailIdentity")) == ("SenderIdentity" not in given)
 
 
@@ -271,7 +353,7 @@ def test_queues_are_safe(template: Template) -> None:
     rules = {
         f"{function}{name}.Arn": event["Properties"].get("DeadLetterConfig", {}).get("Arn")
         for function, own in template.of_type("AWS::Serverless::Function").items()
-        for name, event in own["Events"].items()
+        for name, event in own.get("Events", {}).items()
     }
     for name, queue in template.of_type("AWS::SQS::Queue").items():
         assert queue["SqsManagedSseEnabled"]
@@ -306,29 +388,149 @@ def test_only_reports_on_this_stacks_mail_are_recorded(template: Template) -> No
         "source": ["aws.ses"],
         "detail": {"mail": {"tags": {"ses:configuration-set": ["MailConfiguration"]}}},
     }
-    assert template.functions["SendInvoiceFunction"].environment["CONFIGURATION_SET"] == "MailConfiguration"
+    for function in ("SendInvoiceFunction", "NotifyCustomerFunction"):
+        assert template.functions[function].environment["CONFIGURATION_SET"] == "MailConfiguration"
+
+
+# Alarms
 
 
 def test_alarms_ring_where_the_shop_says_and_say_what_to_do(template: Template, given: dict[str, str]) -> None:
     topics = [given["AlarmTopicArn"]] if given else []
-    alarms = template.of_type("AWS::CloudWatch::Alarm")
-    assert {"InvoicesUnsettledAlarm", "FailedEventsAlarm"} <= alarms.keys()
-    for alarm in alarms.values():
+    for name, alarm in template.of_type("AWS::CloudWatch::Alarm").items():
         assert alarm["AlarmActions"] == alarm["OKActions"] == topics
         assert 100 < len(alarm["AlarmDescription"]) <= 1024
+        assert alarm["AlarmDescription"].endswith(f" See docs/runbook.md#{name.lower()}.")
+
+
+def test_the_runbook_has_a_section_for_each_alarm_and_for_no_other() -> None:
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    alarms = [name for name, what in DOCUMENT["Resources"].items() if what["Type"] == "AWS::CloudWatch::Alarm"]
+    assert sorted(re.findall(r"^### (\w+Alarm)$", runbook, re.MULTILINE)) == sorted(alarms)
 
 
 def test_alarms_look_at_what_the_functions_report(template: Template) -> None:
-    code = "".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
-    for alarm in template.of_type("AWS::CloudWatch::Alarm").values():
-        if alarm["Namespace"].startswith("AWS/"):
+    code = "".join(path.read_text() for folder in ("functions", "shared") for path in (ROOT / folder).rglob("*.py"))
+    reported = {f"{what}{outcome.capitalize()}" for what in ("Invoices", "Notices") for outcome in Outcome}
+    for namespace, metric, dimensions in (each for alarm in alarms(template) for each in watched(alarm)):
+        if namespace.startswith("AWS/"):
             continue
-        assert f'"{alarm["MetricName"]}"' in code
+        assert metric in reported or f'"{metric}"' in code
         for function in template.functions.values():
-            assert alarm["Namespace"] == function.environment["POWERTOOLS_METRICS_NAMESPACE"]
-            assert alarm["Dimensions"] == [
-                {"Name": "service", "Value": function.environment["POWERTOOLS_SERVICE_NAME"]}
-            ]
+            assert namespace == function.environment["POWERTOOLS_METRICS_NAMESPACE"]
+            assert dimensions == {"service": function.environment["POWERTOOLS_SERVICE_NAME"]}
+
+
+def test_alarms_watch_no_more_metrics_than_cloudwatch_takes(template: Template) -> None:
+    assert max(len(watched(alarm)) for alarm in alarms(template)) <= 10
+
+
+def test_an_alarm_watches_each_function_each_queue_and_the_stream(template: Template) -> None:
+    metrics = [each for alarm in alarms(template) for each in watched(alarm)]
+    errors = [
+        dimensions for namespace, metric, dimensions in metrics if (namespace, metric) == ("AWS/Lambda", "Errors")
+    ]
+    assert sorted(each["FunctionName"] for each in errors) == FUNCTIONS
+    for queue in template.of_type("AWS::SQS::Queue"):
+        depth = ("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": f"{queue}.QueueName"})
+        assert metrics.count(depth) == 1
+    for function in FUNCTIONS:
+        if "DynamoDB" in {event["Type"] for event in properties(template, function).get("Events", {}).values()}:
+            assert ("AWS/Lambda", "IteratorAge", {"FunctionName": function}) in metrics
+
+
+def test_an_alarm_watches_each_route(template: Template) -> None:
+    [api] = template.of_type("AWS::Serverless::HttpApi")
+    assert template.of_type("AWS::Serverless::HttpApi")[api]["DefaultRouteSettings"]["DetailedMetricsEnabled"]
+    slow = [dimensions for alarm in alarms(template) for _, metric, dimensions in watched(alarm) if metric == "Latency"]
+    routes = [
+        {"ApiId": api, "Stage": "$default", "Method": route.method, "Resource": route.path} for route in template.routes
+    ]
+    assert sorted(slow, key=str) == sorted(routes, key=str)
+    [query] = template.of_type("AWS::CloudWatch::Alarm")["ServerErrorsAlarm"]["Metrics"]
+    for part in ('SUM("5xx")', f"\"ApiId\" = '{api}'", 'GROUP BY "Method", "Resource" ORDER BY'):
+        assert part in query["Expression"]
+
+
+def test_the_dashboard_shows_all_that_can_ring(template: Template) -> None:
+    [dashboard] = template.of_type("AWS::CloudWatch::Dashboard").values()
+    [shown, *graphs] = json.loads(dashboard["DashboardBody"])["widgets"]
+    assert sorted(shown["properties"]["alarms"]) == sorted(
+        f"{name}.Arn" for name in template.of_type("AWS::CloudWatch::Alarm")
+    )
+    text = json.dumps(graphs)
+    for name in [*FUNCTIONS, *(f"{queue}.QueueName" for queue in template.of_type("AWS::SQS::Queue"))]:
+        assert f'"{name}"' in text
+    assert all(each["properties"]["region"] == "us-east-1" for each in graphs)
+
+
+# What other systems are told
+
+
+def test_the_stream_has_no_more_readers_than_dynamodb_bears(template: Template) -> None:
+    functions = template.of_type("AWS::Serverless::Function").values()
+    readers = [event["Properties"].get("Stream") for own in functions for event in own.get("Events", {}).values()]
+    readers += [pipe["Source"] for pipe in template.of_type("AWS::Pipes::Pipe").values()]
+    assert 1 <= readers.count("OrdersTable.StreamArn") <= 2
+
+
+def test_the_pipe_publishes_what_the_function_makes_of_the_stream(template: Template) -> None:
+    [pipe] = template.of_type("AWS::Pipes::Pipe").values()
+    assert (pipe["Source"], pipe["Enrichment"]) == ("OrdersTable.StreamArn", "PublishEventsFunction.Alias")
+    assert pipe["Target"] == "EventBus.Arn"
+    assert pipe["TargetParameters"] == {
+        "EventBridgeEventBusParameters": {"Source": "orders", "DetailType": "$.type", "Time": "$.time"}
+    }
+
+
+def test_the_pipe_gives_up_in_time_and_says_where(template: Template) -> None:
+    [pipe] = template.of_type("AWS::Pipes::Pipe").values()
+    stream = pipe["SourceParameters"]["DynamoDBStreamParameters"]
+    # No more than the bus takes at once: of more the pipe would publish none.
+    assert stream["BatchSize"] <= 10
+    assert stream["StartingPosition"] == "TRIM_HORIZON"
+    assert stream["OnPartialBatchItemFailure"] == "AUTOMATIC_BISECT"
+    assert stream["MaximumRetryAttempts"] > 0
+    # The stream keeps a record for 24 hours.
+    assert 0 < stream["MaximumRecordAgeInSeconds"] <= 12 * 60 * 60
+    assert stream["DeadLetterConfig"] == {"Arn": "UnpublishedEvents.Arn"}
+
+
+def test_the_pipe_logs_no_records(template: Template) -> None:
+    [pipe] = template.of_type("AWS::Pipes::Pipe").values()
+    assert pipe["LogConfiguration"] == {
+        "Level": "ERROR",
+        "CloudwatchLogsLogDestination": {"LogGroupArn": "EventsPipeLogs.Arn"},
+    }
+    logs = template.of_type("AWS::Logs::LogGroup")["EventsPipeLogs"]
+    assert logs["LogGroupName"].startswith("/aws/vendedlogs/")
+    assert logs["RetentionInDays"]
+
+
+def test_the_pipe_may_do_what_it_does_and_nothing_else(template: Template) -> None:
+    [pipe] = template.of_type("AWS::Pipes::Pipe").values()
+    assert pipe["RoleArn"] == "EventsPipeRole.Arn"
+    role = template.of_type("AWS::IAM::Role")["EventsPipeRole"]
+    assert "ManagedPolicyArns" not in role
+    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "pipes.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+    assert list(allowed(template, "EventsPipeRole")) == [
+        (
+            {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"},
+            {"OrdersTable.StreamArn"},
+            None,
+        ),
+        ({"dynamodb:ListStreams"}, {"OrdersTable.Arn/stream/*"}, None),
+        ({"lambda:InvokeFunction"}, {"PublishEventsFunction.Alias"}, None),
+        ({"events:PutEvents"}, {"EventBus.Arn"}, None),
+        ({"sqs:SendMessage"}, {"UnpublishedEvents.Arn"}, None),
+    ]
+
+
+def test_what_makes_events_reads_nothing_but_the_records_it_is_given(template: Template) -> None:
+    services = {service(action) for actions, *_ in allowed(template, "PublishEventsRole") for action in actions}
+    assert services == {"logs", "xray"}
 
 
 # What people read
@@ -347,3 +549,25 @@ def test_a_function_is_described(template: Template, function: str) -> None:
 def indexes(template: Template) -> dict[str, Any]:
     [table] = template.of_type("AWS::DynamoDB::Table").values()
     return {index["IndexName"]: index for index in table["GlobalSecondaryIndexes"]}
+
+
+def alarms(template: Template) -> list[Any]:
+    return list(template.of_type("AWS::CloudWatch::Alarm").values())
+
+
+def watched(alarm: Any) -> list[tuple[str, str, dict[str, str]]]:
+    """The metrics that an alarm names: namespace, name, dimensions. What it queries for is not known beforehand."""
+    metrics = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", [alarm]) if "MetricStat" in each]
+    return [
+        (
+            each["Namespace"],
+            each["MetricName"],
+            {dimension["Name"]: dimension["Value"] for dimension in each.get("Dimensions", [])},
+        )
+        for each in metrics or ([alarm] if "MetricName" in alarm else [])
+    ]
+
+
+def named(value: Any) -> list[str]:
+    """All that is named in `${}`, anywhere in a value."""
+    return re.findall(r"\$\{([\w:]+)\}", json.dumps(value))

@@ -26,7 +26,7 @@ def timeout(function: str) -> float:
 
 
 def test_every_function_answers_before_the_gateway_hangs_up() -> None:
-    assert all(function.timeout < GATEWAY for function in TEMPLATE.functions.values())
+    assert all(timeout(route.function) < GATEWAY for route in TEMPLATE.routes)
 
 
 def test_a_cancellation_and_a_comment_end_in_time() -> None:
@@ -36,6 +36,12 @@ def test_a_cancellation_and_a_comment_end_in_time() -> None:
 
 def test_an_invoice_is_recorded_before_its_function_ends() -> None:
     assert 3 * longest(aws.DYNAMODB) + longest(aws.SES) < timeout("SendInvoiceFunction")
+
+
+def test_a_batch_of_notices_ends_in_time() -> None:
+    [stream] = [stream for stream in TEMPLATE.streams if stream.function == "NotifyCustomerFunction"]
+    # For each: the order is read, the notice begun, mailed and ended. Lambda allows ten seconds more for a cold start.
+    assert stream.batch_size * (3 * longest(aws.DYNAMODB) + longest(aws.SES)) < timeout(stream.function)
 
 
 def test_a_mailing_holds_the_order_for_as_long_as_its_function_can_live() -> None:

@@ -1,0 +1,1 @@
+"""Tell the customer what the shop did: answered them, or cancelled their order."""

@@ -1,0 +1,254 @@
+"""What other systems are told: the events on the bus, version 1. `docs/events/` has their JSON Schemas.
+
+Ids, states and amounts only. What a person wrote, names and addresses stay here: an event is copied to places that
+nobody can call it back from. Whoever needs more asks the API, with rights of their own.
+
+Within a version only members are added, and values of states. So the schemas forbid nothing that they do not know.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orders import stream
+from orders.identity import Role
+from orders.lifecycle import invoice_state, telling_report
+from orders.models import (
+    DeliveryEvent,
+    InvoiceState,
+    Moment,
+    OrderHeader,
+    OrderStatus,
+    PaymentStatus,
+    ShippingStatus,
+    amount_text,
+)
+
+AmountText = Annotated[str, Field(description="With the decimals of the currency.")]
+CurrencyCode = Annotated[str, Field(description="ISO 4217.")]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, defer_build=True, hide_input_in_errors=True, json_schema_serialization_defaults_required=True
+    )
+
+    id: Annotated[str, Field(description="Tells what happened from all else. It stays the same when it is told again.")]
+    type: str
+    schema_version: Literal["1"] = "1"
+    time: Annotated[Moment, Field(description="When it happened, in UTC.")]
+    order_id: str
+
+
+class _OrderEvent(_Event):
+    customer_id: str
+    payment_status: PaymentStatus
+    shipping_status: ShippingStatus
+    currency_code: CurrencyCode
+    grand_total: AmountText
+    version: Annotated[int, Field(description="Counts the changes of the order; its ETag in the API.")]
+
+
+class OrderCreated(_OrderEvent):
+    """An order was brought. It may be in any state, even cancelled: then no OrderCancelled follows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "order/1001/created",
+                    "type": "OrderCreated",
+                    "schema_version": "1",
+                    "time": "2026-11-23T09:00:00.000000Z",
+                    "order_id": "1001",
+                    "customer_id": "alice",
+                    "payment_status": "unpaid",
+                    "shipping_status": "awaiting_shipment",
+                    "currency_code": "EUR",
+                    "grand_total": "92.26",
+                    "version": 1,
+                    "order_status": "in_progress",
+                    "paid": "0.00",
+                    "created": "2026-11-19T08:14:22.000000Z",
+                }
+            ]
+        }
+    )
+
+    type: Literal["OrderCreated"] = "OrderCreated"
+    order_status: OrderStatus
+    paid: AmountText
+    created: Annotated[Moment, Field(description="When it was placed: long before `time`, if it is an old order.")]
+
+
+class OrderCancelled(_OrderEvent):
+    """An order was cancelled. That is final."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "order/1001/cancelled",
+                    "type": "OrderCancelled",
+                    "schema_version": "1",
+                    "time": "2026-11-23T09:12:31.250000Z",
+                    "order_id": "1001",
+                    "customer_id": "alice",
+                    "payment_status": "partial",
+                    "shipping_status": "awaiting_shipment",
+                    "currency_code": "EUR",
+                    "grand_total": "92.26",
+                    "version": 3,
+                    "cancelled_as": "customer",
+                    "status_before_cancel": "in_progress",
+                    "refund_due": "20.00",
+                }
+            ]
+        }
+    )
+
+    type: Literal["OrderCancelled"] = "OrderCancelled"
+    cancelled_as: Annotated[Role, Field(description="As whom somebody cancelled it.")]
+    status_before_cancel: OrderStatus
+    refund_due: Annotated[AmountText, Field(description="What had been paid by then, and has to go back.")]
+
+
+class CommentAdded(_Event):
+    """Somebody wrote something about an order. What it is, the API tells those who may read it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "order/1001/comment/1795424400000000",
+                    "type": "CommentAdded",
+                    "schema_version": "1",
+                    "time": "2026-11-23T09:00:00.000000Z",
+                    "order_id": "1001",
+                    "comment_id": 1795424400000000,
+                    "is_admin": False,
+                    "is_visible_to_customer": True,
+                    "flagged": True,
+                }
+            ]
+        }
+    )
+
+    type: Literal["CommentAdded"] = "CommentAdded"
+    comment_id: int
+    is_admin: Annotated[bool, Field(description="Whether the staff wrote it, or the customer.")]
+    is_visible_to_customer: bool
+    flagged: Annotated[bool, Field(description="Whether it asks the staff for attention.")]
+
+
+class InvoiceStatusChanged(_Event):
+    """More is known of an invoice: it is being mailed, it left, it did not, or SES reported what became of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "order/1002/invoice/1/delivery",
+                    "type": "InvoiceStatusChanged",
+                    "schema_version": "1",
+                    "time": "2026-11-23T09:00:05.000000Z",
+                    "order_id": "1002",
+                    "number": "INV-1002-1",
+                    "state": "delivered",
+                    "previous_state": "sent",
+                    "report": "delivery",
+                    "currency_code": "EUR",
+                    "grand_total": "199.11",
+                    "due": "199.11",
+                    "order_version": 1,
+                }
+            ]
+        }
+    )
+
+    type: Literal["InvoiceStatusChanged"] = "InvoiceStatusChanged"
+    number: str
+    state: InvoiceState
+    previous_state: Annotated[InvoiceState | None, Field(description="Null if the invoice is new.")]
+    report: Annotated[
+        DeliveryEvent | None, Field(description="The report of SES that makes the state so, null if none does.")
+    ]
+    currency_code: CurrencyCode
+    grand_total: AmountText
+    due: Annotated[AmountText, Field(description="What the invoice asks for. Negative if too much was paid.")]
+    order_version: Annotated[int, Field(description="The version of the order that the invoice shows.")]
+
+
+Event = OrderCreated | OrderCancelled | CommentAdded | InvoiceStatusChanged
+
+
+def event_of(record: Mapping[str, Any]) -> Event | None:
+    """What other systems are told of a record of the stream.
+
+    Returns:
+        The event; None for what is the service's own business.
+
+    Raises:
+        KeyError, ValueError: It is no record of this table.
+    """
+    match stream.happening(record):
+        case stream.OrderCreated(order):
+            return OrderCreated(
+                **_about(order),
+                id=f"order/{order.order_id}/created",
+                # Not when it was placed: an order may be brought years later.
+                time=record["dynamodb"]["ApproximateCreationDateTime"],
+                order_status=order.order_status,
+                paid=amount_text(order.paid, order.currency_code),
+                created=order.created,
+            )
+        case stream.OrderCancelled(order):
+            return OrderCancelled(
+                **_about(order),
+                id=f"order/{order.order_id}/cancelled",
+                time=order.cancelled_at,
+                cancelled_as=order.cancelled_as,
+                status_before_cancel=order.status_before_cancel,
+                # The write that cancels copies it to the header's `refund_due`.
+                refund_due=amount_text(order.paid, order.currency_code),
+            )
+        case stream.CommentAdded(order_id, comment):
+            return CommentAdded(
+                id=f"order/{order_id}/comment/{comment.id}",
+                time=comment.created,
+                order_id=order_id,
+                comment_id=comment.id,
+                is_admin=comment.is_admin,
+                is_visible_to_customer=comment.is_visible_to_customer,
+                flagged=comment.flagged,
+            )
+        case stream.InvoiceStatusChanged(invoice, before):
+            report = telling_report(invoice)
+            return InvoiceStatusChanged(
+                # Not the state: an invoice can bounce softly, be delivered, and bounce for good.
+                id=f"order/{invoice.order_id}/invoice/{invoice.n}/{report or invoice.outcome}",
+                time=invoice.events[report] if report else invoice.ended or invoice.started,
+                order_id=invoice.order_id,
+                number=invoice.number,
+                state=invoice_state(invoice),
+                previous_state=before,
+                report=report,
+                currency_code=invoice.currency_code,
+                grand_total=amount_text(invoice.grand_total, invoice.currency_code),
+                due=amount_text(invoice.due, invoice.currency_code),
+                order_version=invoice.version,
+            )
+    return None
+
+
+def _about(order: OrderHeader) -> dict[str, Any]:
+    return {
+        "order_id": order.order_id,
+        "customer_id": order.customer_id,
+        "payment_status": order.payment_status,
+        "shipping_status": order.shipping_status,
+        "currency_code": order.currency_code,
+        "grand_total": amount_text(order.grand_total, order.currency_code),
+        "version": order.version,
+    }

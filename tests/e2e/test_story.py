@@ -1,0 +1,260 @@
+"""The life of an order, over HTTP, wherever the API is: a deployed stack, or the local gateway.
+
+`BASE_URL` says where. `CUSTOMER_TOKEN`, `OTHER_CUSTOMER_TOKEN` and `ADMIN_TOKEN` are of two customers and of an admin.
+`LOCAL_GATEWAY=1` starts a gateway instead. Every run makes orders of its own, so it can be repeated on the same stack.
+"""
+
+import base64
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from process import gateway, http
+
+MAILBOX = "success@simulator.amazonses.com"
+"""SES takes mail to it also in the sandbox, reports it as delivered, and nobody gets it."""
+
+PATIENCE = 20
+"""Seconds until lists and reports of SES have caught up."""
+
+TOKENS = {"customer": "CUSTOMER_TOKEN", "other": "OTHER_CUSTOMER_TOKEN", "admin": "ADMIN_TOKEN"}
+
+BASE_URL = os.environ.get("BASE_URL")
+
+if not BASE_URL and not os.environ.get("LOCAL_GATEWAY"):
+    pytest.skip("BASE_URL does not say where the API is; `make e2e` starts one here", allow_module_level=True)
+if BASE_URL and (missing := [name for name in TOKENS.values() if not os.environ.get(name)]):
+    pytest.skip(f"BASE_URL needs {', '.join(missing)} too", allow_module_level=True)
+
+
+class Answer:
+    """What came back."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def problem(self) -> str:
+        """The last part of the problem's type."""
+        return str(self.json["type"]).rpartition(":")[2]
+
+
+class Api:
+    """The API, as its callers have it."""
+
+    def __init__(self, url: str, tokens: Mapping[str, str]) -> None:
+        self.url = url.rstrip("/")
+        self.tokens = tokens
+
+    def __call__(self, method: str, path: str, body: Any = None, *, token: str | None = None, **headers: str) -> Answer:
+        """Calls a path: as an admin below `/admin`, else as the customer, or with the `token` of somebody."""
+        who = token or ("admin" if path.startswith("/admin/") else "customer")
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent["Authorization"] = f"Bearer {self.tokens.get(who, who)}"
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        data = None if body is None else json.dumps(body)
+        answer = http.request(method, self.url + path, headers=sent, body=data, redirect=False, timeout=60)
+        return Answer(answer.status, answer.headers, answer.data)
+
+    @property
+    def customer(self) -> str:
+        """Who the customer is: the subject of their token."""
+        payload = self.tokens["customer"].split(".")[1]
+        return str(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"])
+
+    def new_order(self) -> str:
+        """Brings a new order of the customer's; tells its path, without `/admin`."""
+        order_id = f"e2e-{uuid4().hex}"
+        answer = self("POST", "/admin/orders", an_order(order_id, self.customer))
+        assert answer.status == 201, answer.body
+        return f"/orders/{order_id}"
+
+
+def an_order(order_id: str, customer: str) -> dict[str, Any]:
+    return {
+        "order_id": order_id,
+        "customer_id": customer,
+        "currency_code": "EUR",
+        "shipping_cost": "4.90",
+        "customer_summary": {"first_name": "Éa", "email": MAILBOX, "country": {"name": "Norge", "code": "NO"}},
+        "order_line_details": [
+            {"item_id": 1, "product_name": "Brunost – 棕色奶酪, 250 g", "quantity": 2, "price": "12.50", "tax": "1.75"}
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Api]:
+    if BASE_URL:
+        yield Api(BASE_URL, {who: os.environ[name] for who, name in TOKENS.items()})
+        return
+    with gateway() as running:
+        yield Api(running.url, {"customer": running.tokens["alice"], "other": running.tokens["bob"]} | running.tokens)
+
+
+@pytest.fixture
+def order(api: Api) -> str:
+    """The path of a new order."""
+    return api.new_order()
+
+
+def eventually(ask: Callable[[], Any]) -> Any:
+    """Asks until the answer is true, or for as long as anybody would wait."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := ask()) and time.monotonic() < deadline:
+        time.sleep(1)
+    return found
+
+
+def test_an_order_is_brought_once(api: Api) -> None:
+    order_id = f"e2e-{uuid4().hex}"
+    sent = an_order(order_id, api.customer)
+    first, again = (api("POST", "/admin/orders", sent) for _ in range(2))
+    assert (first.status, again.status) == (201, 200)
+    assert first.headers["Location"] == f"/admin/orders/{order_id}"
+    assert first.json["grand_total"] == again.json["grand_total"] == "31.65"
+    other = api("POST", "/admin/orders", sent | {"currency_code": "NOK"})
+    assert (other.status, other.problem) == (409, "order-exists")
+    wrong = api("POST", "/admin/orders", sent | {"order_id": f"{order_id}-2", "grand_total": "31.66"})
+    assert (wrong.status, wrong.problem) == (422, "invalid-input")
+
+
+def test_it_is_read_by_its_customer_and_by_the_staff(api: Api, order: str) -> None:
+    own, staffs = api("GET", order), api("GET", f"/admin{order}")
+    assert (own.status, staffs.status) == (200, 200)
+    assert own.headers["ETag"] == staffs.headers["ETag"] == '"1"'
+    assert own.json["order_line_details"][0]["product_name"] == "Brunost – 棕色奶酪, 250 g"
+    assert "created_by" not in own.json
+    assert api("GET", order, if_none_match='"1"').status == 304
+
+
+def test_it_is_listed_for_both(api: Api, order: str) -> None:
+    order_id = order.rpartition("/")[2]
+
+    def listed(path: str) -> bool:
+        return order_id in [each["order_id"] for each in api("GET", path).json["orders"]]
+
+    for path in ("/orders", f"/admin/orders?customer_id={api.customer}"):
+        # An index follows the table by a moment. Newest first, so a new order is on the first page.
+        assert eventually(partial(listed, path))
+    page = api("GET", "/orders?limit=1").json
+    assert len(page["orders"]) == 1
+    unknown = api("GET", "/orders?order_staus=draft")
+    assert (unknown.status, unknown.problem) == (422, "invalid-input")
+
+
+def test_a_comment_reaches_whom_it_is_for(api: Api, order: str) -> None:
+    posts = [
+        api("POST", f"{order}/comments", {"content": "Bitte klingeln – 你好"}),
+        api("POST", f"/admin{order}/comments", {"content": "We will."}),
+        api("POST", f"/admin{order}/comments", {"content": "rings twice", "flagged": True}),
+    ]
+    assert [post.status for post in posts] == [201, 201, 201]
+    own, staffs = (api("GET", f"{prefix}{order}/comments").json["comments"] for prefix in ("", "/admin"))
+    assert [comment["content"] for comment in own] == ["Bitte klingeln – 你好", "We will."]
+    assert [comment["is_visible_to_customer"] for comment in staffs] == [True, True, False]
+
+
+def test_a_repeated_comment_is_one(api: Api, order: str) -> None:
+    key = uuid4().hex
+    first, again = (api("POST", f"{order}/comments", {"content": "once"}, idempotency_key=key) for _ in range(2))
+    assert first.json == again.json
+    assert len(api("GET", f"{order}/comments").json["comments"]) == 1
+    other = api("POST", f"{order}/comments", {"content": "twice"}, idempotency_key=key)
+    assert (other.status, other.problem) == (422, "idempotency-key-reused")
+
+
+def test_a_change_is_made_for_a_version(api: Api, order: str) -> None:
+    changed = api("PATCH", f"/admin{order}", {"payment_status": "paid", "paid": "31.65"}, if_match='"1"')
+    assert (changed.status, changed.headers["ETag"]) == (200, '"2"')
+    late = api("PATCH", f"/admin{order}", {"shipping_status": "shipped"}, if_match='"1"')
+    assert (late.status, late.problem) == (412, "outdated")
+    assert (late.json["current"]["version"], late.json["current"]["shipping_status"]) == (2, "awaiting_shipment")
+    wrong = api("PATCH", f"/admin{order}", {"order_status": "reopened"})
+    assert (wrong.status, wrong.problem) == (409, "state-conflict")
+
+
+def test_an_invoice_is_mailed_recorded_and_kept(api: Api, order: str) -> None:
+    preview = api("POST", f"/admin{order}/invoice-preview", accept="application/pdf")
+    assert preview.body.startswith(b"%PDF-")
+    sent = api("POST", f"/admin{order}/send-invoice", idempotency_key="first")
+    assert (sent.status, sent.json) == (200, {"status": "success"})
+    assert api("POST", f"/admin{order}/send-invoice", idempotency_key="first").status == 200
+    [invoice] = api("GET", f"/admin{order}/invoices").json["invoices"]
+    assert invoice["state"] in {"sent", "delivered"}
+    assert sent.headers["Location"].endswith(invoice["number"])
+    link = api("GET", sent.headers["Location"], accept="application/pdf")
+    assert link.status == 303
+    assert http.request("GET", link.headers["Location"]).data.startswith(b"%PDF-")
+
+
+def test_cancelled_is_a_fence(api: Api, order: str) -> None:
+    assert api("POST", f"{order}/cancel", {"reason": "ordered twice"}).status == 204
+    assert api("POST", f"{order}/cancel").status == 204
+    refused = [
+        api("POST", f"/admin{order}/send-invoice"),
+        api("PATCH", f"/admin{order}", {"shipping_status": "shipped"}),
+        api("PATCH", f"/admin{order}", {"payment_status": "paid", "paid": "31.65"}),
+    ]
+    assert [(answer.status, answer.problem) for answer in refused] == [(409, "state-conflict")] * 3
+    assert api("GET", f"/admin{order}/invoices").json["invoices"] == []
+    after = api("GET", order).json
+    assert (after["order_status"], after["shipping_status"]) == ("cancelled", "awaiting_shipment")
+
+
+def test_what_is_shipped_is_not_cancelled(api: Api, order: str) -> None:
+    assert api("PATCH", f"/admin{order}", {"shipping_status": "shipped"}).status == 200
+    assert [api("POST", f"{prefix}{order}/cancel").status for prefix in ("", "/admin")] == [409, 409]
+
+
+def test_the_timeline_tells_all_of_it(api: Api, order: str) -> None:
+    api("PATCH", f"/admin{order}", {"order_status": "paused"})
+    api("POST", f"{order}/comments", {"content": "Please cancel it."})
+    api("POST", f"/admin{order}/cancel")
+    timeline = api("GET", f"/admin{order}/timeline").json["timeline"]
+    assert [entry["event"] for entry in timeline] == ["created", "changed", "commented", "cancelled"]
+    assert [entry["role"] for entry in timeline] == ["admin", "admin", "customer", "admin"]
+
+
+@pytest.mark.parametrize("path", ["/orders", "/orders/1", "/admin/orders", "/admin/orders/1/timeline"])
+def test_without_a_good_token_nothing_is_told(api: Api, path: str) -> None:
+    for token in ("nonsense", f"{api.tokens['admin'][:-8]}AAAAAAAA"):
+        assert api("GET", path, token=token).status == 401
+
+
+def test_what_is_the_staffs_is_not_for_customers(api: Api, order: str) -> None:
+    for method, path, body in (
+        ("GET", "/admin/orders", None),
+        ("GET", f"/admin{order}", None),
+        ("GET", f"/admin{order}/timeline", None),
+        ("PATCH", f"/admin{order}", {"paid": "31.65"}),
+        ("POST", f"/admin{order}/cancel", None),
+        ("POST", f"/admin{order}/send-invoice", None),
+    ):
+        answer = api(method, path, body, token="customer")
+        assert (answer.status, answer.problem) == (403, "forbidden")
+
+
+def test_somebody_elses_order_and_none_are_the_same(api: Api, order: str) -> None:
+    for method, path, body in (
+        ("GET", "", None),
+        ("GET", "/comments", None),
+        ("POST", "/comments", {"content": "x"}),
+        ("POST", "/cancel", None),
+    ):
+        others = api(method, f"{order}{path}", body, token="other")
+        none = api(method, f"/orders/e2e-none{path}", body)
+        assert (others.status, others.problem) == (none.status, none.problem) == (404, "order-not-found")
+    assert api("GET", order).json["order_status"] != "cancelled"

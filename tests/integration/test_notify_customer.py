@@ -1,0 +1,646 @@
+"""From a record of the table's stream, as DynamoDB writes it, to the mail that a customer gets, or to none."""
+
+import contextlib
+import copy
+import io
+import json
+import logging
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from harness import BOB, ERP, ROOT, TEMPLATE, Context, Death, Service, break_at, html_of, load
+from ses_endpoint import Ses, closed_port, ses_endpoint, use_ses
+
+from local.streams import fits
+from orders import aws, telemetry
+
+[STREAM] = [stream for stream in TEMPLATE.streams if stream.function == "NotifyCustomerFunction"]
+
+ORDER = {
+    "customer_id": "alice",
+    "currency_code": "EUR",
+    "order_line_details": [{"item_id": 1, "product_name": "Brunost", "quantity": 1, "price": "12.50"}],
+}
+
+Change = Callable[[Service], object]
+
+
+def said(order_id: str, claims: Any = None, **body: Any) -> Change:
+    """Somebody comments on an order: the staff, or Bob."""
+    path = f"{'' if claims == BOB else '/admin'}/orders/{order_id}/comments"
+    return lambda service: service.post(path, {"content": "Grüße – 你好", **body}, claims)
+
+
+def cancelled(path: str, **body: Any) -> Change:
+    return lambda service: service.post(f"{path}/cancel", body or None)
+
+
+def notice_of(mail: Any) -> str:
+    """What a mail tells, and to whom: what SES calls tags, but for the order."""
+    tags = dict(tag.split("=") for tag in mail["X-SES-MESSAGE-TAGS"].split(", "))
+    return f"{tags['notice']} to {mail['To']}"
+
+
+CHANGES: dict[str, tuple[Change, list[str]]] = {
+    "the staff writes": (said("1001"), ["comment to alice@example.com"]),
+    "the staff writes with a key": (
+        lambda service: service.post("/admin/orders/1002/comments", {"content": "x"}, idempotency_key="k"),
+        ["comment to bob@example.com"],
+    ),
+    "a machine of the staff writes": (said("1001", ERP), ["comment to alice@example.com"]),
+    "the staff flags, for the customer to read": (
+        said("1001", flagged=True, is_visible_to_customer=True),
+        ["comment to alice@example.com"],
+    ),
+    "the staff flags": (said("1001", flagged=True), []),
+    "the staff writes internally": (said("1001", is_visible_to_customer=False), []),
+    "the customer writes": (said("1002", BOB), []),
+    "the customer flags": (said("1002", BOB, flagged=True), []),
+    "the customer cancels": (cancelled("/orders/1001"), ["cancellation to alice@example.com"]),
+    "the staff cancels": (cancelled("/admin/orders/1002", reason="Aus"), ["cancellation to bob@example.com"]),
+    "the staff cancels what has partly shipped": (
+        cancelled("/admin/orders/1004"),
+        ["cancellation to alice@example.com"],
+    ),
+    "cancelling is refused": (cancelled("/admin/orders/1003"), []),
+    "what is cancelled is cancelled again": (cancelled("/admin/orders/1006"), []),
+    "what is cancelled is changed": (
+        lambda service: service.patch("/admin/orders/1006", {"customer_summary": {"phone": "1"}}),
+        [],
+    ),
+    "an order comes": (lambda service: service.post("/admin/orders", {**ORDER, "order_id": "2001"}), []),
+    "an order comes with a key": (
+        lambda service: service.post("/admin/orders", {**ORDER, "order_id": "2001"}, idempotency_key="k"),
+        [],
+    ),
+    "an order comes as cancelled": (
+        lambda service: service.post("/admin/orders", {**ORDER, "order_id": "2001", "order_status": "cancelled"}),
+        [],
+    ),
+    "an order changes": (
+        lambda service: service.patch("/admin/orders/1001", {"paid": "1", "order_status": "paused"}),
+        [],
+    ),
+    "its customer changes": (
+        lambda service: service.patch("/admin/orders/1001", {"customer_summary": {"email": "a@example.org"}}),
+        [],
+    ),
+    "an invoice is mailed": (lambda service: service.post("/admin/orders/1001/send-invoice"), []),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_each_change_leads_to_the_right_mail_or_none(service: Service, name: str) -> None:
+    change, mails = CHANGES[name]
+    service.records()
+    change(service)
+    records = service.records()
+    # What no filter has looked at is judged no worse, and a filter lets pass exactly what leads to a mail.
+    leading = []
+    for record in records:
+        before = len(service.notices)
+        assert service.notify([record]) == []
+        leading.append(len(service.notices) > before)
+    assert list(map(notice_of, service.notices)) == mails
+    assert [fits(STREAM, record) for record in records] == leading
+    # Nor does the function wake itself: what it wrote meanwhile leads to nothing.
+    own = service.records()
+    assert [record for record in own if fits(STREAM, record)] == []
+    assert service.notify(own) == []
+    assert list(map(notice_of, service.notices)) == mails
+
+
+def test_what_becomes_of_an_invoice_leads_to_no_mail(service: Service) -> None:
+    service.post("/admin/orders/1001/send-invoice")
+    for kind in ("Delivery", "Complaint"):
+        service.report(kind, "1001", "INV-1001-1")
+    service.report("Bounce", "1001", "INV-1001-1", bounceType="Permanent")
+    records = service.records()
+    assert {"INVOICE#000001", "ORDER"} <= {record["dynamodb"]["Keys"]["sk"]["S"] for record in records}
+    assert [record for record in records if fits(STREAM, record)] == []
+    assert service.notify(records) == []
+    assert service.notices == []
+
+
+def test_the_sample_orders_lead_to_no_mail(service: Service) -> None:
+    records = service.records()
+    assert len(records) > 10
+    assert [record for record in records if fits(STREAM, record)] == []
+    assert service.notify(records) == []
+    assert service.mails == []
+
+
+RECORDED: dict[str, dict[str, Any]] = json.loads((ROOT / "tests/stream_records.json").read_text("utf-8"))["records"]
+"""Records of DynamoDB Local's stream, one for each kind of write. Some are about the sample orders."""
+
+TELLING = {
+    "a comment of the staff": ("A message about your order 1001", ""),
+    "a flagged comment of the staff that the customer may read": ("A message about your order 1001", ""),
+    "cancelled by the customer": ("Your order 1001", " is cancelled"),
+    "cancelled by the staff": ("Your order 1004", " is cancelled"),
+}
+
+
+def test_what_dynamodb_writes_is_understood(service: Service) -> None:
+    told = []
+    for name, record in RECORDED.items():
+        before = len(service.notices)
+        assert service.notify([record]) == [], name
+        assert fits(STREAM, record) == (name in TELLING), name
+        told += [(name, f"{mail['Subject']}") for mail in service.notices[before:]]
+    assert told == [(name, f"{what} at Käsekönig & Töchter{end}") for name, (what, end) in TELLING.items()]
+
+
+def shape(value: Any) -> Any:
+    """The types of a record: of what it holds, only the names."""
+    return {name: shape(each) for name, each in value.items()} if isinstance(value, dict) else type(value)
+
+
+def test_the_records_here_are_as_dynamodb_writes_them(service: Service) -> None:
+    service.records()
+    said("1001")(service)
+    service.post("/admin/orders/1004/cancel")
+    ours = dict(zip(("a comment of the staff", "cancelled by the staff"), service.records(), strict=True))
+    for name, record in ours.items():
+        assert shape(record) == shape(RECORDED[name])
+
+
+def test_what_expires_or_is_deleted_leads_to_no_mail(service: Service) -> None:
+    for name in ("the key of the comment's request", "a comment of the staff", "cancelled by the staff"):
+        record = copy.deepcopy(RECORDED[name])
+        images = record["dynamodb"]
+        images["OldImage"] = images.pop("NewImage")
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html
+        record |= {"eventName": "REMOVE", "userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
+        assert not fits(STREAM, record)
+        assert service.notify([record]) == []
+    assert service.mails == []
+
+
+def test_key_and_flag_must_both_say_that_the_customer_may_read_it(service: Service) -> None:
+    yes, no = {"BOOL": True}, {"BOOL": False}
+    for name, lies in (
+        ("an internal comment of the staff", {"is_visible_to_customer": yes}),
+        ("a flagged comment of the staff", {"is_visible_to_customer": yes, "flagged": no}),
+        ("a comment of the staff", {"is_visible_to_customer": no}),
+        ("a comment of the customer", {"is_visible_to_customer": no, "is_admin": yes}),
+    ):
+        record = copy.deepcopy(RECORDED[name])
+        record["dynamodb"]["NewImage"] |= lies
+        assert not fits(STREAM, record)
+        assert service.notify([record]) == []
+    assert service.mails == []
+
+
+# What the mails say ---------------------------------------------------------------------------------------------------
+
+
+def told(service: Service, change: Change) -> tuple[str, str]:
+    """The plain text and the HTML of the one mail that a change leads to."""
+    service.records()
+    change(service)
+    assert service.notify(service.records()) == []
+    [mail] = service.notices
+    return text_of(mail), html_of(mail)
+
+
+def text_of(mail: Any) -> str:
+    """The plain text of a mail, with line ends and spaces as Python has them."""
+    return str(mail.get_body(("plain",)).get_content()).replace("\r\n", "\n").replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_comment_is_mailed_as_it_was_written(service: Service) -> None:
+    content = 'Grüße – 你好\r\n\r\n<b>fett</b> & "so" {{ weiter }}'
+    plain, html = told(service, said("1001", content=content))
+    assert "Hello Alice,\n" in plain
+    assert '\n  Grüße – 你好\n  \n  <b>fett</b> & "so" {{ weiter }}\n' in plain
+    assert "Grüße – 你好" in html
+    assert "&lt;b&gt;fett&lt;/b&gt; &amp; &#34;so&#34; {{ weiter }}" in html
+    assert "<b>" not in html
+
+
+@pytest.mark.parametrize(
+    ("change", "who", "reason", "money"),
+    [
+        (cancelled("/orders/1001"), "You", None, "You have paid nothing for this order, and there is nothing to pay."),
+        (
+            cancelled("/admin/orders/1004", reason="Ausverkauft.\n<i>Leider</i>"),
+            "Käsekönig & Töchter",
+            ["Ausverkauft.", "<i>Leider</i>"],
+            "You have paid 120,00 €. What has to go back to you, the shop will return.",
+        ),
+    ],
+    ids=["by the customer, unpaid", "by the staff, paid, with a reason"],
+)
+def test_a_cancellation_says_who_why_and_what_about_the_money(
+    service: Service, change: Change, who: str, reason: list[str] | None, money: str
+) -> None:
+    plain, html = told(service, change)
+    assert f"\n{who} cancelled your order 100" in plain
+    assert " on 23 Nov 2026.\n" in plain
+    assert f"\nYOUR MONEY\n{money}" in plain
+    assert ("REASON" in plain, "Reason" in html) == (bool(reason), bool(reason))
+    if reason:
+        assert "\nREASON\n" + "".join(f"  {line}\n" for line in reason) in plain
+        assert "&lt;i&gt;Leider&lt;/i&gt;" in html
+
+
+def test_the_mail_goes_where_the_order_says_now(service: Service) -> None:
+    service.records()
+    said("1001")(service)
+    service.patch("/admin/orders/1001", {"customer_summary": {"email": "alice@example.org", "first_name": None}})
+    service.notify(service.records())
+    [mail] = service.notices
+    assert mail["To"] == "alice@example.org"
+    assert "\nHello,\n" in text_of(mail)
+
+
+# Who is not told ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("switches", "kinds"),
+    [
+        ({"NOTIFY_COMMENTS": "no"}, ["cancellation"]),
+        ({"NOTIFY_CANCELLATIONS": "no"}, ["comment"]),
+        ({"NOTIFY_COMMENTS": "no", "NOTIFY_CANCELLATIONS": "no"}, []),
+    ],
+    ids=str,
+)
+def test_a_shop_chooses_what_its_customers_are_told(
+    service: Service, monkeypatch: pytest.MonkeyPatch, switches: dict[str, str], kinds: list[str]
+) -> None:
+    for name, value in switches.items():
+        monkeypatch.setenv(name, value)
+    said("1001")(service)
+    cancelled("/orders/1001")(service)
+    assert service.notify(service.records()) == []
+    assert [notice_of(mail).split()[0] for mail in service.notices] == kinds
+    assert len(service.items("1001", "NOTICE#")) == len(kinds)
+
+
+def test_without_an_address_nobody_is_told(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    cancelled("/orders/1007")(service)
+    assert service.notify(service.records()) == []
+    assert service.mails == []
+    assert service.items("1007", "NOTICE#") == []
+    assert '"NoticesWithoutAddress":[1.0]' in capsys.readouterr().out
+
+
+def test_an_address_that_is_no_good_gets_no_mail_until_it_changes(service: Service) -> None:
+    service.post("/admin/orders/1002/send-invoice")
+    service.report("Bounce", "1002", "INV-1002-1", bounceType="Permanent")
+    said("1002")(service)
+    assert service.notify(service.records()) == []
+    assert service.notices == []
+    service.patch("/admin/orders/1002", {"customer_summary": {"email": "bob@example.org"}})
+    cancelled("/admin/orders/1002")(service)
+    assert service.notify(service.records()) == []
+    assert list(map(notice_of, service.notices)) == ["cancellation to bob@example.org"]
+
+
+# Batches --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def batch(service: Service) -> list[dict[str, Any]]:
+    """Three things to tell: a comment on 1001, one on 1002, and that 1004 is cancelled."""
+    service.records()
+    said("1001")(service)
+    said("1002")(service)
+    cancelled("/admin/orders/1004")(service)
+    return service.records()
+
+
+ALL = ["comment to alice@example.com", "comment to bob@example.com", "cancellation to alice@example.com"]
+
+
+def test_a_batch_that_comes_again_mails_nobody(
+    service: Service, batch: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        capsys.readouterr()
+        assert service.notify(batch) == []
+        assert list(map(notice_of, service.notices)) == ALL
+    assert capsys.readouterr().out.count('"NoticesRepeated":[1.0]') == 3
+
+
+@pytest.mark.parametrize("first", [slice(0, 2), slice(2, 3)], ids=["begin", "end"])
+def test_a_part_of_a_batch_comes_again(service: Service, batch: list[dict[str, Any]], first: slice) -> None:
+    assert service.notify(batch[first]) == []
+    assert service.notify(batch) == []
+    assert service.notify(batch[::-1]) == []
+    assert sorted(map(notice_of, service.notices)) == sorted(ALL)
+
+
+def test_the_same_record_twice_in_a_batch(service: Service, batch: list[dict[str, Any]]) -> None:
+    assert service.notify([batch[0], *batch, batch[2]]) == []
+    assert list(map(notice_of, service.notices)) == ALL
+
+
+def number(record: dict[str, Any]) -> str:
+    return str(record["dynamodb"]["SequenceNumber"])
+
+
+def poison(record: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A record, with something else at a place in it, or nothing (None)."""
+    record = copy.deepcopy(record)
+    *places, name = path.split(".")
+    found = record["dynamodb"]
+    for place in places:
+        found = found[place]
+    if value is None:
+        del found[name]
+    else:
+        found[name] = value
+    return record
+
+
+POISONS = [
+    ("NewImage.content", None),
+    ("NewImage.content", {"N": "7"}),
+    ("NewImage.content", {"S": "Geheim", "N": "7"}),
+    ("NewImage.id", {"N": "Geheim"}),
+    ("NewImage.created", {"S": "Geheim"}),
+    ("NewImage.is_admin", {"S": "Geheim"}),
+    ("Keys", None),
+    ("Keys.sk", None),
+    ("Keys.pk", {"S": "ORDER#9999"}),
+    ("Keys.pk", {"S": "ORDER#1001\r\nBcc: eve"}),
+    ("Keys.pk", {"S": "1001"}),
+]
+
+
+def test_a_poisoned_record_alone_is_reported(service: Service, batch: list[dict[str, Any]]) -> None:
+    first, second, third = batch
+    for path, value in POISONS:
+        poisoned = poison(second, path, value)
+        for _ in range(2):
+            assert service.notify([first, poisoned, third]) == [number(second)], (path, value)
+            assert list(map(notice_of, service.notices)) == [ALL[0], ALL[2]]
+    assert service.notify(batch) == []
+    assert list(map(notice_of, service.notices)) == [ALL[0], ALL[2], ALL[1]]
+
+
+def test_a_batch_of_poison_is_reported_record_by_record(service: Service, batch: list[dict[str, Any]]) -> None:
+    poisoned = [poison(record, "Keys", None) for record in batch]
+    assert service.notify(poisoned) == list(map(number, batch))
+    assert service.mails == []
+
+
+def test_an_order_that_cannot_be_read_is_reported(service: Service, batch: list[dict[str, Any]]) -> None:
+    aws.dynamodb().delete_item(TableName="OrdersTable", Key={"pk": {"S": "ORDER#1002"}, "sk": {"S": "ORDER#DETAIL"}})
+    assert service.notify(batch) == [number(batch[1])]
+    assert len(service.notices) == 2
+    # A notice that cannot be written is not begun: once it can, it is mailed.
+    assert service.items("1002", "NOTICE#") == []
+
+
+def test_nothing_that_a_person_wrote_is_logged(
+    service: Service,
+    batch: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = io.StringIO()
+    for handler in telemetry.logger.handlers:
+        monkeypatch.setattr(handler, "stream", log)
+    # Powertools' own log, which a shop may turn on, too.
+    caplog.set_level(logging.DEBUG, "aws_lambda_powertools")
+    service.notify(batch + [poison(batch[1], path, value) for path, value in POISONS])
+    logged = log.getvalue() + caplog.text
+    assert logged.count('"what":"NoticesSent"') == 3
+    assert logged.count('"message":"notice failed"') == len(POISONS)
+    # The order is named, for whoever has to tell its customer.
+    assert '"keys":{"pk":{"S":"ORDER#1002"},"sk":{"S":"COMMENT#' in logged
+    for word in ("Geheim", "Grüße", "Gr\\u00fc", "你好", "Alice", "Bob", "Núñez", "Ada", "example.com"):
+        assert word not in logged
+
+
+# What can fail --------------------------------------------------------------------------------------------------------
+
+
+def comment(service: Service) -> dict[str, Any]:
+    """A new comment of the staff on 1001, as the stream has it."""
+    service.records()
+    said("1001")(service)
+    [record] = service.records()
+    return record
+
+
+def ledger(service: Service, record: dict[str, Any]) -> str | None:
+    """What is recorded of the notice of a comment."""
+    found = service.items("1001", f"NOTICE#{record['dynamodb']['Keys']['sk']['S']}")
+    return str(found[0]["outcome"]) if found else None
+
+
+OUTCOMES = [
+    # SES …                    reported, ledger,   mails, the next delivery: mails in all
+    ("ok", False, "sent", 1, 1),
+    ("400", True, "failed", 0, 1),
+    ("403", True, "failed", 0, 1),
+    ("429", True, "failed", 0, 1),
+    ("quota", True, "failed", 0, 1),
+    ("500", False, "unknown", 0, 0),
+    ("503", False, "unknown", 0, 0),
+    ("500 after taking it", False, "unknown", 1, 1),
+    ("hangs", False, "unknown", 0, 0),
+    ("hangs after taking it", False, "unknown", 1, 1),
+    ("drops", False, "unknown", 0, 0),
+    ("drops after taking it", False, "unknown", 1, 1),
+    ("garbles", False, "unknown", 1, 1),
+]
+
+
+def test_only_what_ses_refused_is_reported_and_mailed_again(
+    service: Service, ses: Ses, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for behaviour, reported, outcome, mails, in_all in OUTCOMES:
+        record = comment(service)
+        ses.asked, ses.taken, ses.behaviour = 0, 0, behaviour
+        capsys.readouterr()
+        failed = service.notify([record])
+        assert failed == ([number(record)] if reported else []), behaviour
+        assert (ses.asked, ses.taken, ledger(service, record)) == (1, mails, outcome), behaviour
+        assert f'"Notices{outcome.capitalize()}":[1.0]' in capsys.readouterr().out
+
+        ses.behaviour = "ok"
+        for _ in range(2):
+            assert service.notify([record]) == [], behaviour
+        assert (ses.taken, ledger(service, record)) == (in_all, "sent" if reported else outcome), behaviour
+
+
+def test_an_ses_that_cannot_be_reached_refuses_for_now(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = comment(service)
+    use_ses(f"http://127.0.0.1:{closed_port()}", monkeypatch)
+    for _ in range(2):
+        assert service.notify([record]) == [number(record)]
+        assert ledger(service, record) == "failed"
+    with ses_endpoint() as ses:
+        use_ses(ses.url, monkeypatch)
+        assert service.notify([record]) == []
+        assert (ses.taken, ledger(service, record)) == (1, "sent")
+
+
+def test_what_ses_refuses_keeps_nobody_else_from_being_told(
+    service: Service, ses: Ses, batch: list[dict[str, Any]]
+) -> None:
+    def throttle(request: Any, **_: Any) -> None:
+        ses.behaviour = "429" if b"bob@" in request.body else "ok"
+
+    aws.ses().meta.events.register("before-send.sesv2.SendEmail", throttle)
+    assert service.notify(batch) == [number(batch[1])]
+    assert ses.taken == 2
+    aws.ses().meta.events.unregister("before-send.sesv2.SendEmail", throttle)
+    ses.behaviour = "ok"
+    # Lambda gives it again, and what came after it.
+    assert service.notify(batch[1:]) == []
+    assert ses.taken == 3
+
+
+DEATHS: list[tuple[str, str, str | None, str, int]] = [
+    #           the ledger then and after the next delivery, mails in all
+    ("before", "Query", None, "sent", 1),
+    ("after", "Query", None, "sent", 1),
+    ("before", "PutItem", None, "sent", 1),
+    # Between notice and mail: nobody can know that it did not leave.
+    ("after", "PutItem", "sending", "sending", 0),
+    ("before", "SendEmail", "sending", "sending", 0),
+    ("after", "SendEmail", "sending", "sending", 1),
+    ("before", "UpdateItem", "sending", "sending", 1),
+    ("after", "UpdateItem", "sent", "sent", 1),
+]
+
+
+def test_the_process_dies(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    for moment, step, outcome, then, mails in DEATHS:
+        record, before = comment(service), len(service.notices)
+        mend = break_at(step, moment, Death())
+        with pytest.raises(Death):
+            service.notify([record])
+        mend()
+        assert ledger(service, record) == outcome, (moment, step)
+        capsys.readouterr()
+        for _ in range(2):
+            assert service.notify([record]) == []
+            assert (ledger(service, record), len(service.notices) - before) == (then, mails), (moment, step)
+        assert ('"NoticesUnknown":[1.0]' in capsys.readouterr().out) == (then == "sending")
+
+
+def test_aws_does_it_and_its_answer_is_lost(service: Service) -> None:
+    for step, reported, outcome, mails in (
+        ("Query", True, "sent", 1),
+        # The notice is there, and it is not known whose: nobody is told, rather than twice.
+        ("PutItem", True, "sending", 0),
+        ("SendEmail", False, "unknown", 1),
+        ("UpdateItem", False, "sent", 1),
+    ):
+        record, before = comment(service), len(service.notices)
+        mend = break_at(step, "after", ReadTimeoutError(endpoint_url="https://aws"))
+        assert service.notify([record]) == ([number(record)] if reported else []), step
+        mend()
+        for _ in range(2):
+            assert service.notify([record]) == []
+            assert (ledger(service, record), len(service.notices) - before) == (outcome, mails), step
+
+
+def refused(code: str, status: int) -> ClientError:
+    answer: Any = {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "Operation")
+
+
+@pytest.mark.parametrize(
+    ("step", "reported", "outcome"),
+    [("Query", True, "sent"), ("PutItem", True, "sent"), ("UpdateItem", False, "sending")],
+)
+def test_dynamodb_does_not_do_it(service: Service, step: str, reported: bool, outcome: str) -> None:
+    for fault in (
+        EndpointConnectionError(endpoint_url="https://aws"),
+        refused("ThrottlingException", 400),
+        refused("InternalServerError", 500),
+        refused("AccessDeniedException", 400),
+    ):
+        record, before = comment(service), len(service.notices)
+        mend = break_at(step, "before", fault)
+        assert service.notify([record]) == ([number(record)] if reported else []), fault
+        assert len(service.notices) - before == (not reported)
+        mend()
+        for _ in range(2):
+            assert service.notify([record]) == []
+            assert (ledger(service, record), len(service.notices) - before) == (outcome, 1), fault
+
+
+def test_a_notice_that_was_written_while_its_answer_got_lost_is_recognised(service: Service) -> None:
+    """botocore repeats a call by itself; the second time, the condition meets what the first one wrote."""
+    record = comment(service)
+    lost: list[str | None] = []
+
+    def lose(event_name: str, **_: Any) -> None:
+        if event_name.endswith("PutItem") and not lost:
+            lost.append(ledger(service, record))
+            raise ReadTimeoutError(endpoint_url="https://dynamodb")
+
+    # After moto, which has done it by then.
+    aws.dynamodb().meta.events.register_last("before-send", lose)
+    assert service.notify([record]) == []
+    assert lost == ["sending"]
+    assert (ledger(service, record), len(service.notices)) == ("sent", 1)
+
+
+def test_no_break_mails_anything_twice(service: Service, batch: list[dict[str, Any]]) -> None:
+    for step in ("Query", "PutItem", "SendEmail", "UpdateItem"):
+        for moment in ("before", "after"):
+            for at in range(1, 4):
+                mend = break_at(f"{step} {at}", moment, Death())
+                with contextlib.suppress(Death):
+                    service.notify(batch)
+                mend()
+    service.notify(batch)
+    told = Counter(map(notice_of, service.notices))
+    assert set(told.values()) <= {1}
+
+
+def test_round_trips(service: Service) -> None:
+    record = comment(service)
+    service.calls.clear()
+    service.notify([record])
+    assert service.calls == {"Query": 1, "PutItem": 1, "SendEmail": 1, "UpdateItem": 1}
+    service.calls.clear()
+    service.notify([record])
+    assert service.calls == {"Query": 1, "PutItem": 1}
+    service.calls.clear()
+    service.notify(service.records())
+    assert service.calls == {}
+
+
+def test_what_ses_reports_of_a_notice_is_none_of_the_invoices_business(service: Service) -> None:
+    record = comment(service)
+    service.notify([record])
+    event = load("ses-bounce")
+    event["detail"]["mail"]["tags"] = {"order_id": ["1001"], "notice": ["comment"]}
+    import_module("record_delivery.app").handler(event, Context())
+    assert service.invoices("1001") == []
+    assert ledger(service, record) == "sent"
+
+
+@pytest.mark.parametrize("name", ["notify-customer-comment", "notify-customer-cancellation"])
+def test_the_event_files_work(service: Service, name: str) -> None:
+    records = load(name)["Records"]
+    assert all(fits(STREAM, record) for record in records)
+    assert service.notify(records) == []
+    assert [notice_of(mail).split()[0] for mail in service.notices] == [name.rpartition("-")[2]]
+
+
+def test_what_invoices_need_is_not_loaded() -> None:
+    """Nor what Powertools has for all other events of AWS, which it loads when it finds pydantic there before it."""
+    unwanted = ("typst", "segno", "fontpkg", "justmytype_western_core", "aws_lambda_powertools.utilities.parser")
+    program = f"import sys, notify_customer.app; print([name for name in {unwanted} if name in sys.modules])"
+    environment = {"PYTHONPATH": f"{ROOT / 'shared'}:{ROOT / 'functions'}", "POWERTOOLS_SERVICE_NAME": "orders"}
+    loaded = subprocess.run([sys.executable, "-c", program], env=environment, check=True, stdout=subprocess.PIPE)
+    assert loaded.stdout == b"[]\n"

@@ -1,0 +1,369 @@
+"""From the table's stream to the bus: what other systems are told, and what they are not."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_args
+
+import pytest
+from harness import ROOT, TEMPLATE, Context, Service, load
+from jsonschema import Draft202012Validator
+from moto.events.models import EventPattern
+
+from notify_customer.app import handler as notify
+from orders import aws
+from orders.models import CustomerSummary
+from publish_events.app import handler
+from publish_events.events import Event
+
+[PIPE] = TEMPLATE.of_type("AWS::Pipes::Pipe").values()
+PATTERNS = [EventPattern.load(each["Pattern"]) for each in PIPE["SourceParameters"]["FilterCriteria"]["Filters"]]
+SCHEMAS = {path.name: json.loads(path.read_text()) for path in (ROOT / "docs" / "events").glob("*.json")}
+
+SECRET = "Geheim"
+"""Stands in everything that a person wrote, or that says who they are."""
+
+SOMEBODY: dict[str, Any] = {name: f"{SECRET} {name}" for name in CustomerSummary.model_fields} | {
+    "email": f"{SECRET}@example.com",
+    "state": {"name": f"{SECRET} state", "code": f"{SECRET} code"},
+    "country": {"name": f"{SECRET} country", "code": "DE"},
+}
+ORDER = {
+    "order_id": "3001",
+    "customer_id": "alice",
+    "created": "2019-05-01T10:00:00Z",
+    "currency_code": "KWD",
+    "customer_summary": SOMEBODY,
+    "order_line_details": [{"item_id": 1, "product_name": f"{SECRET} product", "quantity": 1, "price": "12.5"}],
+}
+STAFF = {"sub": "ada", "name": f"{SECRET} Ada", "cognito:groups": "[admins]"}
+ADMIN, CUSTOMER = "/admin/orders/3001", "/orders/3001"
+COMMENT = {"content": f"{SECRET} content"}
+REASON = {"reason": f"{SECRET} reason"}
+
+
+def report(service: Service, kind: str, second: int, **more: Any) -> None:
+    service.report(kind, "3001", "INV-3001-1", f"2026-11-23T09:00:{second:02}.000Z", **more)
+
+
+def delete_everything(_service: Service, written: list[Any]) -> None:
+    for record in written:
+        aws.dynamodb().delete_item(TableName="OrdersTable", Key=record["dynamodb"]["Keys"])
+
+
+STORY: list[tuple[str, Callable[[Service, list[Any]], Any], list[str]]] = [
+    # what happens, how, and which events it makes
+    ("an order is brought", lambda s, _: s.post("/admin/orders", ORDER, STAFF, idempotency_key="k"), ["OrderCreated"]),
+    ("the same again", lambda s, _: s.post("/admin/orders", ORDER, STAFF, idempotency_key="k"), []),
+    ("it is paid in part", lambda s, _: s.patch(ADMIN, {"payment_status": "partial", "paid": "2.5"}, STAFF), []),
+    ("somebody moves", lambda s, _: s.patch(ADMIN, {"customer_summary": {"city": SECRET}}, STAFF), []),
+    (
+        "the customer comments",
+        lambda s, _: s.post(f"{CUSTOMER}/comments", COMMENT | {"flagged": True}, idempotency_key="k"),
+        ["CommentAdded"],
+    ),
+    ("the staff comments", lambda s, _: s.post(f"{ADMIN}/comments", COMMENT, STAFF), ["CommentAdded"]),
+    (
+        "the staff comments internally",
+        lambda s, _: s.post(f"{ADMIN}/comments", COMMENT | {"flagged": True}, STAFF),
+        ["CommentAdded"],
+    ),
+    ("the customer is told of it", lambda _, written: notify({"Records": written}, Context()), []),
+    (
+        "an invoice is mailed",
+        lambda s, _: s.post(f"{ADMIN}/send-invoice", {"notes": SECRET}, STAFF),
+        ["InvoiceStatusChanged", "InvoiceStatusChanged"],
+    ),
+    ("SES took it, as we know", lambda s, _: report(s, "Send", 1), []),
+    ("it bounces", lambda s, _: report(s, "Bounce", 2, bounceType="Transient"), ["InvoiceStatusChanged"]),
+    ("it is delivered", lambda s, _: report(s, "Delivery", 3), ["InvoiceStatusChanged"]),
+    ("the same again", lambda s, _: report(s, "Delivery", 3), []),
+    ("an older report of it", lambda s, _: report(s, "Delivery", 1), []),
+    ("it bounces for good", lambda s, _: report(s, "Bounce", 4, bounceType="Permanent"), ["InvoiceStatusChanged"]),
+    ("the customer cancels", lambda s, _: s.post(f"{CUSTOMER}/cancel", REASON), ["OrderCancelled"]),
+    ("the same again", lambda s, _: s.post(f"{ADMIN}/cancel", REASON, STAFF), []),
+    ("the money goes back", lambda s, _: s.patch(ADMIN, {"payment_status": "refunded", "paid": 0}, STAFF), []),
+    ("keys expire, and somebody deletes all the rest", delete_everything, []),
+]
+
+
+@dataclass
+class Step:
+    """Something that happened, the records that the stream has of it, and the events that it should make."""
+
+    what: str
+    records: list[Any]
+    types: list[str]
+
+
+@pytest.fixture
+def steps(request: pytest.FixtureRequest) -> list[Step]:
+    """Every kind of write of the service, as the table's stream has it. It happens once, because it takes long."""
+    if not _happened:
+        _happened.extend(tell(request.getfixturevalue("service")))
+    return deepcopy(_happened)
+
+
+_happened: list[Step] = []
+
+
+def tell(service: Service) -> Iterator[Step]:
+    service.records()
+    written = list[Any]()
+    for what, do, types in STORY:
+        service.clock.sleep(0.5)
+        answer = do(service, written)
+        assert getattr(answer, "status", 200) < 300, what
+        records = service.records()
+        written += records
+        yield Step(what, records, types)
+
+
+def passes(record: Any) -> bool:
+    """Whether the pipe's filter lets a record through."""
+    return any(pattern.matches_event(record) for pattern in PATTERNS)
+
+
+def published(records: list[Any]) -> list[dict[str, Any]]:
+    """What the pipe publishes of some records."""
+    return handler([record for record in records if passes(record)], Context())
+
+
+def kinds(records: list[Any]) -> set[str]:
+    """What kinds of items records are of."""
+    return {record["dynamodb"]["Keys"]["sk"]["S"].partition("#")[0] for record in records}
+
+
+# The filter
+
+
+@pytest.mark.parametrize(
+    ("pattern", "event", "matches"),
+    [
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+        ({"state": ["running"]}, {"state": "running"}, True),
+        ({"state": ["running", "stopped"]}, {"state": "stopped"}, True),
+        ({"state": ["running"]}, {"state": "stopped"}, False),
+        ({"state": ["running"]}, {}, False),
+        ({"state": ["running"], "zone": ["a"]}, {"state": "running", "zone": "a", "more": 1}, True),
+        ({"state": ["running"], "zone": ["a"]}, {"state": "running", "zone": "b"}, False),
+        ({"detail": {"state": ["running"]}}, {"detail": {"state": "running"}}, True),
+        ({"detail": {"state": ["running"]}}, {"state": "running"}, False),
+        ({"time": [{"prefix": "2017-10-02"}]}, {"time": "2017-10-02T18:43:48Z"}, True),
+        ({"time": [{"prefix": "2017-10-02"}]}, {"time": "2017-10-03T18:43:48Z"}, False),
+        ({"state": ["running", {"prefix": "stop"}]}, {"state": "stopped"}, True),
+        ({"state": [{"anything-but": ["stopped", "overloaded"]}]}, {"state": "running"}, True),
+        ({"state": [{"anything-but": ["stopped", "overloaded"]}]}, {"state": "overloaded"}, False),
+        ({"state": [{"anything-but": ["stopped"]}]}, {}, False),
+        ({"detail": {"count": [{"exists": True}]}}, {"detail": {"count": 1}}, True),
+        ({"detail": {"count": [{"exists": True}]}}, {"detail": {"state": "running"}}, False),
+        ({"detail": {"count": [{"exists": False}]}}, {"detail": {"state": "running"}}, True),
+        ({"detail": {"count": [{"exists": False}]}}, {"detail": {"count": 1}}, False),
+        # It asks for leaves only: this one is none, and there it has nothing to hang on.
+        ({"detail": {"count": [{"exists": False}]}}, {"detail": {"count": {"of": 1}}}, True),
+        ({"detail": {"count": [{"exists": False}]}}, {"state": "running"}, True),
+    ],
+)
+def test_the_library_understands_patterns_as_eventbridge_does(pattern: Any, event: Any, matches: bool) -> None:
+    assert EventPattern.load(json.dumps(pattern)).matches_event(event) is matches
+
+
+def test_the_filter_asks_only_for_what_a_pipe_lets_it_ask_for() -> None:
+    # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-event-filtering.html
+    assert 0 < len(PATTERNS) <= 5
+    assert {field for pattern in PATTERNS for field in pattern.get_pattern()} == {"dynamodb"}
+
+
+def test_the_filter_lets_through_all_that_means_something_and_little_else(steps: list[Step]) -> None:
+    for step in steps:
+        for record in step.records:
+            if handler([record], Context()):
+                assert passes(record), step.what
+            elif passes(record):
+                # Only of an invoice it cannot tell.
+                assert kinds([record]) == {"INVOICE"}, step.what
+
+
+# The events
+
+
+def test_every_write_tells_what_it_should(steps: list[Step]) -> None:
+    for step in steps:
+        assert [event["type"] for event in published(step.records)] == step.types, step.what
+    # All that the table holds was written, and deleted again.
+    everything = {"ORDER", "COMMENT", "INTERNAL", "CHANGE", "INVOICE", "NOTICE", "KEY"}
+    assert kinds([record for step in steps[:-1] for record in step.records]) == everything
+    assert kinds(steps[-1].records) == everything
+
+
+def test_the_events_say_what_happened(steps: list[Step]) -> None:
+    happened: dict[str, Any] = {}
+    for step in steps:
+        happened.setdefault(step.what, published(step.records))
+    [brought] = [record for record in steps[0].records if passes(record)]
+    written = datetime.fromisoformat(happened["an order is brought"][0].pop("time")).timestamp()
+    assert written == brought["dynamodb"]["ApproximateCreationDateTime"]
+    about_it = {"schema_version": "1", "order_id": "3001"}
+    order = about_it | {
+        "customer_id": "alice",
+        "shipping_status": "awaiting_shipment",
+        "currency_code": "KWD",
+        "grand_total": "12.500",
+    }
+    assert happened["an order is brought"] == [
+        order
+        | {
+            "id": "order/3001/created",
+            "type": "OrderCreated",
+            "created": "2019-05-01T10:00:00.000000Z",
+            "order_status": "in_progress",
+            "payment_status": "unpaid",
+            "paid": "0.000",
+            "version": 1,
+        }
+    ]
+    assert happened["the customer cancels"] == [
+        order
+        | {
+            "id": "order/3001/cancelled",
+            "type": "OrderCancelled",
+            "time": "2026-11-23T09:00:08.000000Z",
+            "payment_status": "partial",
+            "refund_due": "2.500",
+            "cancelled_as": "customer",
+            "status_before_cancel": "in_progress",
+            "version": 4,
+        }
+    ]
+    for what, comment_id, time, said in (
+        ("the customer comments", 1795424402500000, "02.500000", (False, True, True)),
+        ("the staff comments", 1795424403000000, "03.000000", (True, True, False)),
+        ("the staff comments internally", 1795424403500001, "03.500001", (True, False, True)),
+    ):
+        assert happened[what] == [
+            about_it
+            | {
+                "id": f"order/3001/comment/{comment_id}",
+                "type": "CommentAdded",
+                "time": f"2026-11-23T09:00:{time}Z",
+                "comment_id": comment_id,
+            }
+            | dict(zip(("is_admin", "is_visible_to_customer", "flagged"), said, strict=True))
+        ]
+    invoices = [event for step in steps for event in published(step.records) if event["type"] == "InvoiceStatusChanged"]
+    of_all = {"number": "INV-3001-1", "currency_code": "KWD", "grand_total": "12.500", "due": "10.000"}
+    assert all(event.items() >= (about_it | of_all | {"order_version": 3}).items() for event in invoices)
+    assert [
+        tuple(event[name] for name in ("id", "time", "previous_state", "state", "report")) for event in invoices
+    ] == [
+        ("order/3001/invoice/1/sending", "2026-11-23T09:00:04.500000Z", None, "sending", None),
+        ("order/3001/invoice/1/sent", "2026-11-23T09:00:04.500000Z", "sending", "sent", None),
+        ("order/3001/invoice/1/soft_bounce", "2026-11-23T09:00:02.000000Z", "sent", "bounced", "soft_bounce"),
+        ("order/3001/invoice/1/delivery", "2026-11-23T09:00:03.000000Z", "bounced", "delivered", "delivery"),
+        ("order/3001/invoice/1/hard_bounce", "2026-11-23T09:00:04.000000Z", "delivered", "bounced", "hard_bounce"),
+    ]
+
+
+def test_an_id_is_the_same_for_the_same_and_another_for_anything_else(steps: list[Step]) -> None:
+    records = [record for step in steps for record in step.records]
+    once, again = published(records), published(records)
+    assert once == again
+    assert len({event["id"] for event in once}) == len(once) == sum(len(step.types) for step in steps)
+
+
+def test_no_event_says_who_somebody_is_or_what_they_wrote(steps: list[Step]) -> None:
+    records = [record for step in steps for record in step.records]
+    assert kinds([record for record in records if passes(record) and SECRET in json.dumps(record)]) == {
+        *("ORDER", "COMMENT", "INTERNAL", "INVOICE")
+    }
+    # Also of what the filter keeps back.
+    told = json.dumps(handler(records, Context()), ensure_ascii=False)
+    assert SECRET.lower() not in told.lower()
+    assert "@" not in told
+
+
+# Their schemas
+
+
+def test_every_event_has_a_schema() -> None:
+    assert SCHEMAS.keys() == {f"{event.__name__}.v1.json" for event in get_args(Event)}
+    for name, schema in SCHEMAS.items():
+        Draft202012Validator.check_schema(schema)
+        assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+        assert schema["title"] == name.removesuffix(".v1.json")
+        assert schema["description"]
+        # What is added later must not make readers refuse it.
+        assert "additionalProperties" not in schema
+        [example] = schema["examples"]
+        assert example.keys() == schema["properties"].keys() == set(schema["required"])
+        Draft202012Validator(schema).validate(example)
+
+
+def test_the_events_are_what_their_schemas_say(steps: list[Step]) -> None:
+    for step in steps:
+        for event in published(step.records):
+            schema = SCHEMAS[f"{event['type']}.v{event['schema_version']}.json"]
+            Draft202012Validator(schema).validate(event)
+            assert event.keys() == schema["properties"].keys()
+            # The envelope's, too.
+            assert re.fullmatch(r"[0-9-]{10}T[0-9:]{8}\.[0-9]{6}Z", event["time"])
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda record: record.pop("dynamodb"),
+        lambda record: record["dynamodb"]["NewImage"].pop("created"),
+        lambda record: record["dynamodb"]["NewImage"].update(created={"S": SECRET}),
+        lambda record: record["dynamodb"]["NewImage"].update(created={"WHAT": SECRET}),
+    ],
+)
+def test_a_record_that_cannot_be_read_keeps_no_other_from_being_published(
+    steps: list[Step], spoil: Callable[[Any], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    records = [record for step in steps for record in step.records if passes(record)]
+    bad = next(record for record in records if kinds([record]) == {"COMMENT"})
+    good = [record for record in records if record is not bad]
+    spoil(bad)
+    caplog.clear()
+    events, left = halve(records)
+    assert events == handler(good, Context())
+    assert left == [bad]
+    # What is raised, Lambda logs.
+    with pytest.raises((KeyError, ValueError)) as raised:
+        handler(left, Context())
+    assert SECRET not in str(raised.value)
+    assert caplog.records
+    for log in map(vars, caplog.records):
+        assert log["event_id"] == bad["eventID"]
+        assert SECRET not in str(log)
+
+
+def halve(records: list[Any]) -> tuple[list[Any], list[Any]]:
+    """What `AUTOMATIC_BISECT` does: the events of the halves that work, and the records that are left alone."""
+    try:
+        return handler(records, Context()), []
+    except Exception:
+        if len(records) == 1:
+            return [], records
+        middle = len(records) // 2
+        halves = halve(records[:middle]), halve(records[middle:])
+        return [event for events, _ in halves for event in events], [record for _, left in halves for record in left]
+
+
+def test_what_means_nothing_is_not_published() -> None:
+    assert handler([], Context()) == []
+
+
+# By hand
+
+
+def test_the_event_file_makes_the_examples() -> None:
+    examples = [SCHEMAS[f"{event.__name__}.v1.json"]["examples"][0] for event in get_args(Event)]
+    assert published(load("publish-events")) == examples

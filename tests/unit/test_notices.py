@@ -1,0 +1,298 @@
+"""The mails that tell of comments and cancellations, as the one who gets them reads them."""
+
+import email
+from datetime import UTC, datetime
+from email.policy import SMTP, default
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from mails import NASTY, SHOP, TYPED, Page, a_line, an_order, harmless, parts, spaced
+
+from notify_customer.notices import Notice, notice_of, render
+from orders.mailing.shop import Shop
+from orders.models import (
+    CustomerSummary,
+    Invoice,
+    Order,
+    OrderHeader,
+    OrderStatus,
+    Outcome,
+    PaymentStatus,
+    StaffComment,
+)
+from orders.stream import CommentAdded, Happening, InvoiceStatusChanged, OrderCancelled, OrderCreated
+
+LATE = datetime(2026, 1, 15, 23, 30, tzinfo=UTC)
+CUSTOMER: dict[str, Any] = {"first_name": "Alice", "email": "alice@example.com", "country": {"code": "DE"}}
+
+
+def a_comment(content: str = "Hello", **more: Any) -> StaffComment:
+    fields = {"id": 17, "content": content, "admin_name": "Ada", "is_visible_to_customer": True, "is_admin": True}
+    return StaffComment(**fields | {"created": LATE, "flagged": False, "author": "ada"} | more)
+
+
+def of_comment(content: str, order: Order, shop: Shop = SHOP) -> Any:
+    return render(
+        Notice("comment", "COMMENT#17", order.order_id, CommentAdded(order.order_id, a_comment(content))), order, shop
+    )
+
+
+def of_cancellation(order: Order, shop: Shop = SHOP, *, by: str | None = "admin", reason: str | None = None) -> Any:
+    header = OrderHeader.model_validate(order.model_dump(include=set(OrderHeader.model_fields)))
+    cancelled = {
+        "order_status": OrderStatus.CANCELLED,
+        "cancelled_at": LATE,
+        "cancelled_as": by,
+        "cancel_reason": reason,
+    }
+    happened = OrderCancelled(header.model_copy(update=cancelled))
+    return render(Notice("cancellation", "CANCELLED", order.order_id, happened), order, shop)
+
+
+def read(message: Any) -> tuple[str, Page]:
+    """The plain text, and the page. Spaces are plain in both."""
+    plain, html = parts(message)
+    page = Page(html)
+    page.text = page.text.replace("\N{NO-BREAK SPACE}", " ")
+    return plain.replace("\N{NO-BREAK SPACE}", " "), page
+
+
+IMPRINT = """
+Bluebell Books
+12 Harbour Lane
+Bristol BS1 4ND
+United Kingdom
+VAT GB123456789
+
+Questions? +44 117 496 0123
+"""
+FOOT = "Questions? +44 117 496 0123 Bluebell Books 12 Harbour Lane Bristol BS1 4ND United Kingdom VAT GB123456789"
+
+
+def test_a_comment() -> None:
+    message = of_comment("\nYour parcel leaves on Friday.\r\n\r\n  Best,\nAda\n", an_order(customer=CUSTOMER))
+    plain, page = read(message)
+
+    assert message["Subject"] == "A message about your order 1001 at Bluebell Books"
+    assert plain == (
+        "Bluebell Books\n\nHello Alice,\n\nBluebell Books wrote about your order 1001:\n\n"
+        "  Your parcel leaves on Friday.\n  \n    Best,\n  Ada\n" + IMPRINT
+    )
+    assert spaced(page.text) == (
+        "Bluebell Books wrote about your order 1001. Bluebell Books Order 1001 Hello Alice, "
+        f"Bluebell Books wrote about your order: Your parcel leaves on Friday. Best, Ada {FOOT}"
+    )
+
+
+NEVER_PAID = "You have paid nothing for this order, and there is nothing to pay."
+PAID = "You have paid 10,00 €. What has to go back to you, the shop will return. {}"
+PERHAPS = (
+    "There is nothing to pay. If any of what you have paid still has to go back to you, the shop will return it. {}"
+)
+NO_PROMISE = "This mail does not mean that it is on its way yet."
+
+
+def test_a_cancellation() -> None:
+    order = an_order(customer=CUSTOMER, paid="10", payment_status=PaymentStatus.PAID)
+    message = of_cancellation(order, reason="Sold out.\n\nWe are sorry.")
+    plain, page = read(message)
+
+    assert message["Subject"] == "Your order 1001 at Bluebell Books is cancelled"
+    assert plain == (
+        "Bluebell Books\n\nHello Alice,\n\nBluebell Books cancelled your order 1001 on 15 Jan 2026.\n"
+        "Nothing more of it will be shipped or charged.\n\nREASON\n  Sold out.\n  \n  We are sorry.\n\n"
+        f"YOUR MONEY\n{PAID.format(NO_PROMISE)}\n" + IMPRINT
+    )
+    assert spaced(page.text) == (
+        "You have paid 10,00 €. What has to go back, the shop will return. Bluebell Books Cancelled Order 1001 "
+        "Hello Alice, Bluebell Books cancelled your order on 15 Jan 2026. "
+        "Nothing more of it will be shipped or charged. Reason Sold out. We are sorry. "
+        f"Your money {PAID.format(NO_PROMISE)} {FOOT}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "paid", "said"),
+    [
+        (PaymentStatus.UNPAID, "0", NEVER_PAID),
+        (PaymentStatus.UNPAID, "10", PAID),
+        (PaymentStatus.PENDING, "0", PERHAPS),
+        (PaymentStatus.PARTIAL, "0", PERHAPS),
+        (PaymentStatus.PARTIAL, "10", PAID),
+        (PaymentStatus.PAID, "0", PERHAPS),
+        (PaymentStatus.PAID, "10", PAID),
+        # Recorded as returned: with the figures, or before they follow.
+        (PaymentStatus.REFUNDED, "0", PERHAPS),
+        (PaymentStatus.REFUNDED, "10", PERHAPS),
+    ],
+)
+def test_the_money_is_told_as_figures_and_status_both_have_it(status: PaymentStatus, paid: str, said: str) -> None:
+    plain, page = read(of_cancellation(an_order(customer=CUSTOMER, paid=paid, payment_status=status)))
+
+    said = said.format(NO_PROMISE)
+    assert f"\nYOUR MONEY\n{said}\n\n" in plain
+    assert f"Your money {said} Questions?" in spaced(page.text)
+    # What a mailbox shows beside the subject.
+    assert spaced(page.text).startswith("You have paid 10,00 €. " if "10,00" in said else "There is nothing to pay. ")
+
+
+@pytest.mark.parametrize(("by", "who"), [("customer", "You"), ("admin", "Bluebell Books"), (None, "Bluebell Books")])
+def test_who_cancelled(by: str | None, who: str) -> None:
+    plain, page = read(of_cancellation(an_order(customer=CUSTOMER), by=by))
+
+    assert f"\n{who} cancelled your order 1001 on " in plain
+    assert f" {who} cancelled your order on " in spaced(page.text)
+
+
+@pytest.mark.parametrize("reason", [None, "", "\n"])
+def test_without_a_reason_none_is_announced(reason: str | None) -> None:
+    plain, page = read(of_cancellation(an_order(customer=CUSTOMER), reason=reason))
+
+    assert "reason" not in plain.lower()
+    assert "Reason" not in page.text
+
+
+def test_what_the_shop_does_not_say_is_left_out() -> None:
+    shop = Shop(name="Shop", sender="invoices@bluebell.example")
+    for message in (
+        of_comment("x", an_order(customer={"email": "a@b.example"}), shop),
+        of_cancellation(an_order(), shop),
+    ):
+        plain, page = read(message)
+        for text in (plain, page.text):
+            for word in ("Questions", "None", "VAT"):
+                assert word not in text
+        assert plain.endswith("\n\nShop\n")
+        assert "\n\n\n" not in plain
+        assert message["Reply-To"] is None
+    assert "\nHello,\n" in read(of_comment("x", an_order(customer={"email": "a@b.example"}), shop))[0]
+
+
+def test_headers() -> None:
+    order = an_order(customer=CUSTOMER)
+    for message in (of_comment("x", order), of_cancellation(order)):
+        assert message["From"] == "Bluebell Books <invoices@bluebell.example>"
+        assert message["To"] == "alice@example.com"
+        assert message["Reply-To"] == "hello@bluebell.example"
+        assert message["Date"].datetime == LATE
+        assert message["Auto-Submitted"] == "auto-generated"
+        assert message["Content-Language"] == "en"
+        assert message["Cc"] is message["Bcc"] is None
+
+
+def test_line_ends_make_no_headers() -> None:
+    line = "x\r\nBcc: eve@evil.example\r\n\r\n<p>hi"
+    order = an_order(customer=CUSTOMER)
+    order = order.model_copy(
+        update={"customer_summary": order.customer_summary.model_copy(update={"first_name": line})}
+    )
+    shop = SHOP.model_copy(
+        update=dict.fromkeys(("name", "reply_to", "tax_id", "support_contact"), f"a@b.example{line}")
+    )
+    for message in (of_comment(line, order, shop), of_cancellation(order, shop, reason=line)):
+        arrived = email.message_from_bytes(message.as_bytes(policy=SMTP), policy=default)
+        assert arrived["Bcc"] is None
+        assert arrived["To"] == "alice@example.com"
+        assert [part.get_content_type() for part in arrived.walk()][1:] == ["text/plain", "text/html"]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_what_people_typed_stays_text_everywhere(text: str) -> None:
+    order = an_order(customer=CUSTOMER | {"first_name": text})
+    shop = SHOP.model_copy(update={"name": text, "tax_id": text, "support_contact": text, "address": text})
+    # The comment's page names the shop once more, in the words that a mailbox shows beside the subject.
+    for message, more in ((of_comment(text, order, shop), 1), (of_cancellation(order, shop, reason=text), 0)):
+        plain, page = read(message)
+        harmless(page)
+        assert page.links == []
+        assert spaced(plain).count(spaced(text)) == 8
+        assert spaced(page.text).count(spaced(text)) == 8 + more
+
+
+def test_nobody_writes_a_line_of_their_own_into_the_plain_text() -> None:
+    said = "Hello\r\nYOUR MONEY\rYOUR MONEY\nYOUR MONEY"
+    order = an_order(customer=CUSTOMER | {"first_name": "A\N{LINE SEPARATOR}YOUR MONEY"})
+    plain = read(of_cancellation(order, reason=said))[0] + read(of_comment(said, order))[0]
+
+    assert [line for line in plain.splitlines() if line.startswith("YOUR MONEY")] == ["YOUR MONEY"]
+
+
+@settings(deadline=None, max_examples=50)
+@given(said=TYPED, name=TYPED, shop_name=TYPED)
+def test_any_text_arrives_as_it_was_typed(said: str, name: str, shop_name: str) -> None:
+    order = an_order(customer=CUSTOMER)
+    customer = CustomerSummary.model_construct(**CUSTOMER | {"first_name": name, "country": None})
+    order = order.model_copy(update={"customer_summary": customer})
+    shop = SHOP.model_copy(update={"name": shop_name})
+    comment = CommentAdded("1001", a_comment().model_copy(update={"content": said}))
+    for message in (
+        render(Notice("comment", "COMMENT#17", "1001", comment), order, shop),
+        of_cancellation(order, shop, reason=said),
+    ):
+        raw = message.as_bytes(policy=SMTP)
+        plain, html = parts(message)
+        page = Page(html)
+        harmless(page)
+        for typed in (said, name, shop_name):
+            assert spaced(typed) in spaced(page.text)
+            assert spaced(typed) in spaced(plain)
+        assert raw.isascii()
+        assert max(map(len, raw.split(b"\r\n"))) <= 78
+        arrived = email.message_from_bytes(raw, policy=default)
+        assert arrived.keys() == message.keys()
+        assert not arrived.defects
+
+
+def test_the_look_is_the_invoices() -> None:
+    for message in (of_comment("x", an_order(customer=CUSTOMER)), of_cancellation(an_order(customer=CUSTOMER))):
+        html = parts(message)[1]
+        page = Page(html)
+        assert page.elements[0] == ("html", {"lang": "en", "dir": "ltr"})
+        assert "@media (prefers-color-scheme: dark)" in html
+        assert "@media (max-width: 520px)" in html
+        assert [tag for tag, _ in page.elements if tag == "h1"] == ["h1"]
+        # Tables only hold things in place, and nothing is loaded from elsewhere.
+        assert {attributes.get("role") for tag, attributes in page.elements if tag == "table"} == {"presentation"}
+        assert "http" not in html
+
+
+def test_the_same_notice_is_the_same_mail() -> None:
+    order = an_order(a_line(price="1234.5"), customer=CUSTOMER, paid="1")
+    for write in (partial(of_comment, "x", order), partial(of_cancellation, order)):
+        assert write().as_bytes(policy=SMTP) == write().as_bytes(policy=SMTP)
+
+
+INVOICE = Invoice(
+    order_id="1001",
+    n=1,
+    outcome=Outcome.SENT,
+    started=LATE,
+    requested_by="ada",
+    recipient="alice@example.com",
+    version=1,
+    currency_code="EUR",
+    grand_total=an_order().grand_total,
+    paid=an_order().paid,
+    payment_status=PaymentStatus.UNPAID,
+)
+
+
+@pytest.mark.parametrize(
+    ("happening", "notice"),
+    [
+        (CommentAdded("1001", a_comment()), ("comment", "COMMENT#0000000000000017", "1001")),
+        (CommentAdded("1001", a_comment(flagged=True)), ("comment", "COMMENT#0000000000000017", "1001")),
+        (CommentAdded("1001", a_comment(is_visible_to_customer=False)), None),
+        (CommentAdded("1001", a_comment(is_admin=False)), None),
+        (OrderCancelled(an_order()), ("cancellation", "CANCELLED", "1001")),
+        (OrderCreated(an_order(order_status=OrderStatus.CANCELLED)), None),
+        (InvoiceStatusChanged(INVOICE, None), None),
+        (None, None),
+    ],
+    ids=["comment", "flagged", "internal", "the customer's", "cancelled", "created", "invoice", "nothing"],
+)
+def test_what_a_customer_is_told_of(happening: Happening | None, notice: tuple[str, str, str] | None) -> None:
+    found = notice_of(happening)
+    assert (found and (found.kind, found.id, found.order_id)) == notice
