@@ -4,6 +4,7 @@ All clients have made-up credentials, so that nothing can reach the account of w
 """
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,7 @@ from werkzeug.serving import BaseWSGIServer
 
 from local import Mistake
 from local.server import QuietHandler, serve
-from local.template import Properties, Template
+from local.template import ACCOUNT, Properties, Template
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -65,12 +66,14 @@ def environment(given: Mapping[str, str], endpoint: str) -> dict[str, str]:
 def start(listener: socket.socket) -> BaseWSGIServer:
     """Starts moto's server."""
     # Late, because a port that is taken is told at once, and a token is made without moto.
+    from moto.dynamodbstreams.models import dynamodbstreams_backends  # noqa: PLC0415
     from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
         DomainDispatcherApplication,
         MotoRequestHandler,
         create_backend_app,
     )
 
+    dynamodbstreams_backends[ACCOUNT][region(os.environ)].shard_iterators = _Iterators()
     # Moto's own part comes first: it keeps header names that WSGI would lose.
     handler = type("Handler", (QuietHandler, MotoRequestHandler), {})
     return serve(listener, _OneAtATime(DomainDispatcherApplication(create_backend_app)), handler)
@@ -141,10 +144,31 @@ def client(service: str, endpoint: str | None = None) -> Any:
     return get_session().create_client(service, endpoint_url=endpoint, config=timeouts)
 
 
+class _Iterators(dict[str, Any]):
+    """Where moto keeps the iterators of streams, with two faults mended.
+
+    It keeps all that it ever gave, of which there is one every second. And they know nothing of the copy that it puts
+    in the table's place when it rolls a transaction back.
+    """
+
+    def __getitem__(self, arn: str) -> Any:
+        iterator = super().__getitem__(arn)
+        iterator.stream_shard = iterator.streams_backend.dynamodb.get_table(
+            iterator.stream_shard.table.name
+        ).stream_shard
+        return iterator
+
+    def __setitem__(self, arn: str, iterator: Any) -> None:
+        super().__setitem__(arn, iterator)
+        if len(self) > 1000:
+            del self[next(iter(self))]
+
+
 class _OneAtATime:
     """Makes moto's DynamoDB keep DynamoDB's promise that two writes never mix.
 
-    Moto checks a condition and then writes, in as many threads as there are requests.
+    Moto checks a condition and then writes, in as many threads as there are requests. And a stream has what a
+    transaction writes before it is certain that it is not rolled back.
     """
 
     def __init__(self, app: "WSGIApplication") -> None:
@@ -152,7 +176,7 @@ class _OneAtATime:
         self._lock = threading.Lock()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
+        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith(("DynamoDB_", "DynamoDBStreams_")):
             return self._app(environ, start_response)
         with self._lock:
             return self._app(environ, start_response)
