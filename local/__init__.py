@@ -1,7 +1,8 @@
 """The local gateway: the whole API on this machine, without AWS and without Docker.
 
 It stands where API Gateway stands: it checks tokens, makes events, runs the functions and turns what they return into
-HTTP. What it serves it reads from `template.yaml`; it knows no single route. Behind it, moto emulates AWS.
+HTTP. It wakes the functions that wait for changes of a table, too. What it serves it reads from `template.yaml`; it
+knows no single route. Behind it, moto emulates AWS.
 """
 
 from pathlib import Path

@@ -3,6 +3,7 @@
 All clients have made-up credentials, so that nothing can reach the account of whoever types `make run`.
 """
 
+import os
 import socket
 import threading
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,7 @@ from werkzeug.serving import BaseWSGIServer
 
 from local import Mistake
 from local.server import QuietHandler, serve
-from local.template import Properties, Template
+from local.template import ACCOUNT, Properties, Template
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -67,6 +68,7 @@ def environment(given: Mapping[str, str], endpoint: str) -> dict[str, str]:
 def start(listener: socket.socket) -> BaseWSGIServer:
     """Starts moto's server."""
     # Late, because a port that is taken is told at once, and a token is made without moto.
+    from moto.dynamodbstreams.models import dynamodbstreams_backends  # noqa: PLC0415
     from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
         DomainDispatcherApplication,
         MotoRequestHandler,
@@ -74,6 +76,7 @@ def start(listener: socket.socket) -> BaseWSGIServer:
     )
 
     _keep_only_what_is_touched()
+    dynamodbstreams_backends[ACCOUNT][region(os.environ)].shard_iterators = _Iterators()
     # Moto's own part comes first: it keeps header names that WSGI would lose.
     handler = type("Handler", (QuietHandler, MotoRequestHandler), {})
     return serve(listener, _OneAtATime(DomainDispatcherApplication(create_backend_app)), handler)
@@ -151,10 +154,20 @@ def _session() -> Session:
     return Session()
 
 
+class _Iterators(dict[str, Any]):
+    """Where moto keeps the iterators of streams: the newest. It would keep all, and each second makes two."""
+
+    def __setitem__(self, arn: str, iterator: Any) -> None:
+        super().__setitem__(arn, iterator)
+        if len(self) > 1000:
+            del self[next(iter(self))]
+
+
 class _OneAtATime:
     """Makes moto's DynamoDB keep DynamoDB's promise that two writes never mix.
 
-    Moto checks a condition and then writes, in as many threads as there are requests.
+    Moto checks a condition and then writes, in as many threads as there are requests. And a stream has what a
+    transaction writes before it is certain that it is not rolled back.
     """
 
     def __init__(self, app: "WSGIApplication") -> None:
@@ -162,7 +175,7 @@ class _OneAtATime:
         self._lock = threading.Lock()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
+        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith(("DynamoDB_", "DynamoDBStreams_")):
             return self._app(environ, start_response)
         with self._lock:
             return self._app(environ, start_response)

@@ -22,7 +22,7 @@ from local.workers import FunctionFailed, FunctionTimedOut, Runtime
 Record = dict[str, Any]
 
 PAUSE = 1.0
-"""Seconds between two looks at a stream. Lambda looks four times as often; moto keeps every iterator it ever gave."""
+"""Seconds between two looks at a stream. Lambda looks four times as often."""
 
 RETRIES = 3
 """How often a function gets records again, where the template says more: on one machine, waiting mends little."""
@@ -103,13 +103,16 @@ class _Consumer:
         elsewhere = [os.environ.get(f"AWS_ENDPOINT_URL_DYNAMODB{suffix}") for suffix in ("_STREAMS", "")]
         self._client = emulator.client("dynamodbstreams", next(filter(None, elsewhere), None))
         self._arn = ""
-        self._iterators: dict[str, str | None] = {}
+        # The last record of each shard that was read. Iterators are not kept: they expire, while a laptop sleeps.
+        self._places: dict[str, str] = {}
 
     def begin(self) -> None:
         """Goes to the end of the stream. What was there before is nobody's business."""
         self._arn = self._dynamodb.describe_table(TableName=self._stream.table)["Table"].get("LatestStreamArn", "")
-        self._iterators = {}
-        self._open("LATEST")
+        self._places = {}
+        for shard in self._shards():
+            while self._page(shard):
+                pass
 
     def run(self) -> None:
         """Reads until the end."""
@@ -120,31 +123,32 @@ class _Consumer:
                     self.begin()
                     self._warn("can be read again, from now on")
                     lost = False
-                # moto has one shard for ever. Where a shard ends, others go on from its end.
-                self._open("TRIM_HORIZON")
-                for shard in self._iterators:
-                    self._read(shard)
+                for shard in self._shards():
+                    while records := self._page(shard):
+                        self._deliver([record for record in records if fits(self._stream, record)])
             except (BotoCoreError, ClientError) as error:
                 if not lost:
                     self._warn(f"cannot be read: {error}")
                 lost = True
 
-    def _open(self, kind: str) -> None:
-        shards = self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]["Shards"]
-        for shard in (shard["ShardId"] for shard in shards):
-            if shard not in self._iterators:
-                self._iterators[shard] = self._client.get_shard_iterator(
-                    StreamArn=self._arn, ShardId=shard, ShardIteratorType=kind
-                )["ShardIterator"]
+    def _shards(self) -> list[str]:
+        """All there are, parents before their children. moto has one for ever."""
+        return [
+            shard["ShardId"]
+            for shard in self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]["Shards"]
+        ]
 
-    def _read(self, shard: str) -> None:
-        while iterator := self._iterators[shard]:
-            answer = self._client.get_records(ShardIterator=iterator)
-            self._iterators[shard] = answer.get("NextShardIterator")
-            records = [as_in_events(record, self._arn) for record in answer["Records"]]
-            self._deliver([record for record in records if fits(self._stream, record)])
-            if not records:
-                break
+    def _page(self, shard: str) -> list[Record]:
+        """The next records of a shard; none if there are none yet."""
+        last = self._places.get(shard)
+        place = {"ShardIteratorType": "TRIM_HORIZON"}
+        if last:
+            place = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": last}
+        iterator = self._client.get_shard_iterator(StreamArn=self._arn, ShardId=shard, **place)["ShardIterator"]
+        records = self._client.get_records(ShardIterator=iterator)["Records"]
+        if records:
+            self._places[shard] = records[-1]["dynamodb"]["SequenceNumber"]
+        return [as_in_events(record, self._arn) for record in records]
 
     def _deliver(self, records: list[Record]) -> None:
         """Hands records over, in their order. What the function fails with comes again, until it is given up."""

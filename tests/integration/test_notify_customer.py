@@ -25,6 +25,7 @@ from orders import aws, telemetry
 ORDER = {
     "customer_id": "alice",
     "currency_code": "EUR",
+    "customer_summary": {"email": "alice@example.com"},
     "order_line_details": [{"item_id": 1, "product_name": "Brunost", "quantity": 1, "price": "12.50"}],
 }
 

@@ -124,6 +124,20 @@ def test_a_record_is_as_lambda_has_it(watch: Callable[..., Recorder], table: str
     }
 
 
+def test_what_a_transaction_took_back_never_was(watch: Callable[..., Recorder], table: str) -> None:
+    recorder = watch()
+    dynamodb = emulator.client("dynamodb")
+    put(table, "a")
+    eventually(lambda: recorder.names == ["a"])
+    puts = [{"Put": {"TableName": table, "Item": {"pk": {"S": name}}}} for name in ("b", "a")]
+    puts[1]["Put"]["ConditionExpression"] = "attribute_not_exists(pk)"
+    for _ in range(20):
+        with pytest.raises(dynamodb.exceptions.TransactionCanceledException):
+            dynamodb.transact_write_items(TransactItems=puts)
+    put(table, "c")
+    eventually(lambda: recorder.names == ["a", "c"])
+
+
 def test_only_what_fits_a_pattern_wakes_the_function(watch: Callable[..., Recorder], table: str) -> None:
     special: Any = {"dynamodb": {"NewImage": {"kind": {"S": ["special"]}}}}
     recorder = watch(patterns=(special, {"eventName": ["REMOVE"]}))
