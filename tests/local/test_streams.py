@@ -249,7 +249,7 @@ def test_nothing_is_tried_for_ever(watch: Callable[..., Recorder], table: str, r
             raise FunctionFailed
 
     recorder.answer = fail
-    watch(recorder, retries=retries)
+    watch(recorder, retries=retries, batch_size=1)
     put(table, "bad", "good")
     eventually(lambda: recorder.events[-1:] == [["good"]])
     assert len(recorder.events) == 1 + streams.RETRIES + 1
