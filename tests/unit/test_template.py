@@ -129,6 +129,12 @@ def test_a_function_logs_to_its_own_group_and_nowhere_else(template: Template, f
 
 
 @of_each_function
+def test_a_function_logs_its_metrics_and_no_requests_of_botocore(template: Template, function: str) -> None:
+    # Lambda takes a metric for a message of INFO. At DEBUG botocore logs what it sends.
+    assert template.functions[function].environment["AWS_LAMBDA_LOG_LEVEL"] == "INFO"
+
+
+@of_each_function
 def test_a_function_ends_before_whoever_waits_for_it_gives_up(template: Template, function: str) -> None:
     # The gateway after 30 seconds, Lambda itself after 15 minutes.
     waiting = function in {route.function for route in template.routes}
