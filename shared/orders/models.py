@@ -520,8 +520,8 @@ class OrderPatch(_Model):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"shipping_status": "shipped"},
-                {"payment_status": "paid", "paid": "92.26", "version": 1},
+                {"payment_status": "paid", "paid": "92.26"},
+                {"shipping_status": "shipped", "version": 1},
                 {"customer_summary": {"email": "alice@example.org", "phone": None}},
             ]
         }
