@@ -150,7 +150,7 @@ def _one_line(text: str) -> str:
 def _decimal(value: object) -> object:
     """Refuses a float, which has already lost the cents it stood for, and text that only Python takes for a number."""
     if isinstance(value, float | bool) or (isinstance(value, str) and not re.fullmatch(f"-?{_DIGITS}", value)):
-        raise ValueError('must be a decimal number: 12.5 or "12.50"')
+        raise ValueError("must be a decimal number with at most 15 digits and 4 decimals")
     return value
 
 
