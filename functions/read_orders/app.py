@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from orders import views
 from orders.cursors import cursor, place
 from orders.errors import OrderNotFound
-from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, caller, etag, matches
+from orders.http import Api, Condition, Cursor, Limit, OrderIdInPath, answers, caller, etag, matches
 from orders.identity import Caller
 from orders.models import (
     AdminOrderRecord,
@@ -27,7 +27,7 @@ app = Api()
 handler = app.resolve
 
 Known = Annotated[
-    str | None, Header(alias="If-None-Match", description="The ETag of an answer that the caller still has.")
+    Condition | None, Header(alias="If-None-Match", description="The ETag of an answer that the caller still has.")
 ]
 Status = Annotated[OrderStatus | None, Query(description="Only orders with this status.")]
 From = Annotated[

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Header
 
 from orders import views
 from orders.errors import OrderNotFound, Outdated, StateConflict, StillRunning
-from orders.http import Api, OrderIdInPath, answers, caller, entity_tags, etag
+from orders.http import Api, Condition, OrderIdInPath, answers, caller, entity_tags, etag
 from orders.identity import Caller
 from orders.models import AdminOrderRecord, OrderPatch
 from orders.store import Stale, Store, get_store
@@ -39,7 +39,7 @@ def update_order(
     who: Annotated[Caller, Depends(caller)],
     store: Annotated[Store, Depends(get_store)],
     if_match: Annotated[
-        str | None, Header(alias="If-Match", description="The ETag of the order that the change was made for.")
+        Condition | None, Header(alias="If-Match", description="The ETag of the order that the change was made for.")
     ] = None,
 ) -> Response[AdminOrderRecord]:
     """Changes an order by a JSON Merge Patch (RFC 7396), also as `application/merge-patch+json`.
@@ -59,9 +59,9 @@ def update_order(
 def _versions(if_match: str | None, patch: OrderPatch) -> set[int] | None:
     """The versions that the change was made for; None means any."""
     asked = None if patch.version is None else {patch.version}
-    if if_match is None or if_match.strip() == "*":
+    tags = None if if_match is None else entity_tags(if_match, "If-Match", weak=False)
+    if tags is None:
         return asked
     # Only what `etag` writes: "01" is another tag, and 5,000 digits are no number that Python reads.
-    tags = entity_tags(if_match, "If-Match", weak=False)
     versions = {int(tag) for tag in tags if re.fullmatch("[1-9][0-9]{0,15}", tag)}
     return versions if asked is None else versions & asked

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, ApiGatewayResolver, Request, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
-from pydantic import StringConstraints
+from pydantic import StringConstraints, WithJsonSchema
 
 from orders import errors, identity, strict_json
 from orders.errors import PROBLEM_TYPE, Problem
@@ -35,6 +35,10 @@ IdempotencyKey = Annotated[
         description="Makes repeating safe for 24 hours: the same key and body give the first answer again.",
     ),
 ]
+_TAG = '(W/)?"[!#-~]*"'
+_CONDITION = rf"^[ \t]*(\*|{_TAG}([ \t]*,[ \t]*{_TAG})*)[ \t]*$"
+"""What `If-Match` and `If-None-Match` may say (RFC 9110, section 13.1)."""
+Condition = Annotated[str, WithJsonSchema({"type": "string", "pattern": _CONDITION, "examples": ['"1"']})]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
 Cursor = Annotated[
     str | None,
@@ -90,11 +94,12 @@ def matches(condition: str, version: int, field: str = "If-None-Match") -> bool:
     Raises:
         Invalid: It is no such header.
     """
-    return condition.strip() == "*" or str(version) in entity_tags(condition, field, weak=True)
+    tags = entity_tags(condition, field, weak=True)
+    return tags is None or str(version) in tags
 
 
-def entity_tags(condition: str, field: str, *, weak: bool) -> set[str]:
-    """The entity tags in a header, without their quotes (RFC 9110, section 8.8.3).
+def entity_tags(condition: str, field: str, *, weak: bool) -> set[str] | None:
+    """The entity tags in a header, without their quotes (RFC 9110, section 8.8.3). None is `*`: any.
 
     Args:
         condition: What the header says.
@@ -104,8 +109,10 @@ def entity_tags(condition: str, field: str, *, weak: bool) -> set[str]:
     Raises:
         Invalid: There is something else in it.
     """
-    if not re.fullmatch(r'\s*(W/)?"[!#-~]*"(\s*,\s*(W/)?"[!#-~]*")*\s*', condition, re.ASCII):
+    if not re.fullmatch(_CONDITION, condition):
         raise errors.Invalid([(field, 'must be the ETag of an order, such as "1", or *')])
+    if condition.strip() == "*":
+        return None
     return {tag for is_weak, tag in re.findall(r'(W/)?"([!#-~]*)"', condition) if weak or not is_weak}
 
 

@@ -150,7 +150,7 @@ def _one_line(text: str) -> str:
 def _decimal(value: object) -> object:
     """Refuses a float, which has already lost the cents it stood for, and text that only Python takes for a number."""
     if isinstance(value, float | bool) or (isinstance(value, str) and not re.fullmatch(f"-?{_DIGITS}", value)):
-        raise ValueError('must be a decimal number: 12.5 or "12.50"')
+        raise ValueError("must be a decimal number with at most 15 digits and 4 decimals")
     return value
 
 
@@ -520,8 +520,8 @@ class OrderPatch(_Model):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"shipping_status": "shipped"},
-                {"payment_status": "paid", "paid": "92.26", "version": 1},
+                {"payment_status": "paid", "paid": "92.26"},
+                {"shipping_status": "shipped", "version": 1},
                 {"customer_summary": {"email": "alice@example.org", "phone": None}},
             ]
         }
