@@ -8,6 +8,8 @@ here, freed of what no function reads, and compiled. The same input always gives
 import argparse
 import ast
 import compileall
+import gzip
+import json
 import os
 import pickle
 import re
@@ -16,8 +18,10 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.util import resolve_name
 from pathlib import Path
 from py_compile import PycInvalidationMode
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "3.13"
@@ -59,6 +63,7 @@ UNREAD = (
     "**/tests",
     "**/*.pyi",
     "**/py.typed",
+    "botocore/data/**/examples-1.json",
     # Fonts beside those that the invoice is printed in.
     "justmytype_western_core/fonts/ofl/inter/Inter-Italic*",
     *(
@@ -67,6 +72,27 @@ UNREAD = (
     ),
 )
 """Files of packages that nothing reads when the code runs."""
+
+LATE = {
+    "aws_lambda_powertools.event_handler": ("aws_lambda_powertools.event_handler",),
+    "aws_lambda_powertools.event_handler.openapi": ("aws_lambda_powertools.event_handler.openapi",),
+    "aws_lambda_powertools.logging.logger": ("aws_lambda_powertools.utilities.jmespath_utils",),
+    "aws_lambda_powertools.utilities.data_classes": ("aws_lambda_powertools.utilities.data_classes",),
+    "botocore.client": ("botocore.paginate", "botocore.retries.adaptive", "botocore.waiter"),
+    "botocore.configloader": ("configparser",),
+    "botocore.credentials": ("dateutil.parser",),
+    "botocore.docs": ("botocore.docs",),
+    "botocore.docs.docstring": ("botocore.docs",),
+    "botocore.paginate": ("jmespath",),
+    "botocore.regions": ("jmespath",),
+    "botocore.session": ("botocore.paginate", "botocore.waiter"),
+    "botocore.tokens": ("dateutil.parser",),
+    "botocore.utils": ("dateutil.parser", "jmespath"),
+    "pydantic.plugin._loader": ("importlib.metadata",),
+    "urllib3.http2": ("importlib.metadata",),
+}
+"""Modules of packages, and what they import although few requests need it. It is imported where it is used, by those
+that do. (Python 3.15 has `lazy import` for that, and makes this list superfluous.)"""
 
 LOCALE_DATA = (
     "currency_formats",
@@ -138,6 +164,9 @@ def build(resource: str, architecture: str, out: Path) -> None:
     if (requirements / "requirements.txt").exists():
         install(requirements / "requirements.txt", architecture, target)
         remove_unread(target)
+        trim_descriptions(target / "botocore/data")
+        for module, late in LATE.items():
+            import_late(target, module, late)
         trim_locales(target / "babel/locale-data")
         for library in sorted(target.rglob("*.so")):
             strip(library)
@@ -223,6 +252,112 @@ def remove_unread(target: Path) -> None:
             path.unlink()
         elif path.parent.exists():
             sys.exit(f"{path.relative_to(target)} is no longer there: correct UNUSED in {__file__}")
+
+
+def trim_descriptions(data: Path) -> None:
+    """Takes out of botocore's descriptions of AWS what is for people, and where the services are that nobody calls.
+
+    They are read at each cold start: documentation is most of them, and unpacking them takes longer than reading them.
+    """
+    for path in sorted(data.rglob("*.json.gz")):
+        known = undocumented(json.loads(gzip.decompress(path.read_bytes())))
+        path.with_suffix("").write_text(json.dumps(known, separators=(",", ":")), encoding="utf-8")
+        path.unlink()
+    endpoints = data / "endpoints.json"
+    if endpoints.exists():
+        known = json.loads(endpoints.read_text(encoding="utf-8"))
+        for partition in known["partitions"]:
+            partition["services"] = {name: at for name, at in partition["services"].items() if name in SERVICES}
+        endpoints.write_text(json.dumps(known, separators=(",", ":")), encoding="utf-8")
+
+
+def undocumented(known: Any) -> Any:
+    """A description of a service without its documentation."""
+    if isinstance(known, dict):
+        # A member of a service may be called so, too. Then it is no text.
+        return {
+            name: undocumented(value)
+            for name, value in known.items()
+            if not (name == "documentation" and isinstance(value, str))
+        }
+    return [undocumented(value) for value in known] if isinstance(known, list) else known
+
+
+def import_late(target: Path, module: str, late: Iterable[str]) -> None:
+    """Has a module import something only where it uses it.
+
+    Args:
+        target: The folder of the packages.
+        module: The module's name.
+        late: What it shall import late: modules, and all below them.
+    """
+    path = target.joinpath(*module.split("."))
+    package = module if path.is_dir() else module.rpartition(".")[0]
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if not (target / module.split(".", maxsplit=1)[0]).exists():
+        return
+    if not path.exists():
+        sys.exit(f"{module} is no longer there: correct LATE in {__file__}")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports: dict[str, ast.stmt] = {}
+    for statement in [each for each in tree.body if isinstance(each, ast.Import | ast.ImportFrom)]:
+        for alias in list(statement.names):
+            again: ast.stmt = ast.Import([alias])
+            module_name, brought = alias.name, alias.name.split(".")[0]
+            if isinstance(statement, ast.ImportFrom):
+                origin = resolve_name("." * statement.level + (statement.module or ""), package)
+                again = ast.ImportFrom(origin, [alias], 0)
+                module_name, brought = f"{origin}.{alias.name}", alias.name
+            if any(f"{module_name}.".startswith(f"{each}.") for each in late):
+                imports[alias.asname or brought] = again
+                statement.names.remove(alias)
+        if not statement.names:
+            tree.body.remove(statement)
+    if not imports:
+        sys.exit(f"{module} no longer imports {', '.join(late)}: correct LATE in {__file__}")
+    if early := insert_imports(tree, imports, inside=False):
+        sys.exit(f"{module} needs {', '.join(sorted(early))} at once: correct LATE in {__file__}")
+    # For those who import these names from here. PEP 562.
+    others = ["def __getattr__(name):"]
+    for name, again in imports.items():
+        others += [f"    if name == {name!r}:", f"        {ast.unparse(again)}", f"        return {name}"]
+    others += ['    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")']
+    head = "# Changed by packaging/build.py: imports what few need where it is used."
+    path.write_text("\n".join([head, ast.unparse(ast.fix_missing_locations(tree)), *others, ""]), encoding="utf-8")
+
+
+def insert_imports(node: ast.AST, imports: dict[str, ast.stmt], *, inside: bool) -> set[str]:
+    """Inserts imports before each statement that uses them, in all functions below a statement.
+
+    Args:
+        node: The statement, or a part of one that holds statements.
+        imports: Imports, by the name that they bring.
+        inside: Whether it is in a function.
+
+    Returns:
+        The names that the statement itself uses, without those below it: when it runs, they must be there.
+    """
+    used: set[str] = set()
+    for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    for field, value in ast.iter_fields(node):
+        # Neither runs: annotations are only text in all of these modules.
+        if field in {"annotation", "returns"} or (field == "body" and for_types):
+            continue
+        within = inside or (field == "body" and isinstance(node, ast.FunctionDef))
+        lines: list[ast.AST] = []
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+                needed = insert_imports(child, imports, inside=within)
+                if within and isinstance(child, ast.stmt):
+                    lines += [imports[name] for name in sorted(needed)]
+                else:
+                    used |= needed
+            elif isinstance(child, ast.AST):
+                used |= {name.id for name in ast.walk(child) if isinstance(name, ast.Name)} & imports.keys()
+            lines.append(child)
+        if isinstance(value, list):
+            value[:] = lines
+    return used
 
 
 def trim_locales(folder: Path) -> None:
