@@ -1,7 +1,8 @@
 """The one place that makes clients of AWS, with the timeouts and retries that fit each service.
 
 A botocore session makes the same clients as boto3, without the 0.2 s that importing boto3's file transfer costs.
-Clients are made at first use, then kept for the life of the execution environment, connections included.
+Clients are made once (`orders.startup` says when), then kept for the life of the execution environment, connections
+included.
 """
 
 import logging

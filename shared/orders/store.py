@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -65,6 +64,7 @@ from orders.models import (
     amount_text,
     utc_text,
 )
+from orders.startup import once
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -965,9 +965,9 @@ def batches(orders: Iterable[Order]) -> Iterator[list[Order]]:
         yield batch
 
 
-@cache
+@once
 def get_store() -> Store:
-    """For `Depends`: the store of this function, made at its first use."""
+    """For `Depends`: the store of this function."""
     return Store(aws.dynamodb(), os.environ["TABLE_NAME"])
 
 
