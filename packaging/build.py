@@ -290,9 +290,11 @@ def trim_descriptions(data: Path) -> None:
     They are read at each cold start, and unpacking them takes longer than reading them.
     """
     for path in sorted(data.rglob("*.json.gz")):
-        known = undocumented(json.loads(gzip.decompress(path.read_bytes())))
+        known = json.loads(gzip.decompress(path.read_bytes()))
         if path.name == "service-2.json.gz":
             keep_operations(known, SERVICES[path.parent.parent.name])
+            # Not all of it: in some other parts botocore wants to find the documentation.
+            known |= {part: undocumented(known[part]) for part in ("operations", "shapes")}
         path.with_suffix("").write_text(json.dumps(known, separators=(",", ":")), encoding="utf-8")
         path.unlink()
     endpoints = data / "endpoints.json"
