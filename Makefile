@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 REQUIREMENTS := requirements-dev.txt shared/requirements.txt functions/send_invoice/requirements.txt
 
 export HOST PORT AWS_PORT CASES
+ROUNDS ?= 10
 
 # Some systems set NAME for every process; only the one on the command line is meant.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token import test test-dynamodb-local fuzz check format openapi clean
+.PHONY: help run token import test test-dynamodb-local fuzz bench check format openapi clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
@@ -20,6 +21,7 @@ help:
 	@echo "make test-dynamodb-local"
 	@echo "              run the integration tests and races on DynamoDB Local; needs Java 17 and Maven, too"
 	@echo "make fuzz     call the API with what openapi.json allows and forbids, for some minutes [CASES=500 for each route]"
+	@echo "make bench    measure what starts, requests and large orders cost, into docs/performance.md [ROUNDS=10]"
 	@echo "make check    formatter, linter, types, template, OpenAPI drift and validity"
 	@echo "make format   let the formatter and the linter mend what they can"
 	@echo "make openapi  write openapi.json anew"
@@ -47,6 +49,9 @@ test-dynamodb-local: $(VENV)/ready
 fuzz: export CASES := $(or $(CASES),500)
 fuzz: $(VENV)/ready
 	$(BIN)/pytest -n auto -rP tests/gateway/test_openapi.py $(ARGS)
+
+bench: $(VENV)/ready
+	@PYTHONPATH=shared:functions:.:tests $(BIN)/python -m bench --rounds $(ROUNDS)
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .
