@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 REQUIREMENTS := requirements-dev.txt shared/requirements.txt functions/send_invoice/requirements.txt functions/notify_customer/requirements.txt
 
 export HOST PORT AWS_PORT CASES
+ROUNDS ?= 10
 
 # Some systems set NAME for every process; only the one on the command line is meant.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token import test test-dynamodb-local fuzz e2e check format openapi clean
+.PHONY: help run token import test test-dynamodb-local fuzz bench e2e check format openapi clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
@@ -21,6 +22,7 @@ help:
 	@echo "              run the integration tests and races on DynamoDB Local; needs Java 17 and Maven, too"
 	@echo "make fuzz     call the API with what openapi.json allows and forbids, for some minutes [CASES=500 for each route]"
 	@echo "make e2e      run the end-to-end tests against BASE_URL, or against a local gateway that it starts"
+	@echo "make bench    measure what starts, requests and large orders cost, into docs/performance.md [ROUNDS=10]"
 	@echo "make check    formatter, linter, types, templates, validity of OpenAPI, drift of it and of schemas"
 	@echo "make format   let the formatter and the linter mend what they can"
 	@echo "make openapi  write openapi.json and the events' schemas anew"
@@ -51,6 +53,9 @@ fuzz: $(VENV)/ready
 
 e2e: $(VENV)/ready
 	LOCAL_GATEWAY=1 $(BIN)/pytest tests/e2e $(ARGS)
+
+bench: $(VENV)/ready
+	@PYTHONPATH=shared:functions:.:tests $(BIN)/python -m bench --rounds $(ROUNDS)
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .

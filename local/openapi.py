@@ -18,7 +18,7 @@ from local import ROOT, Mistake
 from local.template import Template
 from orders import errors
 from orders.http import JSON, LARGEST_BODY, PROBLEM, problem_answer
-from orders.models import ProblemDocument
+from orders.records import ProblemDocument
 
 Json = dict[str, Any]
 Kind = type[errors.Problem]

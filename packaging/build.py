@@ -8,6 +8,8 @@ here, freed of what no function reads, and compiled. The same input always gives
 import argparse
 import ast
 import compileall
+import gzip
+import json
 import os
 import pickle
 import re
@@ -16,8 +18,10 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.util import resolve_name
 from pathlib import Path
 from py_compile import PycInvalidationMode
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "3.13"
@@ -25,8 +29,16 @@ PYTHON = "3.13"
 
 PLATFORMS = {"arm64": "manylinux2014_aarch64", "x86_64": "manylinux2014_x86_64"}
 
-SERVICES = ("dynamodb", "s3", "sesv2")
-"""The services of AWS that the code makes clients for. botocore describes over 400, in 30 MB."""
+SERVICES = {
+    "dynamodb": ("BatchGetItem", "GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"),
+    "s3": ("GetObject", "PutObject"),
+    "sesv2": ("SendEmail",),
+}
+"""The services of AWS that the code makes clients for, and the operations it calls. botocore describes over 400 in
+30 MB, and reads all of a service to call one operation."""
+
+CLIENT = {"close", "generate_presigned_url"}
+"""What a client can do that is no operation."""
 
 UNUSED = (
     "aws_lambda_powertools.event_handler.openapi.swagger_ui",
@@ -58,6 +70,8 @@ UNREAD = (
     "**/tests",
     "**/*.pyi",
     "**/py.typed",
+    "botocore/data/*/*/[!es]*",
+    "botocore/data/**/examples-1.json",
     # Fonts beside those that the invoice is printed in.
     "justmytype_western_core/fonts/ofl/inter/Inter-Italic*",
     *(
@@ -66,6 +80,31 @@ UNREAD = (
     ),
 )
 """Files of packages that nothing reads when the code runs."""
+
+LATE = {
+    "aws_lambda_powertools": ("aws_lambda_powertools.tracing",),
+    "aws_lambda_powertools.event_handler": ("aws_lambda_powertools.event_handler",),
+    "aws_lambda_powertools.event_handler.openapi": ("aws_lambda_powertools.event_handler.openapi",),
+    "aws_lambda_powertools.logging.logger": ("aws_lambda_powertools.utilities.jmespath_utils",),
+    "aws_lambda_powertools.utilities.data_classes": ("aws_lambda_powertools.utilities.data_classes",),
+    "botocore.client": ("botocore.paginate", "botocore.retries.adaptive", "botocore.waiter"),
+    "botocore.configloader": ("configparser",),
+    "botocore.credentials": ("dateutil.parser",),
+    "botocore.docs": ("botocore.docs",),
+    "botocore.docs.docstring": ("botocore.docs",),
+    "botocore.paginate": ("jmespath",),
+    "botocore.regions": ("jmespath",),
+    "botocore.session": ("botocore.paginate", "botocore.waiter"),
+    "botocore.tokens": ("dateutil.parser",),
+    "botocore.utils": ("dateutil.parser", "jmespath", "tempfile", "urllib.request"),
+    "pydantic.plugin._loader": ("importlib.metadata",),
+    "urllib3.http2": ("importlib.metadata",),
+}
+"""Modules of packages, and what they import although few requests need it. It is imported where it is used, by those
+that do. (Python 3.15 has `lazy import` for that, and makes this list superfluous.)"""
+
+CHANGED = "# Changed by packaging/build.py, so that it loads and does less."
+"""The first line of modules that are not as they came."""
 
 LOCALE_DATA = (
     "currency_formats",
@@ -137,6 +176,11 @@ def build(resource: str, architecture: str, out: Path) -> None:
     if (requirements / "requirements.txt").exists():
         install(requirements / "requirements.txt", architecture, target)
         remove_unread(target)
+        trim_descriptions(target / "botocore/data")
+        trim_handlers(target / "botocore/handlers.py")
+        empty_types(target / "pydantic_core/core_schema.py")
+        for module, late in LATE.items():
+            import_late(target, module, late)
         trim_locales(target / "babel/locale-data")
         for library in sorted(target.rglob("*.so")):
             strip(library)
@@ -148,7 +192,7 @@ def build(resource: str, architecture: str, out: Path) -> None:
 
 def package_of(function: str) -> str:
     """`SendInvoiceFunction` → `send_invoice`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", function.removesuffix("Function")).lower()
+    return snake_case(function.removesuffix("Function"))
 
 
 def check_use(source: Path) -> None:
@@ -162,6 +206,9 @@ def check_use(source: Path) -> None:
         for service in clients(tree):
             if service not in SERVICES:
                 sys.exit(f"{path.relative_to(ROOT)} makes a client for {service}: add it to SERVICES in {__file__}")
+        for method in calls(tree) - CLIENT:
+            if method not in {snake_case(operation) for operations in SERVICES.values() for operation in operations}:
+                sys.exit(f"{path.relative_to(ROOT)} calls {method}: add it to SERVICES or to CLIENT in {__file__}")
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -180,6 +227,18 @@ def clients(tree: ast.AST) -> Iterator[str]:
             yield from (
                 name.value for name in node.args[:1] if isinstance(name, ast.Constant) and isinstance(name.value, str)
             )
+
+
+def calls(tree: ast.AST) -> set[str]:
+    """What code does with clients: `self._client.get_item(…)`."""
+    functions = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    methods = (function for function in functions if isinstance(function, ast.Attribute))
+    return {method.attr for method in methods if getattr(method.value, "attr", "") == "_client"}
+
+
+def snake_case(name: str) -> str:
+    """`SendInvoice` → `send_invoice`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def install(requirements: Path, architecture: str, target: Path) -> None:
@@ -222,6 +281,177 @@ def remove_unread(target: Path) -> None:
             path.unlink()
         elif path.parent.exists():
             sys.exit(f"{path.relative_to(target)} is no longer there: correct UNUSED in {__file__}")
+
+
+def trim_descriptions(data: Path) -> None:
+    """Takes out of botocore's descriptions of AWS what is for people, and the services and operations not called here.
+
+    They are read at each cold start, and unpacking them takes longer than reading them.
+    """
+    for path in sorted(data.rglob("*.json.gz")):
+        known = json.loads(gzip.decompress(path.read_bytes()))
+        if path.name == "service-2.json.gz":
+            keep_operations(known, SERVICES[path.parent.parent.name])
+            # Not all of it: in some other parts botocore wants to find the documentation.
+            known |= {part: undocumented(known[part]) for part in ("operations", "shapes")}
+        path.with_suffix("").write_text(json.dumps(known, separators=(",", ":")), encoding="utf-8")
+        path.unlink()
+    endpoints = data / "endpoints.json"
+    if endpoints.exists():
+        known = json.loads(endpoints.read_text(encoding="utf-8"))
+        for partition in known["partitions"]:
+            partition["services"] = {name: at for name, at in partition["services"].items() if name in SERVICES}
+        endpoints.write_text(json.dumps(known, separators=(",", ":")), encoding="utf-8")
+
+
+def keep_operations(known: dict[str, Any], names: Iterable[str]) -> None:
+    """Reduces the description of a service to some operations, and to the shapes that these are made of."""
+    known["operations"] = {name: known["operations"][name] for name in names}
+    needed: dict[str, Any] = {}
+    left = shapes_of(known["operations"])
+    while left:
+        name = left.pop()
+        if name not in needed:
+            needed[name] = known["shapes"][name]
+            left |= shapes_of(needed[name])
+    known["shapes"] = needed
+
+
+def shapes_of(known: Any) -> set[str]:
+    """The names of all shapes that a part of a description refers to."""
+    if isinstance(known, list):
+        return {name for value in known for name in shapes_of(value)}
+    if not isinstance(known, dict):
+        return set()
+    # A member may be called so, too. Then it is no text.
+    own = {value for name, value in known.items() if name == "shape" and isinstance(value, str)}
+    return own | {name for value in known.values() for name in shapes_of(value)}
+
+
+def undocumented(known: Any) -> Any:
+    """A description of a service without its documentation."""
+    if isinstance(known, dict):
+        # A member of a service may be called so, too. Then it is no text.
+        return {
+            name: undocumented(value)
+            for name, value in known.items()
+            if not (name == "documentation" and isinstance(value, str))
+        }
+    return [undocumented(value) for value in known] if isinstance(known, list) else known
+
+
+def trim_handlers(module: Path) -> None:
+    """Takes out of botocore's list of handlers those of services that nobody calls, and those that write documentation.
+
+    Each client gets all of them.
+    """
+    if not module.exists():
+        return
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    [handlers] = (
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "BUILTIN_HANDLERS"
+    )
+    assert isinstance(handlers, ast.List)
+    pairs = (each for each in handlers.elts if isinstance(each, ast.Tuple))
+    handlers.elts = [pair for pair in pairs if is_ours(*ast.literal_eval(pair.elts[0]).split("."))]
+    module.write_text(f"{CHANGED}\n{ast.unparse(tree)}\n", encoding="utf-8")
+
+
+def is_ours(event: str, service: str = "", *_: str) -> bool:
+    """Whether an event of botocore, such as `before-call.s3.DeleteObjects`, can happen here."""
+    return event not in {"docs", "getattr"} and (not service or service in SERVICES)
+
+
+def empty_types(module: Path) -> None:
+    """Takes the members out of a module's `TypedDict`s, which each start would make anew.
+
+    Only type checkers look at them. When the code runs, a `TypedDict` is a plain dictionary, whatever its members are.
+    """
+    if not module.exists():
+        return
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and [ast.unparse(base) for base in node.bases] == ["TypedDict"]:
+            node.body = [ast.Pass()]
+    module.write_text(f"{CHANGED}\n{ast.unparse(tree)}\n", encoding="utf-8")
+
+
+def import_late(target: Path, module: str, late: Iterable[str]) -> None:
+    """Has a module import something only where it uses it.
+
+    Args:
+        target: The folder of the packages.
+        module: The module's name.
+        late: What it shall import late: modules, and all below them.
+    """
+    path = target.joinpath(*module.split("."))
+    package = module if path.is_dir() else module.rpartition(".")[0]
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if not (target / module.split(".", maxsplit=1)[0]).exists():
+        return
+    if not path.exists():
+        sys.exit(f"{module} is no longer there: correct LATE in {__file__}")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports: dict[str, ast.stmt] = {}
+    for statement in [each for each in tree.body if isinstance(each, ast.Import | ast.ImportFrom)]:
+        for alias in list(statement.names):
+            again: ast.stmt = ast.Import([alias])
+            module_name, brought = alias.name, alias.name.split(".")[0]
+            if isinstance(statement, ast.ImportFrom):
+                origin = resolve_name("." * statement.level + (statement.module or ""), package)
+                again = ast.ImportFrom(origin, [alias], 0)
+                module_name, brought = f"{origin}.{alias.name}", alias.name
+            if any(f"{module_name}.".startswith(f"{each}.") for each in late):
+                imports[alias.asname or brought] = again
+                statement.names.remove(alias)
+        if not statement.names:
+            tree.body.remove(statement)
+    if not imports:
+        sys.exit(f"{module} no longer imports {', '.join(late)}: correct LATE in {__file__}")
+    if early := insert_imports(tree, imports, inside=False):
+        sys.exit(f"{module} needs {', '.join(sorted(early))} at once: correct LATE in {__file__}")
+    # For those who import these names from here. PEP 562.
+    others = ["def __getattr__(name):"]
+    for name, again in imports.items():
+        others += [f"    if name == {name!r}:", f"        {ast.unparse(again)}", f"        return {name}"]
+    others += ['    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")']
+    path.write_text("\n".join([CHANGED, ast.unparse(ast.fix_missing_locations(tree)), *others, ""]), encoding="utf-8")
+
+
+def insert_imports(node: ast.AST, imports: dict[str, ast.stmt], *, inside: bool) -> set[str]:
+    """Inserts imports before each statement that uses them, in all functions below a statement.
+
+    Args:
+        node: The statement, or a part of one that holds statements.
+        imports: Imports, by the name that they bring.
+        inside: Whether it is in a function.
+
+    Returns:
+        The names that the statement itself uses, without those below it: when it runs, they must be there.
+    """
+    used: set[str] = set()
+    for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    for field, value in ast.iter_fields(node):
+        # Neither runs: annotations are only text in all of these modules.
+        if field in {"annotation", "returns"} or (field == "body" and for_types):
+            continue
+        within = inside or (field == "body" and isinstance(node, ast.FunctionDef))
+        lines: list[ast.AST] = []
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+                needed = insert_imports(child, imports, inside=within)
+                if within and isinstance(child, ast.stmt):
+                    lines += [imports[name] for name in sorted(needed)]
+                else:
+                    used |= needed
+            elif isinstance(child, ast.AST):
+                used |= {name.id for name in ast.walk(child) if isinstance(name, ast.Name)} & imports.keys()
+            lines.append(child)
+        if isinstance(value, list):
+            value[:] = lines
+    return used
 
 
 def trim_locales(folder: Path) -> None:

@@ -1,1 +1,3 @@
 """Add a comment to an order."""
+
+import orders  # noqa: F401 (first: see there)

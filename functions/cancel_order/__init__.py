@@ -1,1 +1,3 @@
 """Cancel an order."""
+
+import orders  # noqa: F401 (first: see there)

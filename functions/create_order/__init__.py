@@ -1,1 +1,3 @@
 """Bring an order."""
+
+import orders  # noqa: F401 (first: see there)

@@ -10,7 +10,8 @@ from orders import views
 from orders.errors import OrderExists, StillRunning
 from orders.http import Api, IdempotencyKey, answers, caller, etag
 from orders.identity import Caller
-from orders.models import AdminOrderRecord, NewOrder
+from orders.models import NewOrder
+from orders.records import AdminOrderRecord
 from orders.store import Creation, Key, Store, get_store
 from orders.telemetry import count
 

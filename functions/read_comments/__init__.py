@@ -1,1 +1,3 @@
 """Read the comments on an order."""
+
+import orders  # noqa: F401 (first: see there)

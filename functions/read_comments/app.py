@@ -10,7 +10,7 @@ from orders.cursors import cursor, place
 from orders.errors import OrderNotFound
 from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, caller
 from orders.identity import Caller
-from orders.models import CommentPage, StaffCommentPage
+from orders.records import CommentPage, StaffCommentPage
 from orders.store import Store, get_store
 
 app = Api()

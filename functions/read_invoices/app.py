@@ -10,16 +10,8 @@ from orders.archive import PDF, get_archive
 from orders.errors import InvoiceNotFound, OrderNotFound
 from orders.http import Api, OrderIdInPath, answers, success
 from orders.lifecycle import invoice_state
-from orders.models import (
-    DeliveryEvent,
-    DeliveryReport,
-    Invoice,
-    InvoiceRecord,
-    Invoices,
-    Outcome,
-    amount_text,
-    parse_invoice_number,
-)
+from orders.models import DeliveryEvent, Invoice, Outcome, amount_text, parse_invoice_number
+from orders.records import DeliveryReport, InvoiceRecord, Invoices
 from orders.store import Store, get_store
 
 app = Api()

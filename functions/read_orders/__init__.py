@@ -1,1 +1,3 @@
 """Read orders, one or many."""
+
+import orders  # noqa: F401 (first: see there)

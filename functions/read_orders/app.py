@@ -12,15 +12,8 @@ from orders.cursors import cursor, place
 from orders.errors import OrderNotFound
 from orders.http import Api, Condition, Cursor, Limit, OrderIdInPath, answers, caller, etag, matches
 from orders.identity import Caller
-from orders.models import (
-    AdminOrderRecord,
-    CustomerId,
-    GivenMoment,
-    OrderPage,
-    OrderRecord,
-    OrderStatus,
-    PaymentStatus,
-)
+from orders.models import CustomerId, GivenMoment, OrderStatus, PaymentStatus
+from orders.records import AdminOrderRecord, OrderPage, OrderRecord
 from orders.store import Chosen, Store, get_store
 
 app = Api()

@@ -1,1 +1,3 @@
 """Read what happened to an order."""
+
+import orders  # noqa: F401 (first: see there)

@@ -10,16 +10,8 @@ from orders.cursors import cursor, place
 from orders.errors import OrderNotFound
 from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, caller
 from orders.identity import Caller, Role
-from orders.models import (
-    Change,
-    Invoice,
-    OrderHeader,
-    Outcome,
-    StaffComment,
-    TimelineEntry,
-    TimelineEvent,
-    TimelinePage,
-)
+from orders.models import Change, Invoice, OrderHeader, Outcome, StaffComment
+from orders.records import TimelineEntry, TimelineEvent, TimelinePage
 from orders.store import Store, get_store, moment
 
 app = Api()

@@ -1,1 +1,3 @@
 """Change an order."""
+
+import orders  # noqa: F401 (first: see there)

@@ -11,7 +11,8 @@ from orders import views
 from orders.errors import OrderNotFound, Outdated, StateConflict, StillRunning
 from orders.http import Api, Condition, OrderIdInPath, answers, caller, entity_tags, etag
 from orders.identity import Caller
-from orders.models import AdminOrderRecord, OrderPatch
+from orders.models import OrderPatch
+from orders.records import AdminOrderRecord
 from orders.store import Stale, Store, get_store
 
 app = Api()

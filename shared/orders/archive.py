@@ -1,7 +1,6 @@
 """The archive of invoices: the PDFs as they were mailed, in S3."""
 
 import os
-from functools import cache
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,6 +9,7 @@ from botocore.parsers import ResponseParserError
 from orders import aws
 from orders.errors import Unavailable
 from orders.models import Invoice
+from orders.startup import once
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -64,7 +64,7 @@ class Archive:
         )
 
 
-@cache
+@once
 def get_archive() -> Archive:
-    """For `Depends`: the archive of this function, made at its first use."""
+    """For `Depends`: the archive of this function."""
     return Archive(aws.s3(), os.environ["INVOICES_BUCKET"])

@@ -28,7 +28,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -66,6 +65,7 @@ from orders.models import (
     amount_text,
     utc_text,
 )
+from orders.startup import once
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -1002,9 +1002,9 @@ def batches(orders: Iterable[Order]) -> Iterator[list[Order]]:
         yield batch
 
 
-@cache
+@once
 def get_store() -> Store:
-    """For `Depends`: the store of this function, made at its first use."""
+    """For `Depends`: the store of this function."""
     return Store(aws.dynamodb(), os.environ["TABLE_NAME"])
 
 

@@ -4,18 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from orders.models import (
-    AdminOrderRecord,
-    Comment,
-    ListedOrder,
-    Order,
-    OrderLine,
-    OrderLineRecord,
-    OrderRecord,
-    StaffComment,
-    amount_text,
-    quantity_text,
-)
+from orders.models import Comment, Order, OrderLine, StaffComment, amount_text, quantity_text
+from orders.records import AdminOrderRecord, ListedOrder, OrderLineRecord, OrderRecord
 
 _AS_THEY_ARE = (
     "order_id",

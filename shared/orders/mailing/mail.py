@@ -3,7 +3,6 @@
 import os
 from email.message import EmailMessage
 from email.policy import SMTP
-from functools import cache
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import (
@@ -18,6 +17,7 @@ from botocore.exceptions import (
 
 from orders import aws
 from orders.errors import MailRefused, MailUnknown, Unavailable
+from orders.startup import once
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
@@ -105,7 +105,7 @@ def _unknown(reason: str) -> MailUnknown:
     )
 
 
-@cache
+@once
 def get_mailer() -> Mailer:
-    """For `Depends`: the mailer of this function, made at its first use."""
+    """For `Depends`: the mailer of this function."""
     return Mailer(aws.ses(), os.environ.get("CONFIGURATION_SET", ""))

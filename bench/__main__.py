@@ -1,0 +1,133 @@
+"""Builds, measures, prints the table and writes it into docs/performance.md: `make bench`."""
+
+import argparse
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bench import artifacts, growth, lambda_runtime, report
+from bench.artifacts import CANCEL, COMMENT, FASTAPI, INVOICE, POWERTOOLS, READ, ROOT, YARDSTICK, Artifact, ours, plain
+from bench.orders import answers
+from bench.processes import Aws, Runner, event, stub
+from local.template import Template
+
+STARTED = (
+    YARDSTICK,
+    ours(CANCEL),
+    ours(COMMENT),
+    ours(INVOICE),
+    plain(CANCEL),
+    plain(COMMENT),
+    plain(INVOICE),
+    POWERTOOLS,
+    FASTAPI,
+)
+"""What is started, in turns."""
+
+
+def main() -> None:
+    """Measures everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=10, help="how often each cold start is measured (10)")
+    rounds = parser.parse_args().rounds
+    if sys.platform != "linux":
+        sys.exit("The bench runs what is built for Lambda, which only Linux can.")
+    python = runtime_python()
+    begun = time.monotonic()
+
+    def say(what: str) -> None:
+        print(f"[{time.monotonic() - begun:4.0f} s] {what}", file=sys.stderr, flush=True)
+
+    artifacts.build(python, say)
+    runner = Runner(python)
+    with stub(answers()) as aws:
+        found = report.Found(
+            python=subprocess.run([python, "-V"], check=True, capture_output=True, text=True).stdout.strip(),
+            rounds=rounds,
+            starts=cold_starts(runner, aws, rounds, say),
+            calls=calls(runner, aws, say),
+            warm=warm(runner, aws, rounds, say),
+            memory=memory(runner, aws, say),
+            limits={name: function.memory for name, function in Template(ROOT / "template.yaml").functions.items()},
+            sizes={name: artifacts.size(artifacts.OUT / "ours" / name) for name in ("OrdersLayer", INVOICE)},
+            imports=runner.imports(ours(CANCEL), aws),
+            growth=growth.measure(runner, aws, say),
+        )
+    found.emulator = lambda_runtime.measure(max(rounds // 3, 1), say)
+    print(report.write(found))
+    say(f"written: {report.PAGE.relative_to(ROOT)}")
+
+
+def runtime_python() -> str:
+    """The command of Lambda's own version of Python."""
+    spec = importlib.util.spec_from_file_location("build", ROOT / "packaging/build.py")
+    assert spec
+    assert spec.loader
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    python: str | None = build.runtime_python()
+    if python is None:
+        sys.exit(f"There is no Python {build.PYTHON}, which is Lambda's: what is measured runs in no other.")
+    # Not that of a virtual environment: it would look for its packages first.
+    return os.path.realpath(python)
+
+
+def cold_starts(runner: Runner, aws: Aws, rounds: int, say: report.Say) -> dict[str, list[float]]:
+    """Seconds of the processor until the first answer. All take turns, so that what else goes on hits all alike."""
+    found: dict[str, list[float]] = {artifact.name: [] for artifact in STARTED}
+    for artifact in STARTED:
+        runner.start(artifact, aws)  # The first one reads from the disk.
+    for n in range(rounds):
+        say(f"cold starts: round {n + 1} of {rounds}")
+        for artifact in STARTED:
+            found[artifact.name].append(runner.start(artifact, aws))
+    return found
+
+
+def calls(runner: Runner, aws: Aws, say: report.Say) -> dict[str, dict[str, int]]:
+    """What each operation asks AWS for."""
+    say("counting calls")
+    found = {}
+    asked: list[tuple[str, Artifact, str]] = [
+        ("cancel", ours(CANCEL), "cancel-order-as-customer"),
+        ("comment", ours(COMMENT), "add-comment-as-customer"),
+        ("send-invoice", ours(INVOICE), "send-invoice-as-admin"),
+        ("read an order", ours(READ), "get-order-as-customer"),
+        ("list own orders", ours(READ), "list-orders-as-customer"),
+        ("list all orders", ours(READ), "list-orders-as-admin"),
+    ]
+    for name, artifact, file in asked:
+        aws.calls()
+        runner.ask(artifact, aws, "start", events=[event(file)])
+        found[name] = aws.calls()
+    return found
+
+
+def warm(runner: Runner, aws: Aws, rounds: int, say: report.Say) -> dict[str, list[float]]:
+    """Seconds of the processor for a warm cancellation, and for the bare call of DynamoDB that it makes."""
+    say("warm requests")
+    task = {"events": [event("cancel-order-as-customer")], "blocks": 2 * rounds, "block": 50}
+    times: dict[str, list[float]] = runner.ask(ours(CANCEL), aws, "warm", **task)
+    return times
+
+
+def memory(runner: Runner, aws: Aws, say: report.Say) -> dict[str, report.Memory]:
+    """Memory in use during 1,000 requests."""
+    found = {}
+    for function, file in (
+        (CANCEL, "cancel-order-as-customer"),
+        (COMMENT, "add-comment-as-customer"),
+        (INVOICE, "send-invoice-as-admin"),
+    ):
+        say(f"memory: 1,000 requests to {function}")
+        used = runner.ask(ours(function), aws, "memory", events=[event(file)], requests=1000)
+        found[function] = report.Memory(used["resident"], used["peak"])
+    return found
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path.cwd()))
+    main()

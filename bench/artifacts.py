@@ -1,0 +1,120 @@
+"""What is measured: our functions as they are built, the same packaged without bytecode, and others' ways to do it."""
+
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / ".local" / "bench"
+PEERS = Path(__file__).with_name("peers")
+CANCEL, COMMENT, INVOICE, READ = FUNCTIONS = (
+    "CancelOrderFunction",
+    "AddCommentFunction",
+    "SendInvoiceFunction",
+    "ReadOrdersFunction",
+)
+PACKAGES = dict(zip(FUNCTIONS, ("cancel_order", "add_comment", "send_invoice", "read_orders"), strict=True))
+ARCHITECTURE = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+WHEELS = {"arm64": "manylinux2014_aarch64", "x86_64": "manylinux2014_x86_64"}[ARCHITECTURE]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A function with its layer, as Lambda lays them out.
+
+    Attributes:
+        name: What the table calls it.
+        handler: The handler in it.
+        function: What is mounted at /var/task.
+        layer: What is mounted at /opt, with its `python` folder.
+    """
+
+    name: str
+    handler: str
+    function: Path
+    layer: Path
+
+    def path(self) -> list[str]:
+        """The folders where Lambda looks for modules before it looks among Python's own, in its order."""
+        return [str(self.function), str(self.layer / "python"), str(OUT / "runtime")]
+
+
+EMPTY = OUT / "empty"
+YARDSTICK = Artifact('boto3.client("dynamodb")', "", EMPTY, EMPTY)
+"""Yardstick (a). boto3 is where Lambda's runtime has it, with bytecode."""
+
+FASTAPI = Artifact("cancel, FastAPI + Mangum", "app.handler", OUT / "fastapi_cancel", EMPTY)
+POWERTOOLS = Artifact("cancel, Powertools + boto3.resource", "app.handler", OUT / "powertools_cancel", EMPTY)
+
+
+def ours(function: str) -> Artifact:
+    """A function as `sam build` has it."""
+    name = PACKAGES[function]
+    return Artifact(name.replace("_", "-"), f"{name}.app.handler", OUT / "ours" / function, OUT / "ours/OrdersLayer")
+
+
+def plain(function: str) -> Artifact:
+    """Yardstick (b): the same function as SAM's own build for Python packs it, without bytecode."""
+    built = ours(function)
+    layer = OUT / "plain/OrdersLayer"
+    return Artifact(f"{built.name}, without bytecode", built.handler, OUT / "plain" / function, layer)
+
+
+def build(python: str, say: Callable[[str], None]) -> None:
+    """Builds everything anew.
+
+    Args:
+        python: The command of Lambda's own version of Python.
+        say: Tells how far it is.
+    """
+    shutil.rmtree(OUT, ignore_errors=True)
+    EMPTY.mkdir(parents=True)
+    for resource in ("OrdersLayer", *FUNCTIONS):
+        say(f"building {resource}")
+        command = [python, str(ROOT / "packaging/build.py"), "--architecture", ARCHITECTURE, resource]
+        _run([*command, str(OUT / "ours" / resource)])
+    say("packaging the same without bytecode")
+    install(python, ROOT / "shared/requirements.txt", OUT / "plain/OrdersLayer/python")
+    copy(ROOT / "shared/orders", OUT / "plain/OrdersLayer/python/orders")
+    for function in FUNCTIONS:
+        package = ROOT / "functions" / PACKAGES[function]
+        if (package / "requirements.txt").exists():
+            install(python, package / "requirements.txt", OUT / "plain" / function)
+        copy(package, OUT / "plain" / function / package.name)
+    for peer in ("fastapi_cancel", "powertools_cancel"):
+        say(f"packaging {peer}")
+        install(python, PEERS / peer / "requirements.txt", OUT / peer)
+        shutil.copy(PEERS / peer / "app.py", OUT / peer)
+    say("packaging boto3")
+    boto3 = re.search(r"^boto3==.*$", (ROOT / "requirements-dev.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert boto3
+    (OUT / "boto3.txt").write_text(boto3[0], encoding="utf-8")
+    install(python, OUT / "boto3.txt", OUT / "runtime")
+    _run([python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(OUT / "runtime")])
+
+
+def install(python: str, requirements: Path, target: Path) -> None:
+    """Installs packages into a folder, as one does by hand."""
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
+    command += ["--no-compile", "--only-binary=:all:", "--implementation=cp", "--python-version=3.13"]
+    _run([*command, f"--platform={WHEELS}", f"--requirement={requirements}", f"--target={target}"])
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copies a package without what Python left in it."""
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "requirements.txt"))
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _run(command: list[str]) -> None:
+    if subprocess.run(command, check=False).returncode:
+        sys.exit(f"this failed: {' '.join(command)}")

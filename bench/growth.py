@@ -1,0 +1,150 @@
+"""How cost grows: on DynamoDB Local, which counts capacity units as DynamoDB does."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+from botocore.config import Config
+from botocore.session import Session
+from dynamodb_local.run import Missing, dynamodb_local
+
+from bench.artifacts import CANCEL, COMMENT, INVOICE, READ, ROOT, ours
+from bench.orders import NOW, TEXT, items, order
+from bench.processes import Aws, Runner, event
+from local.emulator import client, environment, provision
+from local.template import Template
+
+LINES = (1, 60, 500)
+COMMENTS = (0, 1_000, 10_000)
+CALLERS = (1, 2, 4, 8, 16, 32)
+TABLE = "OrdersTable"
+EACH = 10
+"""Requests of each of several callers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one request costs: calls of DynamoDB by name, capacity units, and seconds of the processor."""
+
+    calls: list[str]
+    read: float
+    write: float
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """What one of many requests at once costs: calls, seconds of the processor, and seconds until the answer."""
+
+    callers: int
+    calls: float
+    cpu: float
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What was found: costs by operation, lines and comments, and by how many call at once."""
+
+    costs: dict[tuple[str, int, int], Cost]
+    crowds: list[Crowd]
+    missing: str = ""
+
+
+def measure(runner: Runner, aws: Aws, say: Callable[[str], None]) -> Growth:
+    """Measures on DynamoDB Local; tells in `missing` why not, if it cannot be had."""
+    try:
+        with _table() as (client, url):
+            there = replace(aws, dynamodb=url)
+            return Growth(_costs(runner, there, client, say), _crowds(runner, there, client, say))
+    except Missing as missing:
+        return Growth({}, [], str(missing))
+
+
+@contextmanager
+def _table() -> Iterator[tuple[Any, str]]:
+    with dynamodb_local() as url:
+        # DynamoDB Local keeps a database for each access key: the functions' one.
+        account = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
+        with patch.dict(os.environ, environment({}, url) | account):
+            # Its first answer may take long on a busy machine.
+            patient: Any = Session().create_client("dynamodb", config=Config(read_timeout=60))
+            patient.list_tables()
+            provision(Template(ROOT / "template.yaml"))
+            yield client("dynamodb"), url
+
+
+def _costs(runner: Runner, aws: Aws, client: Any, say: Callable[[str], None]) -> dict[tuple[str, int, int], Cost]:
+    points = [(lines, 0) for lines in LINES] + [(60, comments) for comments in COMMENTS if comments]
+    for lines, comments in points:
+        say(f"DynamoDB Local: an order with {lines} lines and {comments} comments")
+        _put(client, [*items(order(_id(lines, comments), lines)), *_comments(_id(lines, comments), comments)])
+    _put(client, items(order("warm", 5)))
+    found: dict[tuple[str, int, int], Cost] = {}
+    for name, function, file, body in (
+        ("comment", COMMENT, "add-comment-as-customer", {"content": TEXT}),
+        ("send-invoice", INVOICE, "send-invoice-as-admin", None),
+        ("read an order", READ, "get-order-as-customer", None),
+        ("cancel", CANCEL, "cancel-order-as-customer", None),
+    ):
+        say(f"DynamoDB Local: what {name} costs")
+        # All in one process, and another order first: its first request costs more.
+        asked = [event(file, order_id, body) for order_id in ("warm", *(_id(*point) for point in points))]
+        costs = runner.ask(ours(function), aws, "cost", events=asked)["found"][1:]
+        for point, cost in zip(points, costs, strict=True):
+            assert cost["status"] < 300, f"{name} of {point}: {cost}"
+            found[name, *point] = Cost(cost["calls"], cost["read"], cost["write"], cost["cpu"])
+    say("DynamoDB Local: what lists cost")
+    for name, file in (("list own orders", "list-orders-as-customer"), ("list all orders", "list-orders-as-admin")):
+        [cost] = runner.ask(ours(READ), aws, "cost", events=[event(file)])["found"]
+        found[name, 0, 0] = Cost(cost["calls"], cost["read"], cost["write"], cost["cpu"])
+    return found
+
+
+def _crowds(runner: Runner, aws: Aws, client: Any, say: Callable[[str], None]) -> list[Crowd]:
+    _put(client, items(order("crowd", 5)))
+    artifact, comment = ours(COMMENT), event("add-comment-as-customer", "crowd", {"content": TEXT})
+    found = []
+    for callers in CALLERS:
+        say(f"DynamoDB Local: {callers} at once comment on the same order")
+        processes = [
+            runner.begin(artifact, aws, "crowd", first=comment, events=[comment] * EACH) for _ in range(callers)
+        ]
+        for process in processes:
+            assert process.stderr
+            process.stderr.readline()
+        for process in processes:
+            assert process.stdin
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+        told = [runner.read(artifact, process.communicate()[1]) for process in processes]
+        assert all(status == 201 for each in told for status in each["statuses"]), told
+        mean = {name: sum(each[name] for each in told) / callers for name in ("calls", "cpu", "wait")}
+        found.append(Crowd(callers, **mean))
+    return found
+
+
+def _id(lines: int, comments: int) -> str:
+    # All as long as one another: their length counts.
+    return f"L{lines:03}C{comments:05}"
+
+
+def _comments(order_id: str, count: int) -> Iterator[dict[str, Any]]:
+    begun = int(NOW.timestamp() * 1_000_000)
+    for n in range(count):
+        at = begun + 2 * n
+        yield {
+            "pk": {"S": f"ORDER#{order_id}"},
+            "sk": {"S": f"COMMENT#{at:016}"},
+            "id": {"N": str(at)},
+            "content": {"S": TEXT},
+        }
+
+
+def _put(client: Any, found: list[dict[str, Any]]) -> None:
+    for at in range(0, len(found), 25):
+        requests = [{"PutRequest": {"Item": item}} for item in found[at : at + 25]]
+        client.batch_write_item(RequestItems={TABLE: requests})

@@ -1,0 +1,168 @@
+"""Starts what is measured, one process after the other, and keeps everything else away from it."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from bench.artifacts import OUT, PACKAGES, ROOT, YARDSTICK, Artifact
+from local.template import Template
+
+PROBE = Path(__file__).with_name("probe.py")
+STUB = Path(__file__).with_name("stub.py")
+
+EVENTS = {
+    "cancel-order": "cancel-order-as-customer",
+    "add-comment": "add-comment-as-customer",
+    "send-invoice": "send-invoice-as-admin",
+}
+"""The event that each function is started with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """An AWS on this machine.
+
+    Attributes:
+        url: Where the stub is.
+        dynamodb: Where DynamoDB is, if it is not the stub's.
+    """
+
+    url: str
+    dynamodb: str = ""
+
+    def calls(self) -> dict[str, int]:
+        """What the stub was asked for since this was last asked."""
+        with urlopen(f"{self.url}/calls", timeout=10) as answer:
+            calls: dict[str, int] = json.load(answer)
+        return calls
+
+
+@contextmanager
+def stub(answers: Mapping[str, Any], host: str = "127.0.0.1") -> Iterator[Aws]:
+    """Starts the AWS that always says the same."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(answers, file)
+        file.flush()
+        command = [sys.executable, str(STUB), file.name, host]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdin
+        assert process.stdout
+        try:
+            yield Aws(f"http://{host}:{int(process.stdout.readline())}")
+        finally:
+            process.stdin.close()
+            process.wait()
+
+
+def event(name: str, order_id: str | None = None, body: Any = None) -> dict[str, Any]:
+    """An event of `events/`, about another order if one is named."""
+    text = (ROOT / "events" / f"{name}.json").read_text(encoding="utf-8")
+    read: dict[str, Any] = json.loads(text)
+    if order_id:
+        path = read["rawPath"].replace(read["pathParameters"]["order_id"], order_id)
+        read |= {"rawPath": path, "pathParameters": {**read["pathParameters"], "order_id": order_id}, "body": None}
+        read["requestContext"]["http"]["path"] = path
+    if body is not None:
+        read["body"] = json.dumps(body)
+    return read
+
+
+def environment(artifact: Artifact, aws: Aws) -> dict[str, str]:
+    """The environment that Lambda gives a function, as far as anything looks at it."""
+    template = Template(ROOT / "template.yaml")
+    functions = {package.replace("_", "-"): name for name, package in PACKAGES.items()}
+    function = template.functions[functions.get(artifact.name.split(",")[0], "CancelOrderFunction")]
+    return {
+        **function.environment,
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+        "AWS_SESSION_TOKEN": "bench",
+        "AWS_ENDPOINT_URL": aws.url,
+        **({"AWS_ENDPOINT_URL_DYNAMODB": aws.dynamodb} if aws.dynamodb else {}),
+        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+        "AWS_LAMBDA_FUNCTION_NAME": "function",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "LAMBDA_TASK_ROOT": "/var/task",
+        # Where Lambda mounts code nothing can be written, so neither may it here.
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+class Runner:
+    """Runs probes.
+
+    Args:
+        python: The command of Lambda's own version of Python.
+    """
+
+    def __init__(self, python: str) -> None:
+        self._python = python
+
+    def start(self, artifact: Artifact, aws: Aws) -> float:
+        """Starts a function, has it answer once, and tells the processor's time of all that in seconds.
+
+        Raises:
+            SystemExit: It did not answer as it must.
+        """
+        mode = "yardstick" if artifact == YARDSTICK else "start"
+        events = [] if artifact == YARDSTICK else [self.first_event(artifact)]
+        process = self.begin(artifact, aws, mode, events=events)
+        assert process.stderr
+        said = process.stderr.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        process.stderr.close()
+        found = self.read(artifact, said)
+        if not 200 <= found.get("status", 200) < 300:
+            sys.exit(f"{artifact.name} answers {found}")
+        return used.ru_utime + used.ru_stime
+
+    def ask(self, artifact: Artifact, aws: Aws, mode: str, **task: Any) -> dict[str, Any]:
+        """Has a probe find something out."""
+        process = self.begin(artifact, aws, mode, **task)
+        _, said = process.communicate()
+        return self.read(artifact, said)
+
+    def begin(self, artifact: Artifact, aws: Aws, mode: str, *flags: str, **task: Any) -> subprocess.Popen[bytes]:
+        """Starts a probe."""
+        task |= {"mode": mode, "path": artifact.path(), "handler": artifact.handler}
+        # -I and -S: neither this folder nor anything that is installed for the user or for this Python.
+        return subprocess.Popen(
+            [self._python, "-I", "-S", "-B", *flags, str(PROBE), json.dumps(task)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment(artifact, aws),
+            cwd=artifact.function,
+        )
+
+    def imports(self, artifact: Artifact, aws: Aws) -> str:
+        """What Python says of the imports of a start (`-X importtime`)."""
+        process = self.begin(artifact, aws, "start", "-X", "importtime", events=[self.first_event(artifact)])
+        return process.communicate()[1].decode()
+
+    @staticmethod
+    def first_event(artifact: Artifact) -> dict[str, Any]:
+        """What a function is asked first."""
+        return event(EVENTS.get(artifact.name.split(",")[0], EVENTS["cancel-order"]))
+
+    @staticmethod
+    def read(artifact: Artifact, said: bytes) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
+        except (ValueError, IndexError):
+            sys.exit(f"{artifact.name} failed:\n{said.decode()}\n(see {OUT})")
+        return found

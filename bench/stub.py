@@ -1,0 +1,58 @@
+"""AWS, as far as the measured requests need it: says at once what it was told to say, and counts.
+
+A process of its own, so that none of its work is counted as a function's. Its only argument is a file with the answers.
+"""
+
+import json
+import sys
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+class Aws(BaseHTTPRequestHandler):
+    """Answers DynamoDB's calls by their name, and S3 and SES by their way of asking."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    answers: ClassVar[dict[str, Any]]
+    calls: ClassVar[Counter[str]] = Counter()
+    lock: ClassVar = threading.Lock()
+
+    def _answer(self) -> None:
+        asked = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if self.path == "/calls":
+            with self.lock:
+                body = json.dumps(self.calls).encode()
+                self.calls.clear()
+        else:
+            name = (
+                self.headers.get("x-amz-target", "").rpartition(".")[2] or f"{self.command} {self.path.split('/')[1]}"
+            )
+            with self.lock:
+                self.calls[name] += 1
+            # An index has other items.
+            answer = self.answers.get(f"{name} index" if b'"IndexName"' in asked else name, {})
+            body = json.dumps(answer).encode() if self.command == "POST" else b""
+        self.send_response(200)
+        self.send_header("content-type", "application/x-amz-json-1.0")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = _answer  # noqa: N815 - the names that the server looks for
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing: whoever calls knows."""
+
+
+if __name__ == "__main__":
+    Aws.answers = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    server = ThreadingHTTPServer((sys.argv[2], 0), Aws)
+    server.daemon_threads = True
+    print(server.server_address[1], flush=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # Ends with whoever started it.
+    sys.stdin.read()
