@@ -1,1 +1,3 @@
 """Tell other systems what happened to orders."""
+
+import orders  # noqa: F401 (first: see there)
