@@ -1,5 +1,7 @@
 """Who is calling: from the claims of the JWT that API Gateway's authorizer has verified, and nothing else."""
 
+import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,15 +48,18 @@ def caller(event: Mapping[str, Any]) -> Caller:
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
 
     Raises:
-        Unauthenticated: There are no claims, or none that name the caller.
+        Unauthenticated: There are no claims, none that name the caller, or those of an ID token.
         Forbidden: The path is for admins and the caller is none.
     """
     claims = _claims(event)
+    # An ID token of Cognito is for the client alone, but its audience is one that the authorizer takes.
+    if _text(claims, "token_use") == "id":
+        raise Unauthenticated
     if not str(event.get("rawPath", "")).startswith("/admin/"):
         return Caller(Role.CUSTOMER, _text(claims, "sub") or _unknown())
     # Tokens of machine clients need not have a subject; client_id names them then.
     who = _text(claims, "sub") or _text(claims, "client_id") or _unknown()
-    if ADMIN_GROUP not in _groups(claims) and ADMIN_SCOPE not in (_text(claims, "scope") or "").split(" "):
+    if ADMIN_GROUP not in _groups(event, claims) and ADMIN_SCOPE not in _scopes(claims):
         raise Forbidden
     return Caller(Role.ADMIN, who, next((name for claim in NAME_CLAIMS if (name := _text(claims, claim))), None))
 
@@ -71,10 +76,34 @@ def _text(claims: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
-def _groups(claims: Mapping[str, Any]) -> list[str]:
-    """Reads an array claim as HTTP API hands it over: the string `[a b]`. Any other form holds no group."""
+def _scopes(claims: Mapping[str, Any]) -> list[str]:
+    """Reads `scope`, which is text (RFC 8693). An array or an object, as HTTP API writes them, holds no scope."""
+    value = _text(claims, "scope") or ""
+    return [] if value.startswith(("[", "map[")) else value.split(" ")
+
+
+def _groups(event: Mapping[str, Any], claims: Mapping[str, Any]) -> list[str]:
+    """Reads an array claim as HTTP API hands it over: the string `[a b]`. Any other form holds no group.
+
+    `[a b]` may also be one group, with a space in its name. The token that was verified tells: it has the array itself.
+    """
     value = _text(claims, "cognito:groups") or ""
-    return value[1:-1].split(" ") if value.startswith("[") and value.endswith("]") else []
+    if not (value.startswith("[") and value.endswith("]")):
+        return []
+    named = value[1:-1].split(" ")
+    token = (event.get("headers") or {}).get("authorization")
+    # There is always a token where there is an authorizer: it reads the header.
+    return named if len(named) == 1 or token is None else _groups_in(token, value)
+
+
+def _groups_in(token: str, value: str) -> list[str]:
+    """The groups in a token, if they are what the claim says; none if they cannot be read."""
+    try:
+        payload = token.rpartition(" ")[2].split(".")[1]
+        groups = json.loads(base64.urlsafe_b64decode(payload + "=="))["cognito:groups"]
+        return groups if value == f"[{' '.join(groups)}]" else []
+    except (LookupError, TypeError, ValueError):
+        return []
 
 
 def _unknown() -> NoReturn:

@@ -1,8 +1,10 @@
 """Claims, as HTTP API hands them over, and who they make of a caller."""
 
+import json
 from typing import Any
 
 import pytest
+from tokens import unpadded
 
 from orders.errors import Forbidden, Unauthenticated
 from orders.identity import Caller, Role, caller
@@ -50,13 +52,68 @@ def test_nothing_else_does(groups: Any) -> None:
         caller(event({"sub": "eve", "cognito:groups": groups}))
 
 
+def with_token(groups: Any, told: Any) -> dict[str, Any]:
+    """An event whose token has some groups, and whose claims tell of others."""
+    token = unpadded(json.dumps({"cognito:groups": groups}).encode())
+    return event({"sub": "ada", "cognito:groups": told}) | {"headers": {"authorization": f"Bearer x.{token}.x"}}
+
+
+@pytest.mark.parametrize("groups", [["staff", "admins"], ["super staff", "admins"]])
+def test_the_token_tells_where_a_group_ends(groups: list[str]) -> None:
+    assert caller(with_token(groups, f"[{' '.join(groups)}]")).is_admin
+
+
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [
+        (["super admins"], "[super admins]"),
+        (["not", "super admins"], "[not super admins]"),
+        (["admins "], "[admins ]"),
+        ("staff admins", "[staff admins]"),
+        ([["staff", "admins"]], "[staff admins]"),
+        # What the authorizer has not verified counts for nothing.
+        (["admins"], "[staff customers]"),
+        (["staff", "admins"], "[staff customers]"),
+        (["admins"], None),
+        (None, "[staff admins]"),
+    ],
+)
+def test_a_group_with_a_space_in_its_name_is_one_group(groups: Any, told: Any) -> None:
+    with pytest.raises(Forbidden):
+        caller(with_token(groups, told))
+
+
+@pytest.mark.parametrize(
+    "token", ["", "Bearer", "Bearer x", "Bearer x.y", "Bearer x.e30.x", "Bearer x.W10.x", "x.Nw.x"]
+)
+def test_a_token_that_cannot_be_read_has_no_groups(token: str) -> None:
+    with pytest.raises(Forbidden):
+        caller(event({"sub": "ada", "cognito:groups": "[a admins]"}) | {"headers": {"authorization": token}})
+
+
+@pytest.mark.parametrize("path", ["/orders/1/cancel", "/admin/orders/1/cancel"])
+def test_an_id_token_is_for_somebody_else(path: str) -> None:
+    with pytest.raises(Unauthenticated):
+        caller(event({"sub": "ada", "cognito:groups": "[admins]", "token_use": "id"}, path))
+
+
 @pytest.mark.parametrize("scope", ["orders/admin", "openid orders/admin", "orders/admin profile"])
 def test_the_scope_makes_an_admin_also_without_a_subject(scope: str) -> None:
     assert caller(event({"client_id": "erp", "scope": scope})) == Caller(Role.ADMIN, "erp", "erp")
 
 
 @pytest.mark.parametrize(
-    "scope", ["orders/administrator", "my-orders/admin", "ORDERS/ADMIN", "orders/admin,x", ["orders/admin"], 1]
+    "scope",
+    [
+        "orders/administrator",
+        "my-orders/admin",
+        "ORDERS/ADMIN",
+        "orders/admin,x",
+        "[a orders/admin b]",
+        "map[a:b orders/admin c:d]",
+        ["orders/admin"],
+        1,
+    ],
 )
 def test_a_scope_that_resembles_it_does_not(scope: Any) -> None:
     with pytest.raises(Forbidden):
