@@ -13,7 +13,6 @@ from harness import ROOT, TEMPLATE, Context, Service, load
 from jsonschema import Draft202012Validator
 from moto.events.models import EventPattern
 
-from notify_customer.app import handler as notify
 from orders import aws
 from orders.models import CustomerSummary
 from publish_events.app import handler
@@ -71,7 +70,7 @@ STORY: list[tuple[str, Callable[[Service, list[Any]], Any], list[str]]] = [
         lambda s, _: s.post(f"{ADMIN}/comments", COMMENT | {"flagged": True}, STAFF),
         ["CommentAdded"],
     ),
-    ("the customer is told of it", lambda _, written: notify({"Records": written}, Context()), []),
+    ("the customer is told of it", lambda s, written: s.notify(written), []),
     (
         "an invoice is mailed",
         lambda s, _: s.post(f"{ADMIN}/send-invoice", {"notes": SECRET}, STAFF),
