@@ -45,6 +45,7 @@ os.environ |= {
 }
 
 from iam import Roles  # noqa: E402
+from logs import Logs  # noqa: E402
 from moto import mock_aws  # noqa: E402
 from moto.core.base_backend import BackendDict  # noqa: E402
 from moto.dynamodb.models import dynamodb_backends  # noqa: E402
@@ -68,6 +69,7 @@ ERP = {"sub": "erp", "client_id": "erp", "scope": "orders/admin"}
 
 TEMPLATE = Template(ROOT / "template.yaml")
 
+LOGS = Logs(TEMPLATE)
 ROLES = Roles(TEMPLATE)
 ROLES.watch(aws._session())
 
@@ -150,17 +152,11 @@ class Service:
     def send(self, event: dict[str, Any]) -> Answer:
         """Hands an event to the function whose route it names."""
         function = next(route.function for route in TEMPLATE.routes if route.key == event["routeKey"])
-        answer = self.invoke(function, event)
+        answer = invoke(function, event)
         headers = {k.lower(): v for k, v in answer["headers"].items()}
         if answer.get("isBase64Encoded"):
             return Answer(answer["statusCode"], headers, None, base64.b64decode(answer["body"]))
         return Answer(answer["statusCode"], headers, answer.get("body"))
-
-    def invoke(self, function: str, event: dict[str, Any]) -> Any:
-        """What a function returns for an event. It can do what its own role allows."""
-        handler = import_module(TEMPLATE.functions[function].handler.rpartition(".")[0]).handler
-        with ROLES.acting(function):
-            return handler(event, Context())
 
     def post(self, path: str, body: Any = None, claims: Any = None, **headers: str) -> Answer:
         """Posts to a path."""
@@ -180,7 +176,7 @@ class Service:
         mail = event["detail"]["mail"] | {"timestamp": at, "tags": {"order_id": [order_id], "invoice": [number]}}
         place = {"DeliveryDelay": "deliveryDelay", "Send": "send", "Reject": "reject"}.get(kind, kind.lower())
         event["detail"] = {"eventType": kind, "mail": mail, place: {"timestamp": at, **more}}
-        self.invoke("RecordDeliveryFunction", event)
+        invoke("RecordDeliveryFunction", event)
 
     def records(self) -> list[dict[str, Any]]:
         """What came into the table's stream since the last call, as Lambda hands it to functions."""
@@ -197,7 +193,7 @@ class Service:
         """Hands records to the function that tells customers, and says which it failed with."""
         if not records:
             return []
-        answer = self.invoke("NotifyCustomerFunction", {"Records": records})
+        answer = invoke("NotifyCustomerFunction", {"Records": records})
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def items(self, order_id: str, sk: str = "") -> list[dict[str, Any]]:
@@ -240,6 +236,13 @@ class Service:
     def notices(self) -> list[EmailMessage]:
         """Every mail that SES took but the invoices."""
         return [mail for mail in self.mails if "notice=" in mail["X-SES-MESSAGE-TAGS"]]
+
+
+def invoke(function: str, event: Any) -> Any:
+    """What a function returns for an event. It can do what its own role allows, and what it logs is looked at."""
+    handler = import_module(TEMPLATE.functions[function].handler.rpartition(".")[0]).handler
+    with ROLES.acting(function), LOGS.listening():
+        return handler(event, Context())
 
 
 @cache

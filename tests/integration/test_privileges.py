@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from harness import BOB, ROLES, TEMPLATE, Service, load
+from harness import BOB, ROLES, TEMPLATE, Service, invoke, load
 from iam import permits, texts
 
 from orders import aws
@@ -132,8 +132,8 @@ def a_day(service: Service) -> None:
     assert service.post("/admin/orders/1002/cancel").status == 204
     assert service.post("/orders/1001/cancel").status == 204
     assert service.notify(service.records()) == []
-    service.invoke("WatchInvoicesFunction", load("watch-invoices-schedule"))
-    service.invoke("PublishEventsFunction", load("publish-events"))
+    invoke("WatchInvoicesFunction", load("watch-invoices-schedule"))
+    invoke("PublishEventsFunction", load("publish-events"))
 
 
 def test_a_role_allows_what_its_function_does_and_no_more(service: Service) -> None:
