@@ -3,7 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-REQUIREMENTS := requirements-dev.txt shared/requirements.txt functions/send_invoice/requirements.txt functions/notify_customer/requirements.txt
+# What is deployed; what develops it has the same versions.
+LOCKS := shared/requirements.txt functions/send_invoice/requirements.txt functions/notify_customer/requirements.txt
+SBOM := .local/sbom
 
 export HOST PORT AWS_PORT CASES
 ROUNDS ?= 10
@@ -11,7 +13,7 @@ ROUNDS ?= 10
 # Some systems set NAME for every process; only the one on the command line is meant.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token import test test-dynamodb-local fuzz bench e2e check format openapi clean
+.PHONY: help run token import test test-dynamodb-local fuzz bench e2e check format openapi lock sbom clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
@@ -26,6 +28,8 @@ help:
 	@echo "make check    formatter, linter, types, templates, validity of OpenAPI, drift of it and of schemas"
 	@echo "make format   let the formatter and the linter mend what they can"
 	@echo "make openapi  write openapi.json and the events' schemas anew"
+	@echo "make lock     pin all packages anew, with hashes, as the requirements.in ask for them [UPGRADE=1]"
+	@echo "make sbom     write what is deployed, package by package, as CycloneDX into .local/sbom"
 	@echo "make clean    remove what the above made"
 
 run: $(VENV)/ready
@@ -72,14 +76,32 @@ format: $(VENV)/ready
 openapi: $(VENV)/ready
 	$(BIN)/python -m local openapi
 
+# For all systems and processors at once. Lambda has one Python, developers have several. An index of one's own, or a folder
+# of wheels, is named in no lock.
+lock: $(VENV)/ready
+	@for lock in $(LOCKS) requirements-dev.txt; do \
+	  case $$lock in requirements-dev.txt) python=3.11 ;; *) python=3.13 ;; esac; \
+	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-python-downloads $(if $(UPGRADE),--upgrade) \
+	    --python-version $$python --output-file $$lock $${lock%.txt}.in || exit; \
+	done
+
+# The same commit gives the same bytes: no date, no serial number.
+sbom: $(VENV)/ready
+	@mkdir -p $(SBOM)
+	@for lock in $(LOCKS); do \
+	  name=$${lock%/requirements.txt}; \
+	  PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --validate \
+	    --output-file $(SBOM)/$${name#functions/}.cdx.json $$lock || exit; \
+	done
+
 clean:
 	rm -rf $(VENV) .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
-$(VENV)/ready: $(REQUIREMENTS)
+$(VENV)/ready: requirements-dev.txt
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or name yours: make PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1). Python 3.11 or newer is needed; name one: make PYTHON=python3.13 …" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "Setting up $(VENV), once: a minute or so …" >&2
 	@$(PYTHON) -m venv --clear $(VENV) >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt >&2
 	@touch $@

@@ -127,8 +127,10 @@ def claims_for(
 
 def token_scopes(claims: Mapping[str, Any]) -> list[str]:
     """The scopes of a token, from `scope` or `scp`, as text or as a list."""
-    value = claims.get("scope", claims.get("scp")) or []
-    return value.split() if isinstance(value, str) else [str(item) for item in value]
+    value = claims.get("scope", claims.get("scp"))
+    if isinstance(value, list):
+        return [str(item) for item in value]
+    return value.split() if isinstance(value, str) else []
 
 
 def as_text(value: Any) -> str:

@@ -44,6 +44,8 @@ os.environ |= {
     "POWERTOOLS_METRICS_NAMESPACE": "Orders",
 }
 
+from iam import Roles  # noqa: E402
+from logs import Logs  # noqa: E402
 from moto import mock_aws  # noqa: E402
 from moto.core.base_backend import BackendDict  # noqa: E402
 from moto.dynamodb.models import dynamodb_backends  # noqa: E402
@@ -66,6 +68,10 @@ ADA = {"sub": "ada", "name": "Ada Admin", "cognito:groups": "[admins]"}
 ERP = {"sub": "erp", "client_id": "erp", "scope": "orders/admin"}
 
 TEMPLATE = Template(ROOT / "template.yaml")
+
+LOGS = Logs(TEMPLATE)
+ROLES = Roles(TEMPLATE)
+ROLES.watch(aws._session())
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
@@ -146,8 +152,7 @@ class Service:
     def send(self, event: dict[str, Any]) -> Answer:
         """Hands an event to the function whose route it names."""
         function = next(route.function for route in TEMPLATE.routes if route.key == event["routeKey"])
-        module = TEMPLATE.functions[function].handler.rpartition(".")[0]
-        answer = import_module(module).handler(event, None)
+        answer = invoke(function, event)
         headers = {k.lower(): v for k, v in answer["headers"].items()}
         if answer.get("isBase64Encoded"):
             return Answer(answer["statusCode"], headers, None, base64.b64decode(answer["body"]))
@@ -171,7 +176,7 @@ class Service:
         mail = event["detail"]["mail"] | {"timestamp": at, "tags": {"order_id": [order_id], "invoice": [number]}}
         place = {"DeliveryDelay": "deliveryDelay", "Send": "send", "Reject": "reject"}.get(kind, kind.lower())
         event["detail"] = {"eventType": kind, "mail": mail, place: {"timestamp": at, **more}}
-        import_module("record_delivery.app").handler(event, Context())
+        invoke("RecordDeliveryFunction", event)
 
     def records(self) -> list[dict[str, Any]]:
         """What came into the table's stream since the last call, as Lambda hands it to functions."""
@@ -188,7 +193,7 @@ class Service:
         """Hands records to the function that tells customers, and says which it failed with."""
         if not records:
             return []
-        answer = import_module("notify_customer.app").handler({"Records": records}, Context())
+        answer = invoke("NotifyCustomerFunction", {"Records": records})
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def items(self, order_id: str, sk: str = "") -> list[dict[str, Any]]:
@@ -231,6 +236,13 @@ class Service:
     def notices(self) -> list[EmailMessage]:
         """Every mail that SES took but the invoices."""
         return [mail for mail in self.mails if "notice=" in mail["X-SES-MESSAGE-TAGS"]]
+
+
+def invoke(function: str, event: Any) -> Any:
+    """What a function returns for an event. It can do what its own role allows, and what it logs is looked at."""
+    handler = import_module(TEMPLATE.functions[function].handler.rpartition(".")[0]).handler
+    with ROLES.acting(function), LOGS.listening():
+        return handler(event, Context())
 
 
 @cache
@@ -315,6 +327,7 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     caches = (aws.dynamodb, aws.s3, aws.ses, get_archive, get_store, get_mailer, get_shop)
     for cached in caches:
         cached.cache_clear()
+    ROLES.refused.clear()
     # Moto would put credentials of its own in place of ours, the same in every process.
     with mock_aws(config={"core": {"mock_credentials": False}}):
         service = Service(clock)
@@ -332,3 +345,4 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         yield service
     for cached in caches:
         cached.cache_clear()
+    assert not ROLES.refused, "a function's role does not allow what it does"

@@ -8,12 +8,11 @@ import pytest
 import requests
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
-from harness import ALICE, Context, Service, load
+from harness import ALICE, Service, invoke, load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orders import aws
-from watch_invoices.app import handler as watch
 
 SEND = "/admin/orders/1002/send-invoice"
 LIST = "/admin/orders/1002/invoices"
@@ -251,9 +250,7 @@ def test_an_event_that_cannot_be_written_is_an_error_so_that_it_comes_again(sent
 
 @pytest.mark.parametrize("name", ["ses-delivery", "ses-bounce"])
 def test_the_event_files_work(sent: Service, name: str) -> None:
-    from record_delivery.app import handler  # noqa: PLC0415 - the fixture has to give it its store first
-
-    handler(load(name), Context())
+    invoke("RecordDeliveryFunction", load(name))
     assert state(sent) in {"delivered", "bounced"}
 
 
@@ -285,7 +282,7 @@ def test_what_stays_unsettled_is_counted_after_a_quarter_of_an_hour(
 ) -> None:
     def counted() -> bool:
         capsys.readouterr()
-        watch(load("watch-invoices-schedule"), Context())
+        invoke("WatchInvoicesFunction", load("watch-invoices-schedule"))
         return '"InvoicesUnsettled":[1.0]' in capsys.readouterr().out
 
     unknown.post("/admin/orders/1001/send-invoice")

@@ -9,13 +9,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
-from harness import BOB, DYNAMODB_LOCAL, ERP, ROOT, TEMPLATE, Context, Death, Service, break_at, html_of, load
+from harness import BOB, DYNAMODB_LOCAL, ERP, ROOT, TEMPLATE, Death, Service, break_at, html_of, invoke, load
 from ses_endpoint import Ses, closed_port, ses_endpoint, use_ses
 
 from local.streams import fits
@@ -629,7 +628,7 @@ def test_what_ses_reports_of_a_notice_is_none_of_the_invoices_business(service: 
     service.notify([record])
     event = load("ses-bounce")
     event["detail"]["mail"]["tags"] = {"order_id": ["1001"], "notice": ["comment"]}
-    import_module("record_delivery.app").handler(event, Context())
+    invoke("RecordDeliveryFunction", event)
     assert service.invoices("1001") == []
     assert ledger(service, record) == "sent"
 

@@ -9,14 +9,12 @@ from datetime import datetime
 from typing import Any, get_args
 
 import pytest
-from harness import ROOT, TEMPLATE, Context, Service, load
+from harness import ROOT, TEMPLATE, Service, invoke, load
 from jsonschema import Draft202012Validator
 from moto.events.models import EventPattern
 
-from notify_customer.app import handler as notify
 from orders import aws
 from orders.models import CustomerSummary
-from publish_events.app import handler
 from publish_events.events import Event
 
 [PIPE] = TEMPLATE.of_type("AWS::Pipes::Pipe").values()
@@ -71,7 +69,7 @@ STORY: list[tuple[str, Callable[[Service, list[Any]], Any], list[str]]] = [
         lambda s, _: s.post(f"{ADMIN}/comments", COMMENT | {"flagged": True}, STAFF),
         ["CommentAdded"],
     ),
-    ("the customer is told of it", lambda _, written: notify({"Records": written}, Context()), []),
+    ("the customer is told of it", lambda s, written: s.notify(written), []),
     (
         "an invoice is mailed",
         lambda s, _: s.post(f"{ADMIN}/send-invoice", {"notes": SECRET}, STAFF),
@@ -129,7 +127,8 @@ def passes(record: Any) -> bool:
 
 def published(records: list[Any]) -> list[dict[str, Any]]:
     """What the pipe publishes of some records."""
-    return handler([record for record in records if passes(record)], Context())
+    events: list[dict[str, Any]] = invoke("PublishEventsFunction", [record for record in records if passes(record)])
+    return events
 
 
 def kinds(records: list[Any]) -> set[str]:
@@ -180,7 +179,7 @@ def test_the_filter_asks_only_for_what_a_pipe_lets_it_ask_for() -> None:
 def test_the_filter_lets_through_all_that_means_something_and_little_else(steps: list[Step]) -> None:
     for step in steps:
         for record in step.records:
-            if handler([record], Context()):
+            if invoke("PublishEventsFunction", [record]):
                 assert passes(record), step.what
             elif passes(record):
                 # Only of an invoice it cannot tell.
@@ -280,7 +279,7 @@ def test_no_event_says_who_somebody_is_or_what_they_wrote(steps: list[Step]) -> 
         *("ORDER", "COMMENT", "INTERNAL", "INVOICE")
     }
     # Also of what the filter keeps back.
-    told = json.dumps(handler(records, Context()), ensure_ascii=False)
+    told = json.dumps(invoke("PublishEventsFunction", records), ensure_ascii=False)
     assert SECRET.lower() not in told.lower()
     assert "@" not in told
 
@@ -333,11 +332,11 @@ def test_a_record_that_cannot_be_read_keeps_no_other_from_being_published(
     spoil(bad)
     caplog.clear()
     events, left = halve(records)
-    assert events == handler(good, Context())
+    assert events == invoke("PublishEventsFunction", good)
     assert left == [bad]
     # What is raised, Lambda logs.
     with pytest.raises((KeyError, ValueError)) as raised:
-        handler(left, Context())
+        invoke("PublishEventsFunction", left)
     assert SECRET not in str(raised.value)
     assert caplog.records
     for log in map(vars, caplog.records):
@@ -348,7 +347,7 @@ def test_a_record_that_cannot_be_read_keeps_no_other_from_being_published(
 def halve(records: list[Any]) -> tuple[list[Any], list[Any]]:
     """What `AUTOMATIC_BISECT` does: the events of the halves that work, and the records that are left alone."""
     try:
-        return handler(records, Context()), []
+        return invoke("PublishEventsFunction", records), []
     except Exception:
         if len(records) == 1:
             return [], records
@@ -358,7 +357,7 @@ def halve(records: list[Any]) -> tuple[list[Any], list[Any]]:
 
 
 def test_what_means_nothing_is_not_published() -> None:
-    assert handler([], Context()) == []
+    assert invoke("PublishEventsFunction", []) == []
 
 
 # By hand

@@ -1,8 +1,6 @@
 """Over HTTP, with functions that tell what reaches them: what HTTP API does, the gateway does."""
 
 import base64
-import hashlib
-import hmac
 import json
 import os
 import socket
@@ -21,6 +19,7 @@ import stub_project
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from stub_project import ASKED, Answer, Client
+from tokens import hmac_signed, unpadded
 
 from local import ROOT
 from local.events import find_route
@@ -448,13 +447,3 @@ class TestKey:
         assert len(set(keys)) == 1
         assert [path.name for path in (tmp_path / "state").iterdir()] == [KEY_FILE]
         assert (tmp_path / "state" / KEY_FILE).stat().st_mode & 0o777 == 0o600
-
-
-def unpadded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def hmac_signed(claims: dict[str, Any], key: bytes, kid: str) -> str:
-    """A token whose signature was made with the public key as a secret. PyJWT itself refuses to make one."""
-    parts = f"{unpadded(json.dumps({'alg': 'HS256', 'kid': kid}).encode())}.{unpadded(json.dumps(claims).encode())}"
-    return f"{parts}.{unpadded(hmac.digest(key, parts.encode(), hashlib.sha256))}"

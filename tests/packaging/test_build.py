@@ -15,7 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = re.findall(
     r"^  (\w+Function):\n(?:    .*\n)*?      Handler: (\w+)\.app\.handler$", (ROOT / "template.yaml").read_text(), re.M
 )
-REQUIREMENTS = [ROOT / "shared/requirements.txt", *sorted((ROOT / "functions").glob("*/requirements.txt"))]
+LOCKS = [
+    ROOT / "shared/requirements.txt",
+    *sorted((ROOT / "functions").glob("*/requirements.txt")),
+    ROOT / "requirements-dev.txt",
+]
 
 # Runs where the built folders are mounted: imports a function and says which modules had to be compiled for it.
 IMPORT = """
@@ -51,16 +55,70 @@ def test_every_function_of_the_template_has_its_folder(build: ModuleType) -> Non
         assert (ROOT / "functions" / package / "app.py").exists()
 
 
-@pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.parent.name)
-def test_requirements_are_pinned_and_what_tests_run_with_is_the_same(path: Path) -> None:
-    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
-    assert lines
-    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
-    # pip takes no two versions of one package.
-    assert f"-r {path.relative_to(ROOT)}\n" in (ROOT / "requirements-dev.txt").read_text()
-    makefile = re.search(r"^REQUIREMENTS := (.*)$", (ROOT / "Makefile").read_text(), re.M)
+def locked(path: Path) -> dict[tuple[str, str], set[str]]:
+    """What a lock pins: name and version, and the hashes."""
+    found = dict[tuple[str, str], set[str]]()
+    for line in path.read_text().replace("\\\n", " ").splitlines():
+        if line.strip().startswith("#"):
+            continue
+        pinned = re.fullmatch(r"([\w.-]+)==([\w.]+)(?: ; [^#]+?)?((?: +--hash=sha256:[0-9a-f]{64})+)", line)
+        assert pinned, line
+        found[pinned[1], pinned[2]] = set(pinned[3].split())
+    return found
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_lock_has_what_is_asked_for_and_all_of_it_with_hashes(path: Path) -> None:
+    asked = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==([\w.]+)$", path.with_suffix(".in").read_text(), re.M)
+    assert asked
+    assert {(name.lower().replace("_", "-"), version) for name, version in asked} <= locked(path).keys()
+
+
+@pytest.mark.parametrize("path", LOCKS[:-1], ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_tests_run_with_is_what_is_deployed(path: Path) -> None:
+    development = locked(LOCKS[-1])
+    assert {pinned: development.get(pinned) for pinned in locked(path)} == locked(path)
+    makefile = re.search(r"^LOCKS := (.*)$", (ROOT / "Makefile").read_text(), re.M)
     assert makefile
     assert str(path.relative_to(ROOT)) in makefile[1].split()
+
+
+def test_a_package_that_is_not_the_locked_one_stops_the_build(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shared").mkdir()
+    lock = (ROOT / "shared/requirements.txt").read_text()
+    (tmp_path / "shared/requirements.txt").write_text(re.sub(r"[0-9a-f]{64}", "0" * 64, lock))
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    with pytest.raises(SystemExit, match="pip could not install"):
+        build.install(tmp_path / "shared/requirements.txt", "arm64", tmp_path / "out")
+    assert "DO NOT MATCH THE HASHES" in capfd.readouterr().err
+
+
+def test_the_bill_of_materials_lists_what_is_deployed_and_is_always_the_same(tmp_path: Path) -> None:
+    bills = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        # What the tests run in is there, whatever its date.
+        command = [
+            "make",
+            "--silent",
+            "--old-file=.venv/ready",
+            "sbom",
+            f"SBOM={folder}",
+            f"BIN={Path(sys.executable).parent}",
+        ]
+        subprocess.run(command, cwd=ROOT, check=True)
+        bills.append({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+    assert bills[0] == bills[1]
+    for path in LOCKS[:-1]:
+        bill = json.loads(bills[0][f"{path.parent.name}.cdx.json"])
+        assert bill["bomFormat"] == "CycloneDX"
+        assert not {"serialNumber", "timestamp"} & {*bill, *bill["metadata"]}
+        assert {each["purl"] for each in bill["components"]} == {f"pkg:pypi/{n}@{v}" for n, v in locked(path)}
+        for each in bill["components"]:
+            [distribution] = each["externalReferences"]
+            hashes = {f"--hash=sha256:{found['content']}" for found in distribution["hashes"]}
+            assert hashes == locked(path)[each["name"], each["version"]]
 
 
 @pytest.mark.parametrize(

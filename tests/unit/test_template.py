@@ -355,6 +355,10 @@ def test_invoices_are_kept_as_long_as_the_shop_says(template: Template, given: d
     assert all(rule["Status"] == "Enabled" for rule in rules)
 
 
+def test_logs_are_kept_as_long_as_the_shop_says_and_no_longer(template: Template) -> None:
+    assert {logs["RetentionInDays"] for logs in template.of_type("AWS::Logs::LogGroup").values()} == {"90"}
+
+
 def test_queues_are_safe(template: Template) -> None:
     rules = {
         f"{function}{name}.Arn": event["Properties"].get("DeadLetterConfig", {}).get("Arn")

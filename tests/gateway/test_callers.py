@@ -1,0 +1,224 @@
+"""Who may do what: each route of the template with each kind of token there is, over HTTP."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from harness import ROOT, TEMPLATE, Answer
+from process import gateway
+from tokens import hmac_signed, unpadded
+
+from local.template import Route
+from local.tokens import KEY_FILE, SigningKey, claims_for
+
+ORDER = json.loads((ROOT / "events" / "create-order-as-admin.json").read_text(encoding="utf-8"))
+ORDER = json.loads(ORDER["body"]) | {"customer_id": "alice"}
+
+REQUESTS: dict[str, tuple[int, Any]] = {
+    "POST /admin/orders": (201, ORDER | {"order_id": "{order_id}-2"}),
+    "GET /admin/orders": (200, None),
+    "GET /admin/orders/{order_id}": (200, None),
+    "PATCH /admin/orders/{order_id}": (200, {"customer_summary": {"city": "Rom"}}),
+    "POST /admin/orders/{order_id}/invoice-preview": (200, None),
+    "POST /admin/orders/{order_id}/send-invoice": (200, None),
+    "GET /admin/orders/{order_id}/invoices": (200, None),
+    "GET /admin/orders/{order_id}/invoices/{number}": (200, None),
+    "POST /admin/orders/{order_id}/comments": (201, {"content": "x"}),
+    "GET /admin/orders/{order_id}/comments": (200, None),
+    "GET /admin/orders/{order_id}/timeline": (200, None),
+    "GET /orders": (200, None),
+    "GET /orders/{order_id}": (200, None),
+    "POST /orders/{order_id}/comments": (201, {"content": "x"}),
+    "GET /orders/{order_id}/comments": (200, None),
+    "POST /orders/{order_id}/cancel": (204, None),
+    "POST /admin/orders/{order_id}/cancel": (204, None),
+}
+"""A request for each route, in an order in which all succeed, and the status that says so."""
+
+# What each kind of caller gets from each kind of route: None is what they asked for.
+Verdict = int | None
+VERDICTS: dict[str, dict[str, Verdict]] = {
+    "nobody": {"own list": 401, "one order": 401, "staff": 401},
+    "owner": {"own list": None, "one order": None, "staff": 403},
+    "other": {"own list": None, "one order": 404, "staff": 403},
+    "admin": {"own list": None, "one order": 404, "staff": None},
+    # A machine that has no subject is no customer.
+    "machine": {"own list": 401, "one order": 401, "staff": None},
+}
+SLUGS = {401: "unauthenticated", 403: "forbidden", 404: "order-not-found"}
+
+NOW = int(time.time())
+
+# Claims, beside those of a good access token. None takes one away.
+CLAIMS: dict[str, dict[str, dict[str, Any]]] = {
+    "nobody": {
+        "expired": {"exp": NOW - 60},
+        "without an end": {"exp": None},
+        "not yet valid": {"nbf": NOW + 3600},
+        "issued tomorrow": {"iat": NOW + 86400},
+        "wrong issuer": {"iss": "https://issuer.example"},
+        "issuer, and a slash": {"iss": f"{TEMPLATE.jwt.issuer if TEMPLATE.jwt else ''}/"},
+        "no issuer": {"iss": None},
+        "wrong audience": {"aud": "other"},
+        "no audience": {"aud": None},
+        "wrong audience, right client": {"aud": "other", "client_id": TEMPLATE.jwt.audience[0] if TEMPLATE.jwt else ""},
+        "ID token": {"token_use": "id"},
+        "ID token of an admin": {"token_use": "id", "sub": "ada", "cognito:groups": ["admins"]},
+        "expired, of an admin": {"exp": NOW - 60, "sub": "ada", "cognito:groups": ["admins"]},
+        "no subject": {"sub": None},
+        "empty subject": {"sub": ""},
+        "blank subject": {"sub": " "},
+    },
+    "owner": {
+        "owner": {},
+        "owner, by client": {"aud": None, "client_id": TEMPLATE.jwt.audience[0] if TEMPLATE.jwt else ""},
+        **{
+            f"groups: {groups!r}": {"cognito:groups": groups}
+            for groups in (
+                [],
+                [""],
+                ["not-admins"],
+                ["admins2"],
+                ["admins-emea"],
+                ["Admins"],
+                ["admins "],
+                [" admins"],
+                ["admins\n"],
+                ["admins\t"],
+                ["admins,staff"],
+                ["[admins]"],
+                ["staff [admins"],
+                ["ad\u00admins"],
+                ["\N{CYRILLIC SMALL LETTER A}dmins"],
+                [["admins"]],
+                [["staff", "admins", "x"]],
+                ["staff", ["admins"]],
+                [{"name": "admins"}],
+                {"admins": True},
+                {"x": "[staff admins]"},
+                "admins",
+                "staff admins",
+                "[admins",
+                "admins]",
+                True,
+                7,
+                None,
+            )
+        },
+        **{
+            f"scope: {scope!r}": {"scope": scope}
+            for scope in (
+                "orders/administrator",
+                "my-orders/admin",
+                "orders/admin/x",
+                "ORDERS/ADMIN",
+                "orders",
+                "orders/admin,openid",
+                ["orders/admin"],
+                ["openid", "orders/admin", "profile"],
+                {"x": "openid orders/admin profile"},
+                True,
+            )
+        },
+        "scp": {"scp": ["orders/admin"]},
+        "other names for it": {"groups": ["admins"], "roles": ["admins"], "role": "admin", "admin": True},
+        "a name of the staff's": {"name": "admins", "username": "admins", "client_id": "orders/admin"},
+    },
+    "other": {
+        "other customer": {"sub": "bob"},
+        **{
+            f"sub: {sub!r}": {"sub": sub}
+            for sub in (" alice", "alice ", "Alice", "alice,bob", "admins", "*", ["alice"], {"alice": 1}, 7, True)
+        },
+    },
+    "admin": {
+        "admin by group": {"sub": "ada", "cognito:groups": ["admins"]},
+        "admin by group, among others": {"sub": "ada", "cognito:groups": ["staff", "admins"]},
+        "admin by scope": {"sub": "erp", "scope": "orders/admin"},
+        "admin by scope, among others": {"sub": "erp", "scope": "openid orders/admin profile"},
+    },
+    "machine": {"machine": {"sub": None, "client_id": "erp", "scope": "orders/admin"}},
+}
+
+
+def kind_of(route: Route) -> str:
+    """Who a route is for, as its path says."""
+    if route.path.startswith("/admin/"):
+        return "staff"
+    return "one order" if "{order_id}" in route.path else "own list"
+
+
+def forgeries(claims: dict[str, Any], key: SigningKey) -> dict[str, str | None]:
+    """Tokens of an admin that no issuer has signed, or not as it does."""
+    own = serialization.load_pem_private_key((ROOT / ".local" / KEY_FILE).read_bytes(), None)
+    assert isinstance(own, rsa.RSAPrivateKey)
+    foreign = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = own.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    header, payload, signature = key.sign(claims | {"sub": "alice", "cognito:groups": ["staff"]}).split(".")
+    return {
+        "none": None,
+        "empty": "",
+        "noise": "a.b.c",
+        "wrong key": jwt.encode(claims, foreign, "RS256", {"kid": key.id}),
+        "unknown key": jwt.encode(claims, foreign, "RS256", {"kid": "other"}),
+        "key of its own": jwt.encode(claims, foreign, "RS256", {"jwk": {"kty": "RSA"}, "jku": "https://evil.example"}),
+        "alg: none": jwt.encode(claims, None, "none", {"kid": key.id}),  # type: ignore[arg-type]
+        "alg: none, signed": f"{unpadded(json.dumps({'alg': 'none', 'kid': key.id}).encode())}.{payload}.{signature}",
+        "alg: HS256, with the public key": hmac_signed(claims, public, key.id),
+        "not signed": f"{header}.{payload}.",
+        "made an admin": f"{header}.{unpadded(json.dumps(claims).encode())}.{signature}",
+    }
+
+
+def test_each_route_is_for_whom_it_is_for() -> None:
+    assert sorted(REQUESTS) == sorted(route.key for route in TEMPLATE.routes), "a route has no request here"
+    routes = {route.key: route for route in TEMPLATE.routes}
+    assert TEMPLATE.jwt
+    key = SigningKey(ROOT / ".local")
+    admin = claims_for(TEMPLATE.jwt, "ada", admin=True)
+    callers: dict[str, tuple[str, str | None]] = {
+        name: ("nobody", token) for name, token in forgeries(admin, key).items()
+    }
+    for kind, named in CLAIMS.items():
+        for name, claims in named.items():
+            given = claims_for(TEMPLATE.jwt, "alice") | claims
+            callers[name] = (kind, key.sign({claim: value for claim, value in given.items() if value is not None}))
+
+    with gateway() as api:
+
+        def call(order_id: str, token: str | None, route: Route) -> Answer:
+            path = route.path.format(order_id=order_id, number=f"INV-{order_id}-1")
+            body = json.dumps(REQUESTS[route.key][1]).replace("{order_id}", order_id)
+            authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
+            return api.call(route.method, path, token="", body=None if body == "null" else body, **authorization)
+
+        def try_all(n: int, name: str) -> list[str]:
+            """All requests of one caller, with an order of its own; says what was not as it should have been."""
+            kind, token = callers[name]
+            order_id, wrong = f"callers-{n}", []
+            assert api.post("/admin/orders", ORDER | {"order_id": order_id}).status == 201
+            expected = {key: VERDICTS[kind][kind_of(routes[key])] for key in REQUESTS}
+            for key, verdict in expected.items():
+                answer = call(order_id, token, routes[key])
+                if answer.status != (verdict or REQUESTS[key][0]):
+                    wrong.append(f"{name}: {key} is {answer.status}")
+                elif verdict and answer.json["type"] != f"urn:problem:orders:{SLUGS[verdict]}":
+                    wrong.append(f"{name}: {key} is {answer.text}")
+            changed = [key for key, verdict in expected.items() if not verdict and not key.startswith("GET /")]
+            if not changed:
+                # Nothing was done on the way to the refusal.
+                timeline = api.call("GET", f"/admin/orders/{order_id}/timeline").json["timeline"]
+                if [entry["event"] for entry in timeline] != ["created"]:
+                    wrong.append(f"{name}: {timeline}")
+            return wrong
+
+        with ThreadPoolExecutor(2) as threads:
+            wrong = [line for lines in threads.map(try_all, range(len(callers)), callers) for line in lines]
+    assert not wrong, "\n".join(wrong)
+    print(  # noqa: T201 - shown with -rP
+        f"{len(callers)} callers x {len(REQUESTS)} routes = {len(callers) * len(REQUESTS)} requests"
+    )
