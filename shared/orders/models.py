@@ -240,9 +240,10 @@ Currency = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 EmailAddress = Annotated[
     StrictStr,
-    # One ASCII address (SES takes no other) and nothing that a mail header could read as a second one.
+    # One ASCII address (SES takes no other) and nothing that a mail header could read as a second one. No `?` either:
+    # between `=?` and `?=` a header hides any other address (RFC 2047).
     StringConstraints(
-        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}$", max_length=254
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=^_`{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}$", max_length=254
     ),
 ]
 

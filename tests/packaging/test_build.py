@@ -83,16 +83,29 @@ def test_what_tests_run_with_is_what_is_deployed(path: Path) -> None:
     assert str(path.relative_to(ROOT)) in makefile[1].split()
 
 
-def test_a_package_that_is_not_the_locked_one_stops_the_build(
-    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("pattern", "instead", "complaint"),
+    [
+        (r"[0-9a-f]{64}", "0" * 64, "DO NOT MATCH THE HASHES"),
+        (r" \\\n +--hash=\S+", "", "Hashes are required"),
+    ],
+    ids=["another package", "any package"],
+)
+def test_what_is_not_locked_stops_the_build(
+    build: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    pattern: str,
+    instead: str,
+    complaint: str,
 ) -> None:
-    (tmp_path / "shared").mkdir()
-    lock = (ROOT / "shared/requirements.txt").read_text()
-    (tmp_path / "shared/requirements.txt").write_text(re.sub(r"[0-9a-f]{64}", "0" * 64, lock))
+    changed = tmp_path / "requirements.txt"
+    changed.write_text(re.sub(pattern, instead, (ROOT / "shared/requirements.txt").read_text()))
     monkeypatch.setattr(build, "ROOT", tmp_path)
     with pytest.raises(SystemExit, match="pip could not install"):
-        build.install(tmp_path / "shared/requirements.txt", "arm64", tmp_path / "out")
-    assert "DO NOT MATCH THE HASHES" in capfd.readouterr().err
+        build.install(changed, "arm64", tmp_path / "out")
+    assert complaint in capfd.readouterr().err
 
 
 def test_the_bill_of_materials_lists_what_is_deployed_and_is_always_the_same(tmp_path: Path) -> None:

@@ -1,0 +1,180 @@
+"""Who gets a mail: the one address of the order, whatever stands there or anywhere else in the order."""
+
+from email.utils import getaddresses
+from typing import Any
+
+import pytest
+from harness import ACCOUNT, REGION, Service, html_of
+from mails import NASTY, Page, harmless
+from moto.ses.models import ses_backends
+
+from orders import aws
+
+SHOP = "invoices@shop.example"
+ADDRESSES = (
+    "alice@example.com",
+    "ALICE@EXAMPLE.COM",
+    "alice+orders@example.com",
+    "o'hara@example.com",
+    "bounces=alice=example.com@example.com",
+    "=utf-8=q=x=@example.com",
+    "a!#$%&'*+/=^_`{|}~-@example.com",
+    "-@example.com",
+    ".dots..everywhere.@example.com",
+    "a@b.co",
+    "alice@xn--bcher-kva.example",
+    "alice@mail.example.museum",
+    f"{'a' * 64}@{'.'.join(['b' * 60] * 2)}.example",
+    f"{'a' * 64}@{'.'.join(['b' * 45] * 4)}.co",
+)
+NO_ADDRESSES = (
+    "a@example.com, eve@evil.example",
+    "a@example.com,eve@evil.example",
+    "a@example.com;eve@evil.example",
+    "a@example.com eve@evil.example",
+    "a@example.com@evil.example",
+    "eve@evil.example,@example.com",
+    "<a@example.com>",
+    "A <a@example.com>",
+    '"a@example.com" <eve@evil.example>',
+    "a@example.com <eve@evil.example>",
+    "a@example.com (a comment)",
+    "(a comment) a@example.com",
+    "friends: a@example.com, eve@evil.example;",
+    "@evil.example:a@example.com",
+    # Quoted, in letters beyond ASCII, by number: SES takes none of them.
+    '"a b"@example.com',
+    '"eve@evil.example,"@example.com',
+    "bücher@example.com",
+    "alice@bücher.example",
+    "alice@example\N{FULLWIDTH FULL STOP}com",
+    "a\N{FULLWIDTH COMMERCIAL AT}example.com",
+    "a@[192.0.2.1]",
+    "a@localhost",
+    # What headers end, hide or decode.
+    "a@example.com\r\nBcc: eve@evil.example",
+    "a@example.com\nBcc: eve@evil.example",
+    "a@example.com\n",
+    "\na@example.com",
+    "a@example.com\0",
+    "a@example.com\N{LINE SEPARATOR}Bcc: eve@evil.example",
+    "a@example.com\N{RIGHT-TO-LEFT OVERRIDE}",
+    "=?utf-8?q?eve=40evil.example=2C?=@example.com",
+    "=?utf-8?q?eve=40evil.example?=@example.com",
+    "=?utf-8?b?ZXZl?=@example.com",
+    "a=?utf-8?q?=2C?=@example.com",
+    "a\\@example.com",
+    f"{'a' * 65}@example.com",
+    f"a@{'b' * 64}.example",
+    f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.example.com",
+    "@example.com",
+    "a@",
+    "a",
+    "",
+    " ",
+    ["a@example.com", "eve@evil.example"],
+    {"a": "eve@evil.example"},
+    7,
+)
+HEADERS = {
+    *("From", "To", "Reply-To", "Subject", "Date", "Auto-Submitted", "Content-Language", "MIME-Version"),
+    *("Content-Type", "X-SES-MESSAGE-TAGS"),
+}
+
+
+def an_order(email: Any, text: str = "x") -> dict[str, Any]:
+    """An order in which everything that may be text is the same."""
+    names = (
+        "first_name",
+        "last_name",
+        "company_name",
+        "phone",
+        "address_line_1",
+        "address_line_2",
+        "city",
+        "post_code",
+    )
+    return {
+        "order_id": "2001",
+        "customer_id": "alice",
+        "currency_code": "EUR",
+        "customer_summary": {"email": email, **dict.fromkeys(names, text)},
+        "order_line_details": [{"item_id": 1, "product_name": text, "sku": text, "quantity": 1, "price": "1"}],
+    }
+
+
+def mail_all(service: Service, text: str = "x") -> None:
+    """Has every kind of mail about the order sent: an invoice, a comment, a cancellation."""
+    service.records()
+    body = {"notes": text, "payment_settings": {"payment_method_options": [" ".join(text.split())]}}
+    assert service.post("/admin/orders/2001/send-invoice", body).status == 200
+    assert service.post("/admin/orders/2001/comments", {"content": text}).status == 201
+    assert service.post("/admin/orders/2001/cancel", {"reason": text}).status == 204
+    assert service.notify(service.records()) == []
+
+
+def recipients(service: Service) -> list[tuple[set[str], list[str]]]:
+    """Of each mail: whom SES was told to send it to, and whom its head names, as whoever relays it reads it."""
+    found = []
+    for sent in ses_backends[ACCOUNT][REGION].sent_messages:
+        head = sent.raw_data.replace("\r\n", "\n").partition("\n\n")[0].replace("\n ", " ").splitlines()
+        named = [line.partition(":")[2] for line in head if line.lower().startswith(("to:", "cc:", "bcc:", "resent-"))]
+        found.append((set(sent.destinations), [address for _, address in getaddresses(named)]))
+    return found
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_odd_address_gets_its_mails_and_nobody_else_does(service: Service, address: str) -> None:
+    assert service.post("/admin/orders", an_order("old@example.com")).status == 201
+    assert service.patch("/admin/orders/2001", {"customer_summary": {"email": address}}).status == 200
+    mail_all(service)
+    assert recipients(service) == [({address}, [address])] * 3
+
+
+def test_what_is_not_one_address_is_refused_wherever_it_comes_from(service: Service) -> None:
+    assert service.post("/admin/orders", an_order("old@example.com")).status == 201
+    before = service.items("2001")
+    for address in NO_ADDRESSES:
+        brought = service.post("/admin/orders", an_order(address) | {"order_id": "2002"})
+        changed = service.patch("/admin/orders/2001", {"customer_summary": {"email": address}})
+        for answer in (brought, changed):
+            assert answer.status == 422, address
+            assert {error["field"] for error in answer.json["errors"]} == {"customer_summary.email"}
+    assert service.items("2001") == before
+    assert service.items("2002") == []
+
+
+@pytest.mark.parametrize("address", ["a@example.com, eve@evil.example", "=?utf-8?q?eve=40evil.example?=@example.com"])
+def test_what_somehow_got_into_the_table_gets_no_mail(service: Service, address: str) -> None:
+    assert service.post("/admin/orders", an_order("old@example.com")).status == 201
+    for item in service.items("2001"):
+        if "customer_summary" in item:
+            aws.dynamodb().update_item(
+                TableName="OrdersTable",
+                Key={"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}},
+                UpdateExpression="SET customer_summary.email = :email",
+                ExpressionAttributeValues={":email": {"S": address}},
+            )
+    service.records()
+    assert service.post("/admin/orders/2001/send-invoice").status == 500
+    assert service.post("/admin/orders/2001/comments", {"content": "x"}).status == 201
+    assert len(service.notify(service.records())) == 1
+    assert service.mails == []
+
+
+@pytest.mark.parametrize(
+    "text", [*NASTY, "x\r\nBcc: eve@evil.example\r\n\r\n<p>hi", "eve@evil.example", "=?utf-8?q?=0A?="]
+)
+def test_nothing_that_a_person_wrote_becomes_a_header_or_markup(service: Service, text: str) -> None:
+    line = " ".join(text.split())
+    assert service.post("/admin/orders", an_order("alice@example.com", line)).status == 201
+    mail_all(service, text)
+    assert recipients(service) == [({"alice@example.com"}, ["alice@example.com"])] * 3
+    for mail in service.mails:
+        assert set(mail.keys()) <= HEADERS
+        assert len(mail.keys()) == len(set(mail.keys()))
+        [sender] = mail["From"].addresses
+        assert sender.addr_spec == SHOP
+        # What a person typed stands in no header at all: nobody can pretend to be somebody else there.
+        assert line not in f"{mail['From']} {mail['To']} {mail['Subject']}"
+        harmless(Page(html_of(mail).replace("\r\n", "\n")))
