@@ -1,6 +1,7 @@
 """HTTP for every function alike: reading requests strictly, and the one mapping of errors to problem documents."""
 
 import base64
+import gc
 import json
 import re
 import traceback
@@ -58,6 +59,8 @@ class Api(APIGatewayHttpResolver):
         # Otherwise the handler for Exception would also take what Powertools says of unknown routes.
         self.not_found(lambda _: self._answer_error(errors.NotFound()))
         self.use([_refuse_unknown_parameters])
+        # All that is loaded by now stays. Nobody need look for garbage in it again.
+        gc.freeze()
 
     def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answers one event of API Gateway (payload format 2.0). Never raises."""
