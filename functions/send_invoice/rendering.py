@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, ModuleLoader, StrictUndefined, select_autoescape
 
 from orders.models import Country, CustomerSummary, Invoice, Order, PaymentStatus, State
 from send_invoice.formatting import Formats
@@ -35,8 +35,11 @@ _WEB_PAGE = re.compile(r"https?://[^\s/]\S*", re.IGNORECASE)
 # Lines of quoted-printable may have 76 characters (RFC 2045), two fewer than what the library allows by itself.
 POLICY = SMTP.clone(max_line_length=76)
 
+TEMPLATES = Path(__file__).parent / "templates"
+
 _templates = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    # The build compiles them: to do so takes as long as to load Jinja2.
+    loader=ChoiceLoader([ModuleLoader(TEMPLATES / "compiled"), FileSystemLoader(TEMPLATES)]),
     autoescape=select_autoescape(["html"]),
     undefined=StrictUndefined,
     trim_blocks=True,

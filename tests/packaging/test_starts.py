@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -20,10 +21,11 @@ from unittest.mock import patch
 
 import pytest
 from harness import EVENTS, ROOT, TEMPLATE, load
-from moto.server import ThreadedMotoServer
+from jinja2 import ModuleLoader
 
-from local.emulator import load_orders, provision
+from local import emulator, server
 from local.events import find_route
+from send_invoice import rendering
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="needs Linux, as Lambda has, to run what is built for it"
@@ -117,6 +119,11 @@ class Built:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stderr.splitlines()[-1])
 
+    def build(self, resource: str, out: Path) -> None:
+        architecture = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+        command = [self.python, str(ROOT / "packaging/build.py"), "--architecture", architecture, resource, str(out)]
+        subprocess.run(command, check=True)
+
     def start(self, function: str, environment: dict[str, str], event: Any) -> Any:
         found = TEMPLATE.functions[function]
         return self.run(
@@ -139,22 +146,19 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     python = build.runtime_python()
     if python is None:
         pytest.skip("needs Python 3.13, which Lambda has, to compile for it")
-    folder = tmp_path_factory.mktemp("built")
-    architecture = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+    built = Built(os.path.realpath(python), tmp_path_factory.mktemp("built"))
     for resource in ("OrdersLayer", *TEMPLATE.functions):
-        command = [sys.executable, str(ROOT / "packaging/build.py"), "--architecture", architecture]
-        subprocess.run([*command, resource, str(folder / resource)], check=True)
-    return Built(os.path.realpath(python), folder)
+        built.build(resource, built.folder / resource)
+    return built
 
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[dict[str, str]]:
     """An emulated AWS with the sample orders; the environment that leads there."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    listener = server.listen("127.0.0.1", 0, "")
+    running = emulator.start(listener)
     environment = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ENDPOINT_URL": server.url(listener),
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
@@ -162,10 +166,18 @@ def aws() -> Iterator[dict[str, str]]:
     }
     with patch.dict(os.environ, environment):
         os.environ.pop("AWS_ENDPOINT_URL_DYNAMODB", None)
-        provision(TEMPLATE)
-        load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
+        emulator.provision(TEMPLATE)
+        emulator.load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
     yield environment
-    server.stop()
+    running.shutdown()
+    running.server_close()
+    listener.close()
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """What is in a folder, in short."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def function_of(event: dict[str, Any]) -> str | None:
@@ -204,6 +216,21 @@ def test_a_function_loads_only_what_it_uses(built: Built, aws: dict[str, str], f
     assert needless(function, built.start(function, aws, event)["modules"]) == set()
 
 
+def test_the_same_code_always_gives_the_same_bytes(built: Built, tmp_path: Path) -> None:
+    again = tmp_path / "OrdersLayer"
+    built.build("OrdersLayer", again)
+    assert digests(again) == digests(built.folder / "OrdersLayer")
+
+
+def test_templates_are_compiled_as_the_function_itself_would(built: Built) -> None:
+    folder = built.folder / "SendInvoiceFunction/send_invoice/templates"
+    loader = ModuleLoader(folder / "compiled")
+    for name in ("invoice.html", "invoice.txt", "layout.html"):
+        written = (folder / "compiled" / loader.get_module_filename(name)).read_text(encoding="utf-8")
+        source = (folder / name).read_text(encoding="utf-8")
+        assert written == rendering._templates.compile(source, name, None, raw=True, defer_init=True)
+
+
 class Credentials(BaseHTTPRequestHandler):
     """Where Lambda has credentials for functions with SnapStart."""
 
@@ -227,14 +254,14 @@ def test_two_processes_from_one_snapshot_share_nothing_that_must_be_their_own(
     assert found
     assert found.origin
     shutil.copy(found.origin, tmp_path)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Credentials)
-    server.asked = 0  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    credentials = ThreadingHTTPServer(("127.0.0.1", 0), Credentials)
+    credentials.asked = 0  # type: ignore[attr-defined]
+    threading.Thread(target=credentials.serve_forever, daemon=True).start()
     environment = {name: value for name, value in aws.items() if "KEY" not in name} | {
         **TEMPLATE.functions["AddCommentFunction"].environment,
         "AWS_ENDPOINT_URL": aws["AWS_ENDPOINT_URL"],
         "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.server_address[1]}/",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{credentials.server_address[1]}/",
     }
     snapshot = built.run(
         RESTORE_TWICE,
@@ -244,8 +271,8 @@ def test_two_processes_from_one_snapshot_share_nothing_that_must_be_their_own(
         str(tmp_path),
         load("add-comment-as-customer"),
     )
-    server.shutdown()
-    server.server_close()
+    credentials.shutdown()
+    credentials.server_close()
     assert snapshot["sockets"] == []
     [(first, one), (second, other)] = snapshot["copies"]
     assert first["statusCode"] == second["statusCode"] == 201
@@ -253,4 +280,4 @@ def test_two_processes_from_one_snapshot_share_nothing_that_must_be_their_own(
     # What botocore waits before it tries again.
     assert one != other
     # Each fetched its own: none were in the snapshot, where they would be old.
-    assert server.asked == 2  # type: ignore[attr-defined]
+    assert credentials.asked == 2  # type: ignore[attr-defined]
