@@ -8,7 +8,7 @@ WIDTH = 860
 STYLE = (
     "<style>text{font:13px system-ui,sans-serif;fill:#57606a}.title{font-weight:600;font-size:15px}"
     ".ours{fill:#1f883d}.other{fill:#8c959f}.mark{stroke:#cf222e;stroke-width:1.5;stroke-dasharray:4 3}"
-    ".spread{stroke:#57606a;stroke-width:1.5}.axis{stroke:#8c959f;stroke-width:1}"
+    ".spread{stroke:#57606a;stroke-width:1.5}.axis{fill:none;stroke:#8c959f;stroke-width:1}"
     "@media(prefers-color-scheme:dark){text{fill:#9198a1}.spread{stroke:#d1d7e0}}</style>"
 )
 COLOURS = ("#1f883d", "#0969da", "#bc4c00", "#8250df", "#9a6700", "#cf222e")
@@ -99,7 +99,8 @@ def icicle(title: str, said: str) -> str:
             continue
         x, y = 10 + begin * scale, top + depth * step
         colour = COLOURS[sum(map(ord, name.split(".")[0])) % len(COLOURS)]
-        label = escape(name) if width * scale > 7 * len(name) else ""
+        names = (name, name.rpartition(".")[2])
+        label = next((escape(each) for each in names if width * scale > 7.5 * len(each)), "")
         drawn.append(
             f'<g><title>{escape(name)}: {width:.1f} ms</title><rect x="{x:.1f}" y="{y}" width="{width * scale:.1f}" '
             f'height="{step - 1}" fill="{colour}" fill-opacity=".55"/>'

@@ -1,7 +1,8 @@
 """Runs in the process that is measured: a function as Lambda has it, asked by its file of events.
 
-Stands for itself: nothing but the standard library and what Lambda would have is on the path. Says what it found as
-JSON on standard error; standard output has the function's log.
+Loads next to nothing itself: what it loads would be free for whoever needs it. Nothing but the standard library and
+what Lambda would have is on the path. Says what it found as JSON on standard error; standard output has the function's
+log.
 
     probe.py start      the first answer, then ends: whoever started it looks at the processor's time
     probe.py yardstick  makes boto3's client for DynamoDB, then ends
@@ -11,12 +12,9 @@ JSON on standard error; standard output has the function's log.
     probe.py crowd      answers some times, once it is told on standard input that all others are ready, too
 """
 
-import gc
 import importlib
 import json
 import os
-import resource
-import statistics
 import sys
 import time
 
@@ -87,6 +85,8 @@ def warm(handler, events, task):
 
 def memory(handler, events, task):
     """Resident bytes after each part of the requests, and the most there ever were."""
+    import resource
+
     resident = []
     for n in range(task["requests"]):
         handler(events[n % len(events)], Context())
@@ -143,10 +143,9 @@ def crowd(handler, events, task):
         "statuses": statuses,
         "calls": len(told) / len(events),
         "cpu": spent / len(events),
-        "wait": statistics.median(waits),
+        "wait": sorted(waits)[len(waits) // 2],
     }
 
 
 if __name__ == "__main__":
-    gc.collect()
     main()

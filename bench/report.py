@@ -106,7 +106,9 @@ def goals(found: Found) -> list[Row]:
         name = ours(function).name
         # The first tenth warms up: what is kept for good is kept by then.
         growth = (used.resident[-1] - used.resident[1]) / MB
-        rows.append(Row(f"{name}, memory from request 200 to 1,000", f"{growth:+.1f} MB", "no growth", growth < 1))
+        rows.append(
+            Row(f"{name}, memory from request 200 to 1,000", f"{growth:+.1f} MB", "no growth (< 1 MB)", growth < 1)
+        )
         most = found.limits[function] * 2**20 * 2 / 3 / MB
         figure = f"{name}, most memory in use, of {found.limits[function]} MB"
         rows.append(Row(figure, f"{used.peak / MB:.0f} MB", f"≤ {most:.0f} MB", used.peak / MB <= most))
@@ -260,7 +262,7 @@ def write(found: Found) -> str:
     }
     if not found.growth.missing:
         charts["growth.svg"] = lines(
-            "Capacity units of one request, by lines and comments of its order",
+            "Capacity units of one request (lines / comments of its order)",
             {
                 name: [
                     (f"{count:,} / {comments:,}", cost.write + cost.read)

@@ -187,6 +187,7 @@ def build(resource: str, architecture: str, out: Path) -> None:
     shutil.copytree(
         source, target / source.name, ignore=shutil.ignore_patterns("__pycache__", "requirements.*", "py.typed")
     )
+    compile_templates(target, target / source.name / "templates")
     compile_all(target, mounted)
 
 
@@ -305,7 +306,7 @@ def keep_operations(known: dict[str, Any], names: Iterable[str]) -> None:
         if name not in needed:
             needed[name] = known["shapes"][name]
             left |= shapes_of(needed[name])
-    known["shapes"] = needed
+    known["shapes"] = dict(sorted(needed.items()))
 
 
 def shapes_of(known: Any) -> set[str]:
@@ -465,6 +466,25 @@ def strip(library: Path) -> None:
     end = max(sum(struct.unpack_from("<Q16xQ", content, start + n * size + 8)) for n in range(count))
     content[40:48], content[60:64] = bytes(8), bytes(4)
     library.write_bytes(content[:end])
+
+
+def compile_templates(target: Path, templates: Path) -> None:
+    """Turns a function's templates of Jinja2, and what they extend, into Python, as `ModuleLoader` wants it."""
+    if not templates.is_dir():
+        return
+    # Its own copy, because another version may write what this one cannot run.
+    sys.path.insert(0, str(target))
+    sys.dont_write_bytecode = True
+    from jinja2 import Environment, FileSystemLoader, select_autoescape  # noqa: PLC0415
+
+    # What of the environment the written Python depends on.
+    written = Environment(
+        loader=FileSystemLoader([templates, ROOT / "shared/orders/mailing/templates"]),
+        autoescape=select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    written.compile_templates(templates / "compiled", extensions=["html", "txt"], zip=None, ignore_errors=False)
 
 
 def compile_all(target: Path, mounted: str) -> None:

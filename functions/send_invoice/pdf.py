@@ -9,7 +9,7 @@ import re
 import unicodedata
 from contextlib import suppress
 from functools import cache
-from importlib.resources import files
+from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
 
@@ -73,18 +73,17 @@ def render_pdf(invoice: Invoice, order: Order, shop: Shop) -> bytes:
         "qr_code": _qr_code(printed["pay"]["link"]) if printed["pay"] else "",
     }
     data = json.dumps(printed, ensure_ascii=False)
-    try:
-        with suppress(typst.TypstError):
-            return _typeset(data, invoice, STANDARDS)
-        data = _in_words(data)
-        with suppress(typst.TypstError):
-            return _typeset(data, invoice, STANDARDS)
-        return _typeset(data, invoice, [])
-    finally:
+    if _fonts.cache_info().currsize:
         # Typst keeps all it laid out for its next ten documents: a gigabyte, when invoices of 500 lines follow one
-        # another. Two invoices have next to nothing in common, so it may forget at once.
+        # another. Two invoices have next to nothing in common, so it may forget the last one.
         for _ in range(11):
             typst.compile(b"", font_paths=_fonts())
+    with suppress(typst.TypstError):
+        return _typeset(data, invoice, STANDARDS)
+    data = _in_words(data)
+    with suppress(typst.TypstError):
+        return _typeset(data, invoice, STANDARDS)
+    return _typeset(data, invoice, [])
 
 
 def _typeset(data: str, invoice: Invoice, standards: "list[typst.PDFStandard]") -> bytes:
@@ -116,7 +115,9 @@ def _has_glyph(letter: str) -> bool:
 
 @cache
 def _fonts() -> typst.Fonts:
-    folders = [Path(str(files(package))) / folder for package, _, folder in (path.partition("/") for path in FONTS)]
+    places = (path.partition("/") for path in FONTS)
+    # Not `importlib.resources`, which takes longer to load than the fonts.
+    folders = [Path(import_module(package).__path__[0]) / folder for package, _, folder in places]
     return typst.Fonts(include_system_fonts=False, font_paths=folders)
 
 

@@ -53,7 +53,7 @@ S3 = Config(
 def _session() -> Session:
     # One for all clients: each session reads botocore's descriptions of AWS anew.
     session = Session()
-    # Where Lambda puts them: in the environment, or with SnapStart at an address. botocore would be ready for ten more.
+    # Where Lambda puts them: in the environment, or with SnapStart at an address. botocore would be ready for more.
     session.register_component("credential_provider", CredentialResolver([EnvProvider(), ContainerProvider()]))
     return session
 

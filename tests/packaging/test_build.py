@@ -142,6 +142,7 @@ def test_the_bill_of_materials_lists_what_is_deployed_and_is_always_the_same(tmp
         ("from pydantic.v1.fields import Field", "take pydantic.v1 off UNUSED"),
         ("get_session().create_client('sns')", "add it to SERVICES"),
         ("boto3.client('sqs', config=None)", "add it to SERVICES"),
+        ("self._client.delete_item(Key={})", "calls delete_item: add it to SERVICES"),
     ],
 )
 def test_code_that_uses_what_is_taken_away_stops_the_build(
@@ -151,6 +152,41 @@ def test_code_that_uses_what_is_taken_away_stops_the_build(
     (tmp_path / "app.py").write_text(f"def work():\n    {code}\n")
     with pytest.raises(SystemExit, match=complaint):
         build.check_use(tmp_path)
+
+
+def test_what_is_imported_late_is_there_for_whoever_uses_it(build: ModuleType, tmp_path: Path) -> None:
+    for name, text in {
+        "__init__": "",
+        "slow": "def answer(): return 42\nTWICE = 84",
+        "client": "from .slow import TWICE, answer\nfrom . import slow as other\n"
+        "def work(again=False):\n    if again:\n        return other.answer()\n    return answer()\n",
+    }.items():
+        (tmp_path / "package").mkdir(exist_ok=True)
+        (tmp_path / f"package/{name}.py").write_text(text)
+    build.import_late(tmp_path, "package.client", ["package.slow"])
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from package import client; early = 'package.slow' in sys.modules\n"
+        "from package.client import TWICE; print([early, client.work(), client.work(again=True), TWICE])"
+    )
+    done = subprocess.run([sys.executable, "-B", "-c", code, str(tmp_path)], check=True, capture_output=True, text=True)
+    assert done.stdout == "[False, 42, 42, 84]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("from package.slow import answer\nFOUND = answer()\n", "needs answer at once"),
+        ("import json\n", "no longer imports package.slow"),
+    ],
+)
+def test_what_cannot_be_imported_late_stops_the_build(
+    build: ModuleType, tmp_path: Path, text: str, complaint: str
+) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package/client.py").write_text(text)
+    with pytest.raises(SystemExit, match=complaint):
+        build.import_late(tmp_path, "package.client", ["package.slow"])
 
 
 def test_bytecode_is_used_whatever_the_dates_are_and_names_no_folder_of_this_machine(

@@ -1,0 +1,283 @@
+"""What is built for Lambda, started as Lambda does: that it answers, and what it loads for its first answer.
+
+Loading is most of a cold start. What a function has no use for, it must not load.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from harness import EVENTS, ROOT, TEMPLATE, load
+from jinja2 import ModuleLoader
+
+from local import emulator, server
+from local.events import find_route
+from send_invoice import rendering
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="needs Linux, as Lambda has, to run what is built for it"
+)
+
+SHARED = {"annotated_types", "aws_lambda_powertools", "botocore", "dateutil", "orders", "pydantic", "pydantic_core"} | {
+    *("six", "typing_extensions", "typing_inspection", "urllib3")
+}
+"""The packages that every function may load, beside its own."""
+
+ALSO = {"SendInvoiceFunction": {"babel", "jinja2", "markupsafe", "segno", "typst", "urllib.request"}}
+"""What others may not. segno brings the last one."""
+
+NEEDLESS = {
+    *("asyncio", "configparser", "html.parser", "importlib.metadata", "multiprocessing"),
+    *(
+        "aws_lambda_powertools.event_handler.appsync",
+        "aws_lambda_powertools.tracing",
+        "aws_lambda_powertools.utilities.parser",
+    ),
+    *("botocore.docs.service", "botocore.paginate", "botocore.retries.adaptive", "botocore.waiter"),
+    *("urllib.request", "zipfile"),
+}
+"""Modules that are slow to load, that some package would load, and that nothing here uses."""
+
+FOR_READERS = {"ReadInvoicesFunction", "ReadOrdersFunction", "ReadCommentsFunction", "ReadTimelineFunction"} | {
+    *("CreateOrderFunction", "UpdateOrderFunction", "PublishEventsFunction")
+}
+"""The functions that answer with what is stored, and so need `orders.records`."""
+
+ASK = """
+import importlib, json, sys
+function, layer, handler, event = json.loads(sys.argv[1])
+sys.path[:0] = [function, layer]
+module, _, name = handler.rpartition(".")
+handle = getattr(importlib.import_module(module), name)
+
+class Context:
+    function_name = "function"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
+    aws_request_id = "00000000-0000-0000-0000-000000000000"
+
+answer = handle(event, Context()) if event else None
+print(json.dumps({"answer": answer, "modules": sorted(sys.modules)}), file=sys.stderr)
+"""
+
+# Starts once, and goes on as two processes: what they share is what a snapshot would hold.
+RESTORE_TWICE = """
+import importlib, json, os, random, sys
+function, layer, runtime, event = json.loads(sys.argv[1])
+sys.path[:0] = [function, layer, runtime]
+handle = importlib.import_module("add_comment.app").handler
+import snapshot_restore_py
+
+class Context:
+    function_name = "function"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
+    aws_request_id = "00000000-0000-0000-0000-000000000000"
+
+for hook, args, kwargs in snapshot_restore_py.get_before_snapshot():
+    hook(*args, **kwargs)
+open_files = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+links = [os.readlink(file) for file in open_files if os.path.islink(file)]
+snapshot = {"sockets": [link for link in links if link.startswith("socket:")], "copies": []}
+for _ in range(2):
+    ours, theirs = os.pipe()
+    if not os.fork():
+        for hook, args, kwargs in snapshot_restore_py.get_after_restore():
+            hook(*args, **kwargs)
+        answer = handle(event, Context())
+        os.write(theirs, json.dumps([answer, random.random()]).encode())
+        os._exit(0)
+    os.close(theirs)
+    snapshot["copies"].append(json.loads(os.fdopen(ours).read()))
+print(json.dumps(snapshot), file=sys.stderr)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The layer and all functions, built, and the Python to run them with."""
+
+    python: str
+    folder: Path
+
+    def run(self, script: str, environment: dict[str, str], *arguments: Any) -> Any:
+        command = [self.python, "-I", "-S", "-B", "-c", script, json.dumps(arguments)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stderr.splitlines()[-1])
+
+    def build(self, resource: str, out: Path) -> None:
+        architecture = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+        command = [self.python, str(ROOT / "packaging/build.py"), "--architecture", architecture, resource, str(out)]
+        subprocess.run(command, check=True)
+
+    def start(self, function: str, environment: dict[str, str], event: Any) -> Any:
+        found = TEMPLATE.functions[function]
+        return self.run(
+            ASK,
+            {**found.environment, **environment, "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"},
+            str(self.folder / function),
+            str(self.folder / "OrdersLayer/python"),
+            found.handler,
+            event,
+        )
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    spec = spec_from_file_location("build", ROOT / "packaging/build.py")
+    assert spec
+    assert spec.loader
+    build = module_from_spec(spec)
+    spec.loader.exec_module(build)
+    python = build.runtime_python()
+    if python is None:
+        pytest.skip("needs Python 3.13, which Lambda has, to compile for it")
+    built = Built(os.path.realpath(python), tmp_path_factory.mktemp("built"))
+    for resource in ("OrdersLayer", *TEMPLATE.functions):
+        built.build(resource, built.folder / resource)
+    return built
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[dict[str, str]]:
+    """An emulated AWS with the sample orders; the environment that leads there."""
+    listener = server.listen("127.0.0.1", 0, "")
+    running = emulator.start(listener)
+    environment = {
+        "AWS_ENDPOINT_URL": server.url(listener),
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    with patch.dict(os.environ, environment):
+        os.environ.pop("AWS_ENDPOINT_URL_DYNAMODB", None)
+        emulator.provision(TEMPLATE)
+        emulator.load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
+    yield environment
+    running.shutdown()
+    running.server_close()
+    listener.close()
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """What is in a folder, in short."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def function_of(event: dict[str, Any]) -> str | None:
+    """The function that an event of the API is for."""
+    if "routeKey" not in event:
+        return None
+    method, _, _ = event["routeKey"].partition(" ")
+    match = find_route(TEMPLATE.routes, method, event["rawPath"])
+    assert match
+    return match.route.function
+
+
+def needless(function: str, modules: list[str]) -> set[str]:
+    """What a function loaded and should not have."""
+    packages = {name for name in modules if "." not in name}
+    own = TEMPLATE.functions[function].handler.partition(".")[0]
+    foreign = {"boto3", "s3transfer", "moto", *SHARED, *(name for names in ALSO.values() for name in names)}
+    wrong = (packages & foreign) - SHARED - ALSO.get(function, set()) - {own}
+    wrong |= (NEEDLESS & set(modules)) - ALSO.get(function, set())
+    return wrong if function in FOR_READERS else wrong | ({"orders.records"} & set(modules))
+
+
+@pytest.mark.parametrize("name", [name for name in EVENTS if function_of(load(name))])
+def test_every_route_answers_as_it_is_built(built: Built, aws: dict[str, str], name: str) -> None:
+    event = load(name)
+    function = function_of(event)
+    assert function
+    answer = built.start(function, aws, event)["answer"]
+    # There is no such invoice yet.
+    assert answer["statusCode"] == 404 if name == "get-invoice-as-admin" else answer["statusCode"] < 400, answer
+
+
+@pytest.mark.parametrize("function", sorted(TEMPLATE.functions))
+def test_a_function_loads_only_what_it_uses(built: Built, aws: dict[str, str], function: str) -> None:
+    event = next((load(name) for name in EVENTS if function_of(load(name)) == function), None)
+    assert needless(function, built.start(function, aws, event)["modules"]) == set()
+
+
+def test_the_same_code_always_gives_the_same_bytes(built: Built, tmp_path: Path) -> None:
+    again = tmp_path / "OrdersLayer"
+    built.build("OrdersLayer", again)
+    assert digests(again) == digests(built.folder / "OrdersLayer")
+
+
+def test_templates_are_compiled_as_the_function_itself_would(built: Built) -> None:
+    folder = built.folder / "SendInvoiceFunction/send_invoice/templates"
+    loader = ModuleLoader(folder / "compiled")
+    for name in ("invoice.html", "invoice.txt", "layout.html"):
+        written = (folder / "compiled" / loader.get_module_filename(name)).read_text(encoding="utf-8")
+        source = (folder / name).read_text(encoding="utf-8")
+        assert written == rendering._templates.compile(source, name, None, raw=True, defer_init=True)
+
+
+class Credentials(BaseHTTPRequestHandler):
+    """Where Lambda has credentials for functions with SnapStart."""
+
+    def do_GET(self) -> None:
+        self.server.asked += 1  # type: ignore[attr-defined]
+        said = {"AccessKeyId": "test", "SecretAccessKey": "test", "Token": "t", "Expiration": "2100-01-01T00:00:00Z"}
+        body = json.dumps(said).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_two_processes_from_one_snapshot_share_nothing_that_must_be_their_own(
+    built: Built, aws: dict[str, str], tmp_path: Path
+) -> None:
+    found = find_spec("snapshot_restore_py")
+    assert found
+    assert found.origin
+    shutil.copy(found.origin, tmp_path)
+    credentials = ThreadingHTTPServer(("127.0.0.1", 0), Credentials)
+    credentials.asked = 0  # type: ignore[attr-defined]
+    threading.Thread(target=credentials.serve_forever, daemon=True).start()
+    environment = {name: value for name, value in aws.items() if "KEY" not in name} | {
+        **TEMPLATE.functions["AddCommentFunction"].environment,
+        "AWS_ENDPOINT_URL": aws["AWS_ENDPOINT_URL"],
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{credentials.server_address[1]}/",
+    }
+    snapshot = built.run(
+        RESTORE_TWICE,
+        environment,
+        str(built.folder / "AddCommentFunction"),
+        str(built.folder / "OrdersLayer/python"),
+        str(tmp_path),
+        load("add-comment-as-customer"),
+    )
+    credentials.shutdown()
+    credentials.server_close()
+    assert snapshot["sockets"] == []
+    [(first, one), (second, other)] = snapshot["copies"]
+    assert first["statusCode"] == second["statusCode"] == 201
+    assert json.loads(first["body"])["comments"][0]["id"] != json.loads(second["body"])["comments"][0]["id"]
+    # What botocore waits before it tries again.
+    assert one != other
+    # Each fetched its own: none were in the snapshot, where they would be old.
+    assert credentials.asked == 2  # type: ignore[attr-defined]
