@@ -4,11 +4,14 @@ A botocore session makes the same clients as boto3, without the 0.2 s that impor
 Clients are made at first use, then kept for the life of the execution environment, connections included.
 """
 
+import json
 import logging
+from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 if TYPE_CHECKING:
@@ -48,7 +51,9 @@ def _session() -> Session:
 @cache
 def dynamodb() -> "DynamoDBClient":
     """The client for DynamoDB."""
-    return cast("DynamoDBClient", _session().create_client("dynamodb", config=DYNAMODB))
+    client = cast("DynamoDBClient", _session().create_client("dynamodb", config=DYNAMODB))
+    client.meta.events.register("before-parse.dynamodb", _refuse_what_is_garbled)
+    return client
 
 
 @cache
@@ -61,3 +66,12 @@ def ses() -> "SESV2Client":
 def s3() -> "S3Client":
     """The client for S3."""
     return cast("S3Client", _session().create_client("s3", config=S3))
+
+
+def _refuse_what_is_garbled(response_dict: Mapping[str, Any], **_: object) -> None:
+    """Botocore takes an answer that is no JSON for an empty one: an order that it cannot read would not exist."""
+    try:
+        if response_dict["status_code"] == 200:
+            json.loads(response_dict["body"])
+    except ValueError as error:
+        raise ResponseParserError("DynamoDB's answer is no JSON") from error
