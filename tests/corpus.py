@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from harness import ROOT
+from harness import ROOT, Answer
 
 SECRET = "s3cr3t-Grüße"
 
@@ -165,6 +165,16 @@ HEADER_VALUES: tuple[bytes, ...] = (
 """What may stand in `Idempotency-Key`, `If-Match`, `If-None-Match`, `Accept`, `Authorization` and the like."""
 
 HEADERS = ("Idempotency-Key", "If-Match", "If-None-Match", "Accept", "Content-Type", "X-Forwarded-For", "Cookie")
+
+
+def judge(answer: Answer, what: str) -> None:
+    """It is an answer of the contract, and gives nothing away."""
+    assert answer.status < 500, what
+    text = answer.text or ""
+    assert not [word for word in ("Traceback", 'File "', "pydantic", "botocore", "Exception") if word in text], what
+    if answer.status >= 400:
+        assert answer.headers["content-type"] == "application/problem+json", what
+        assert {"type", "title", "status", "detail", "instance", "request_id"} <= answer.json.keys(), what
 
 
 def examples() -> Iterator[tuple[str, Any]]:
