@@ -10,6 +10,7 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -108,6 +109,10 @@ class Service:
         """Leaves in the account what the template describes and the sample orders, and nothing else."""
         BackendDict.reset()
         self.read = 0
+        if DYNAMODB_LOCAL:
+            dynamodb = client("dynamodb")
+            with suppress(dynamodb.exceptions.ResourceNotFoundException):
+                dynamodb.delete_table(TableName="OrdersTable")
         provision(TEMPLATE)
         if DYNAMODB_LOCAL:
             load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
@@ -325,7 +330,5 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
             used.meta.events.register("before-call", lambda model, **_: service.calls.update([model.name]))
         aws.dynamodb().meta.events.register("provide-client-params", refuse_reserved_words)
         yield service
-        if DYNAMODB_LOCAL:
-            aws.dynamodb().delete_table(TableName="OrdersTable")
     for cached in caches:
         cached.cache_clear()

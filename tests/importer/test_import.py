@@ -266,7 +266,7 @@ def test_wrong_rows_of_csv_are_told_by_line_and_column(table: Table, run: Any, t
     assert [line.removeprefix("orders.csv:") for line in meanwhile[:-2]] == [
         "4: order 1: line.price: Input should be greater than or equal to 0",
         "5: order 1: line.item_id: Input should be a valid integer",
-        "5: order 1: line.price: Input should be a finite number",
+        '5: order 1: line.price: must be a decimal number: 12.5 or "12.50"',
     ]
 
 
