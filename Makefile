@@ -13,7 +13,7 @@ ROUNDS ?= 10
 # Some systems set NAME for every process; only the one on the command line is meant.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token import test test-dynamodb-local fuzz bench e2e check format openapi lock sbom clean
+.PHONY: help run token import test test-dynamodb-local faults storm fuzz load bench e2e check format openapi lock sbom clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
@@ -23,6 +23,9 @@ help:
 	@echo "make test-dynamodb-local"
 	@echo "              run the integration tests and races on DynamoDB Local; needs Java 17 and Maven, too"
 	@echo "make fuzz     call the API with what openapi.json allows and forbids, for some minutes [CASES=500 for each route]"
+	@echo "make faults   let every call of AWS fail in every way, and repeat what it was for"
+	@echo "make storm    let two customers and an admin do anything while AWS fails [EXAMPLES=500 stories]"
+	@echo "make load     call the API by 32 clients at once, then look for all that was acknowledged [SECONDS=60] [CLIENTS=32]"
 	@echo "make e2e      run the end-to-end tests against BASE_URL, or against a local gateway that it starts"
 	@echo "make bench    measure what starts, requests and large orders cost, into docs/performance.md [ROUNDS=10]"
 	@echo "make check    formatter, linter, types, templates, validity of OpenAPI, drift of it and of schemas"
@@ -54,6 +57,19 @@ test-dynamodb-local: $(VENV)/ready
 fuzz: export CASES := $(or $(CASES),500)
 fuzz: $(VENV)/ready
 	$(BIN)/pytest -n auto -rP tests/gateway/test_openapi.py $(ARGS)
+
+faults: $(VENV)/ready
+	$(BIN)/pytest -n auto --show-capture=no tests/integration/test_faults.py $(ARGS)
+
+storm: export EXAMPLES := $(or $(EXAMPLES),500)
+storm: $(VENV)/ready
+	$(BIN)/pytest --show-capture=no tests/integration/test_state_machine.py $(ARGS)
+
+# By another name: some shells count in SECONDS.
+load: export LOAD_SECONDS := $(or $(SECONDS),60)
+load: export CLIENTS := $(or $(CLIENTS),32)
+load: $(VENV)/ready
+	$(BIN)/pytest -rP --show-capture=stdout tests/gateway/test_load.py $(ARGS)
 
 e2e: $(VENV)/ready
 	LOCAL_GATEWAY=1 $(BIN)/pytest tests/e2e $(ARGS)

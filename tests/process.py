@@ -64,6 +64,28 @@ class Gateway:
 
 
 @contextmanager
+def emulated_aws() -> Iterator[str]:
+    """The emulated AWS of a gateway, in a process of its own: it outlives the gateway, and has memory of its own."""
+    port = free_port()
+    program = f"""if True:
+        import time
+        from local import emulator, server
+        emulator.start(server.listen("127.0.0.1", {port}, ""))
+        while True:
+            time.sleep(60)
+        """
+    # With an environment of its own, as the gateway has it: no AWS settings of this process.
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env={"PATH": os.environ["PATH"]}) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            patience = urllib3.Retry(total=200, backoff_factor=0.1, backoff_max=0.2)
+            urllib3.PoolManager().request("GET", f"{url}/moto-api/", retries=patience)
+            yield url
+        finally:
+            process.kill()
+
+
+@contextmanager
 def gateway(**environment: str) -> Iterator[Gateway]:
     """Starts a gateway and ends it."""
     port, aws_port = free_port(), free_port()

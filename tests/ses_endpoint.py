@@ -1,5 +1,6 @@
 """An SES that misbehaves as it is told, on a real port: what a mailer meets when the network or AWS fails."""
 
+import json
 import socket
 import socketserver
 import threading
@@ -30,13 +31,14 @@ REFUSALS = {
 
 
 class Ses:
-    """What to do with the next mail, and how many left."""
+    """What to do with the next mail, how many left, and what their tags say."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.behaviour = "ok"
         self.asked = 0
         self.taken = 0
+        self.tags: list[dict[str, str]] = []
         self.connections = 0
         self.was_asked = threading.Event()
         self.released = threading.Event()
@@ -51,13 +53,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.ses.connections += 1
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path != "/v2/email/outbound-emails":
             self._answer(200, "{}")
             return
         behaviour = self.ses.behaviour
         self.ses.asked += 1
-        self.ses.taken += behaviour in TAKES
+        if behaviour in TAKES:
+            self.ses.taken += 1
+            self.ses.tags.append({tag["Name"]: tag["Value"] for tag in json.loads(body)["EmailTags"]})
         self.ses.was_asked.set()
         if behaviour == "ok":
             self._answer(200, f'{{"MessageId": "mail-{self.ses.taken}"}}')

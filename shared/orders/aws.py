@@ -5,12 +5,15 @@ Clients are made once (`orders.startup` says when), then kept for the life of th
 included.
 """
 
+import json
 import logging
+from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.config import Config
 from botocore.credentials import ContainerProvider, CredentialResolver, EnvProvider
+from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 if TYPE_CHECKING:
@@ -61,7 +64,9 @@ def _session() -> Session:
 @cache
 def dynamodb() -> "DynamoDBClient":
     """The client for DynamoDB."""
-    return cast("DynamoDBClient", _session().create_client("dynamodb", config=DYNAMODB))
+    client = cast("DynamoDBClient", _session().create_client("dynamodb", config=DYNAMODB))
+    client.meta.events.register("before-parse.dynamodb", _refuse_what_is_garbled)
+    return client
 
 
 @cache
@@ -74,3 +79,12 @@ def ses() -> "SESV2Client":
 def s3() -> "S3Client":
     """The client for S3."""
     return cast("S3Client", _session().create_client("s3", config=S3))
+
+
+def _refuse_what_is_garbled(response_dict: Mapping[str, Any], **_: object) -> None:
+    """Botocore takes an answer that is no JSON for an empty one: an order that it cannot read would not exist."""
+    try:
+        if response_dict["status_code"] == 200:
+            json.loads(response_dict["body"])
+    except ValueError as error:
+        raise ResponseParserError("DynamoDB's answer is no JSON") from error

@@ -103,7 +103,15 @@ LARGEST_BATCH = 3_000_000
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds to wait for another writer of the same order, one after the other."""
 
-THROTTLED = {"ProvisionedThroughputExceededException", "ThrottlingException", "Throttling", "RequestLimitExceeded"}
+LATER = {
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    # To botocore, which repeats a transaction whose answer was lost.
+    "TransactionInProgressException",
+}
+"""DynamoDB's words for: not now."""
 
 
 def utc_now() -> datetime:
@@ -523,8 +531,7 @@ class Store:
                 if key:
                     self._transact(put, self._put_key(order_id, key, comment=comment_id))
                 else:
-                    with _faults():
-                        self._client.put_item(**put["Put"])
+                    self._write(self._client.put_item, **put["Put"])
                 return comment, True
             except _Refused as refused:
                 if marker := refused.items.get(1):
@@ -533,9 +540,6 @@ class Store:
                 if (there := refused.items[0]) and there["nonce"] == nonce:
                     return comment, True
                 comment_id += 2
-            except _Conflict:
-                # A comment of the same microsecond is being written with a key, and nothing of ours was.
-                self._sleep(PAUSES[0])
 
     def read_for_invoice(self, order_id: str, key: Key | None, *, again: bool) -> tuple[Order, int | None]:
         """Reads an order and what its key led to before: the number of an invoice, or None.
@@ -664,8 +668,8 @@ class Store:
             names={"#event": event},
         )
         try:
-            with _faults():
-                invoice = from_attributes(self._client.update_item(**update, ReturnValues="ALL_NEW")["Attributes"])
+            answer = self._write(self._client.update_item, **update, ReturnValues="ALL_NEW")
+            invoice = from_attributes(answer["Attributes"])
         except _Refused as refused:
             if (known := refused.items[0]) is None:
                 return False
@@ -674,8 +678,7 @@ class Store:
         if trouble:
             digest = {":digest": {address_digest(invoice["recipient"])}}
             add = self._update(order_id, "ORDER", f"ADD {trouble} :digest", "attribute_exists(pk)", digest)
-            with _faults():
-                self._client.update_item(**add)
+            self._write(self._client.update_item, **add)
         return True
 
     def invoices(self, order_id: str) -> list[Invoice]:
@@ -705,8 +708,7 @@ class Store:
             {":failed": Outcome.FAILED},
         )
         try:
-            with _faults():
-                self._client.put_item(**put["Put"])
+            self._write(self._client.put_item, **put["Put"])
         except _Refused as refused:
             there = refused.items[0] or {}
             return None if there.get("nonce") == nonce else Outcome(there.get("outcome", Outcome.SENDING))
@@ -714,16 +716,14 @@ class Store:
 
     def end_notice(self, order_id: str, notice: str, outcome: Outcome) -> None:
         """Writes what became of a notice. One that failed may begin again."""
-        with _faults():
-            self._client.update_item(
-                **self._update(
-                    order_id,
-                    f"NOTICE#{notice}",
-                    "SET outcome = :outcome, ended = :now",
-                    condition="attribute_exists(pk)",
-                    values={":outcome": outcome, ":now": self.now()},
-                )
-            )
+        update = self._update(
+            order_id,
+            f"NOTICE#{notice}",
+            "SET outcome = :outcome, ended = :now",
+            condition="attribute_exists(pk)",
+            values={":outcome": outcome, ":now": self.now()},
+        )
+        self._write(self._client.update_item, **update)
 
     def count_unsettled(self, before: datetime) -> int:
         """Counts the invoices that began before a time and of which it is not known whether they left."""
@@ -910,14 +910,21 @@ class Store:
         """Does all or nothing.
 
         Raises:
+            _Refused, StillRunning: See `_write`.
+        """
+        self._write(self._client.transact_write_items, TransactItems=actions)
+
+    def _write(self, write: Callable[..., Any], **arguments: Any) -> Any:
+        """Writes, again if another transaction was at the same item.
+
+        Raises:
             _Refused: A condition did not hold.
             StillRunning: Others kept writing the same items.
         """
         for pause in PAUSES:
             try:
                 with _faults():
-                    self._client.transact_write_items(TransactItems=actions)
-                return
+                    return write(**arguments)
             except _Conflict:
                 self._sleep(pause)
         raise StillRunning("Others are changing this order. Nothing was changed; try again.", retry_after=1)
@@ -1113,7 +1120,7 @@ def _faults() -> Iterator[None]:
                 raise _Conflict from error
             if any(why.get("Code") in {"ThrottlingError", "ProvisionedThroughputExceeded"} for _, why in reasons):
                 raise Unavailable from error
-        if code in THROTTLED or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+        if code in LATER or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
             raise Unavailable from error
         raise InternalError from error
     except (HTTPClientError, NotReachable, ResponseParserError) as error:

@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
+from random import SystemRandom
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from harness import DYNAMODB_LOCAL, ROOT, Answer, Clock, Service
 
 from orders import aws
@@ -202,7 +204,9 @@ def test_of_many_orders_one_gets_the_id(service: Service, key: dict[str, str], r
 
 @pytest.mark.parametrize("key", [{}, {"idempotency_key": "k"}], ids=["double click", "with a key"])
 def test_one_request_is_one_mail(service: Service, key: dict[str, str]) -> None:
-    told = race(service, [service.event("POST", "/admin/orders/1002/send-invoice", {"notes": "x"}, **key)] * 16)
+    # What sets PDFs is loaded here, once for all.
+    assert service.post("/admin/orders/1002/invoice-preview", accept="application/pdf").status == 200
+    told = race(service, [service.event("POST", "/admin/orders/1002/send-invoice", {"notes": "x"}, **key)] * MANY)
     done = [each.answer for each in told if each.answer.status == 200]
     assert {answer.headers["location"] for answer in done} == {"/admin/orders/1002/invoices/INV-1002-1"}
     # The others came while the mail was on its way.
@@ -249,6 +253,67 @@ def test_no_change_is_lost(service: Service) -> None:
     assert {name for name in fields if detail["customer_summary"].get(name) == {"S": "new"}} == made != set()
     assert int(header["version"]) == int(before["version"]) + len(made)
     assert len(service.items("1001", "CHANGE#")) == len(made)
+
+
+@pytest.fixture
+def conflicts(service: Service) -> None:
+    """Half of all writes meet another transaction, over and over. DynamoDB Local lets them wait for one another."""
+    chance = SystemRandom()
+
+    def meet(model: Any, **_: Any) -> None:
+        if chance.random() < 0.5:
+            many = model.name == "TransactWriteItems"
+            code = "TransactionCanceledException" if many else "TransactionConflictException"
+            answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+            if many:
+                answer["CancellationReasons"] = [{"Code": "TransactionConflict"}, {"Code": "None"}]
+            raise ClientError(answer, model.name)
+
+    for operation in ("PutItem", "UpdateItem", "TransactWriteItems"):
+        aws.dynamodb().meta.events.register(f"before-call.dynamodb.{operation}", meet)
+
+
+@pytest.mark.usefixtures("conflicts")
+def test_a_storm_of_conflicts_loses_nothing_and_doubles_nothing(service: Service) -> None:
+    """Everything at once on one order: what was acknowledged is there once, what was refused is not there."""
+    comments = "/orders/1001/comments"
+    events = {
+        "same": [service.event("POST", comments, {"content": "same"}, idempotency_key="k")] * 16,
+        "own": [service.event("POST", comments, {"content": f"{n}"}, idempotency_key=f"{n}") for n in range(8)],
+        "plain": [service.event("POST", comments, {"content": f"p{n}"}) for n in range(8)],
+        "change": [
+            service.event("PATCH", "/admin/orders/1001", {"customer_summary": {"phone": f"{n}"}}) for n in range(16)
+        ],
+        "invoice": [service.event("POST", "/admin/orders/1001/send-invoice", idempotency_key="k")] * 8,
+        "cancel": [service.event("POST", "/orders/1001/cancel")] * 8,
+    }
+    everything = [event for kind in events.values() for event in kind]
+    assert len(everything) == MANY
+    told = race(service, everything)
+    of = {}
+    for kind, sent in events.items():
+        of[kind], told = told[: len(sent)], told[len(sent) :]
+    for kind, each in ((kind, each) for kind, some in of.items() for each in some):
+        assert each.answer.status in {200, 201, 204, 409}, (kind, each.answer)
+        # Too many conflicts in a row; what is refused for good says no time.
+        for_now = each.answer.status == 409 and each.answer.json["type"].endswith("still-running")
+        assert ("retry-after" in each.answer.headers) == for_now
+    stored = Counter(each["content"] for each in service.comments("1001"))
+    assert stored["same"] == bool(statuses(of["same"])[201])
+    for n, each in enumerate(of["own"]):
+        assert stored[f"{n}"] == (each.answer.status == 201)
+    for n, each in enumerate(of["plain"]):
+        assert stored[f"p{n}"] == (each.answer.status == 201)
+    order, made = service.order("1001"), len(service.items("1001", "CHANGE#"))
+    assert made == statuses(of["change"])[200]
+    cancelled = order["order_status"] == "cancelled"
+    assert cancelled == bool(statuses(of["cancel"])[204])
+    assert int(order["version"]) == 1 + made + cancelled
+    mails = sorted(mail for each in of["invoice"] for mail in each.mailed)
+    assert len(mails) <= 1
+    assert len(mails) == 1 or not statuses(of["invoice"])[200]
+    ends = [each.answered for each in of["cancel"] if each.answer.status == 204]
+    assert not mails or not ends or mails[0] < min(ends)
 
 
 BEGIN, MAIL, END = "TransactWriteItems 1", "SendEmail 1", "TransactWriteItems 2"

@@ -1,37 +1,19 @@
 """The gateway's process is killed between the mail and its record: the same key mails nothing again."""
 
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from threading import Thread
 
 import boto3
 import urllib3
-from process import Gateway, free_port, gateway
+from process import Gateway, emulated_aws, gateway
 from ses_endpoint import ses_endpoint
 
 PATH = "/admin/orders/1002/send-invoice"
 
 
-@contextmanager
-def aws() -> Iterator[str]:
-    """An emulated AWS that outlives the gateway."""
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            url = f"http://127.0.0.1:{port}"
-            patience = urllib3.Retry(connect=100, backoff_factor=0.1, backoff_max=0.2)
-            urllib3.PoolManager().request("GET", f"{url}/moto-api/", retries=patience)
-            yield url
-        finally:
-            process.kill()
-
-
 def test_a_killed_process_sends_no_second_mail_and_says_what_is_known() -> None:
-    with aws() as url, ses_endpoint() as ses:
+    with emulated_aws() as url, ses_endpoint() as ses:
         environment = {"AWS_ENDPOINT_URL": url, "AWS_ENDPOINT_URL_SESV2": ses.url}
         ses.behaviour = "hangs after taking it"
         with gateway(**environment) as doomed:

@@ -1,0 +1,97 @@
+"""What nobody who means well sends, byte by byte over HTTP: no library is asked whether it may be sent."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from email.parser import BytesHeaderParser
+
+import pytest
+from corpus import BODIES, CONTENT_TYPES, HEADER_VALUES, HEADERS, QUERIES, SECRET, SEGMENTS, examples, judge
+from harness import ROOT, TEMPLATE, Answer
+from process import Gateway, gateway
+
+LOG = ROOT / ".local" / "gateway.log"
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Gateway]:
+    with gateway() as running:
+        before = LOG.stat().st_size
+        yield running
+        said = LOG.read_bytes()[before:].decode(errors="replace")
+    assert SECRET not in said
+    assert "the gateway itself failed" not in said
+
+
+def send(
+    api: Gateway, method: str, target: str, body: bytes = b"", content_type: str = "application/json", *lines: bytes
+) -> Answer:
+    """Sends these very bytes. `lines` are further lines of the head."""
+    host, port = api.url.removeprefix("http://").split(":")
+    token = api.tokens["admin" if target.startswith("/admin/") else "alice"]
+    head = [
+        f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {len(body)}".encode(),
+        f"Authorization: Bearer {token}\r\nContent-Type: {content_type}".encode(),
+        *lines,
+    ]
+    received = b""
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        # Who refuses a request need not read all of it.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(b"\r\n".join(head) + b"\r\n\r\n" + body)
+        with suppress(ConnectionResetError):
+            while chunk := connection.recv(1 << 16):
+                received += chunk
+    head_received, _, content = received.partition(b"\r\n\r\n")
+    status_line, _, header_lines = head_received.partition(b"\r\n")
+    headers = {name.lower(): text for name, text in BytesHeaderParser().parsebytes(header_lines).items()}
+    answer = Answer(int(status_line.split()[1]), headers, content.decode())
+    assert "x-injected" not in answer.headers
+    return answer
+
+
+def judge_http(answer: Answer, what: str) -> None:
+    """As it is judged without HTTP, unless the server did not even read a request in it."""
+    if answer.status in {400, 414, 431} and "apigw-requestid" not in answer.headers:
+        assert "Traceback" not in (answer.text or ""), what
+        return
+    # The machine may have too much to do, and says so.
+    if answer.status != 503:
+        judge(answer, what)
+
+
+@pytest.mark.parametrize("route", dict(examples()))
+def test_bodies(api: Gateway, route: str) -> None:
+    method, path = route.format(order_id="1001").split()
+    for name, body in BODIES.items():
+        judge_http(send(api, method, path, body), name)
+    for content_type in CONTENT_TYPES:
+        judge_http(send(api, method, path, b"{}", content_type), content_type[:50])
+
+
+@pytest.mark.parametrize("route", [route.key for route in TEMPLATE.routes if "{order_id}" in route.path])
+def test_paths(api: Gateway, route: str) -> None:
+    method, path = route.replace("{number}", "INV-1001-1").split()
+    for segment in SEGMENTS:
+        answer = send(api, method, path.replace("{order_id}", segment), b"{}")
+        judge_http(answer, segment[:50])
+        # None of them is an order, whatever it looks like to whom.
+        assert answer.status >= 400, segment[:50]
+
+
+def test_queries_and_headers(api: Gateway) -> None:
+    for path in ("/orders", "/admin/orders", "/orders/1001/comments", "/admin/orders/1001/timeline"):
+        for query in QUERIES:
+            judge_http(send(api, "GET", f"{path}?{query}"), query[:50])
+    comment = json.dumps({"content": SECRET}).encode()
+    for header in HEADERS:
+        for value in HEADER_VALUES:
+            line = header.encode() + b": " + value
+            judge_http(send(api, "GET", "/orders/1001", b"", "application/json", line), f"{header}: {value[:50]!r}")
+            answer = send(api, "POST", "/orders/1001/comments", comment, "application/json", line)
+            judge_http(answer, f"{header}: {value[:50]!r}")
+
+
+def test_it_still_works(api: Gateway) -> None:
+    assert api.call("GET", "/orders/1001").status == 200
