@@ -24,7 +24,7 @@ help:
 	@echo "              run the integration tests and races on DynamoDB Local; needs Java 17 and Maven, too"
 	@echo "make fuzz     call the API with what openapi.json allows and forbids, for some minutes [CASES=500 for each route]"
 	@echo "make faults   let every call of AWS fail in every way, and repeat what it was for"
-	@echo "make storm    let two customers and an admin do anything while AWS fails [EXAMPLES=500 stories]"
+	@echo "make storm    let two customers and an admin do anything while AWS fails [EXAMPLES=200 stories]"
 	@echo "make load     call the API by 32 clients at once, then look for all that was acknowledged [SECONDS=60] [CLIENTS=32]"
 	@echo "make e2e      run the end-to-end tests against BASE_URL, or against a local gateway that it starts"
 	@echo "make bench    measure what starts, requests and large orders cost, into docs/performance.md [ROUNDS=10]"
@@ -61,7 +61,7 @@ fuzz: $(VENV)/ready
 faults: $(VENV)/ready
 	$(BIN)/pytest -n auto --show-capture=no tests/integration/test_faults.py $(ARGS)
 
-storm: export EXAMPLES := $(or $(EXAMPLES),500)
+storm: export EXAMPLES := $(or $(EXAMPLES),200)
 storm: $(VENV)/ready
 	$(BIN)/pytest --show-capture=no tests/integration/test_state_machine.py $(ARGS)
 
