@@ -484,6 +484,8 @@ def compile_templates(target: Path, templates: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # Its name alone: what it does is looked up when a mail is written.
+    written.filters["lines"] = str.splitlines
     written.compile_templates(templates / "compiled", extensions=["html", "txt"], zip=None, ignore_errors=False)
 
 

@@ -21,10 +21,11 @@ from unittest.mock import patch
 
 import pytest
 from harness import EVENTS, ROOT, TEMPLATE, load
-from jinja2 import ModuleLoader
+from jinja2 import ChoiceLoader, Environment, ModuleLoader
 
 from local import emulator, server
 from local.events import find_route
+from notify_customer import notices
 from send_invoice import rendering
 
 pytestmark = pytest.mark.skipif(
@@ -36,8 +37,11 @@ SHARED = {"annotated_types", "aws_lambda_powertools", "botocore", "dateutil", "o
 }
 """The packages that every function may load, beside its own."""
 
-ALSO = {"SendInvoiceFunction": {"babel", "jinja2", "markupsafe", "segno", "typst", "urllib.request"}}
-"""What others may not. segno brings the last one."""
+ALSO = {
+    "SendInvoiceFunction": {"babel", "jinja2", "markupsafe", "segno", "typst", "urllib.request"},
+    "NotifyCustomerFunction": {"babel", "jinja2", "markupsafe", "asyncio", "aws_lambda_powertools.tracing"},
+}
+"""What others may not. segno brings the last of the first, Powertools' batch processor the last two of the second."""
 
 NEEDLESS = {
     *("asyncio", "configparser", "html.parser", "importlib.metadata", "multiprocessing"),
@@ -222,13 +226,25 @@ def test_the_same_code_always_gives_the_same_bytes(built: Built, tmp_path: Path)
     assert digests(again) == digests(built.folder / "OrdersLayer")
 
 
-def test_templates_are_compiled_as_the_function_itself_would(built: Built) -> None:
-    folder = built.folder / "SendInvoiceFunction/send_invoice/templates"
-    loader = ModuleLoader(folder / "compiled")
-    for name in ("invoice.html", "invoice.txt", "layout.html"):
-        written = (folder / "compiled" / loader.get_module_filename(name)).read_text(encoding="utf-8")
-        source = (folder / name).read_text(encoding="utf-8")
-        assert written == rendering._templates.compile(source, name, None, raw=True, defer_init=True)
+@pytest.mark.parametrize(
+    ("package", "environment"),
+    [
+        ("SendInvoiceFunction/send_invoice", rendering._templates),
+        ("NotifyCustomerFunction/notify_customer", notices._templates),
+    ],
+)
+def test_templates_are_compiled_as_the_function_itself_would(
+    built: Built, package: str, environment: Environment
+) -> None:
+    compiled = built.folder / package / "templates/compiled"
+    assert isinstance(environment.loader, ChoiceLoader)
+    sources = environment.loader.loaders[1]
+    names = [name for name in sources.list_templates() if name.endswith((".html", ".txt"))]
+    assert "layout.html" in names
+    for name in names:
+        source, *_ = sources.get_source(environment, name)
+        written = (compiled / ModuleLoader.get_module_filename(name)).read_text(encoding="utf-8")
+        assert written == environment.compile(source, name, None, raw=True, defer_init=True)
 
 
 class Credentials(BaseHTTPRequestHandler):
