@@ -75,9 +75,10 @@ def render_pdf(invoice: Invoice, order: Order, shop: Shop) -> bytes:
     data = json.dumps(printed, ensure_ascii=False)
     if _fonts.cache_info().currsize:
         # Typst keeps all it laid out for its next ten documents: a gigabyte, when invoices of 500 lines follow one
-        # another. Two invoices have next to nothing in common, so it may forget the last one.
+        # another. Two invoices have next to nothing in common, so it may forget the last one. A file, because it keeps
+        # the name of each document for good, and makes up a new one for each that has none.
         for _ in range(11):
-            typst.compile(b"", font_paths=_fonts())
+            typst.compile(TEMPLATES / "empty.typ", font_paths=_fonts())
     with suppress(typst.TypstError):
         return _typeset(data, invoice, STANDARDS)
     data = _in_words(data)
