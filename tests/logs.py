@@ -39,7 +39,7 @@ FORMS = {
     "status": r"\d{3}",
     "slug": "[a-z-]+",
     "error": rf"_?{WORD}",
-    "cause": rf"{WORD}( {WORD})?",
+    "cause": rf"{WORD}( ({WORD}|[1-5][0-9][0-9]))?",
     "reason": rf"{WORD}|None",
     "trace": r"\[('[^']+\.py:\d+ [\w<>]+'(, )?)+\]",
     "order_id": ORDER,
@@ -138,5 +138,7 @@ class _Both(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
+        # Python flushes once more when it takes this one away, after pytest may have closed the others.
         for file in self._files:
-            file.flush()
+            if not file.closed:
+                file.flush()

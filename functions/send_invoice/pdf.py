@@ -22,6 +22,7 @@ from orders.models import Invoice, Order
 from send_invoice.rendering import contents
 
 TEMPLATES = Path(__file__).parent / "templates"
+EMPTY = TEMPLATES / "empty.typ"
 """Holds `invoice.typ`. A `logo.svg` or `logo.png` beside it takes the place of the shop's name at the top."""
 
 FONTS = (
@@ -78,7 +79,7 @@ def render_pdf(invoice: Invoice, order: Order, shop: Shop) -> bytes:
         # another. Two invoices have next to nothing in common, so it may forget the last one. A file, because it keeps
         # the name of each document for good, and makes up a new one for each that has none.
         for _ in range(11):
-            typst.compile(TEMPLATES / "empty.typ", font_paths=_fonts())
+            typst.compile(EMPTY, font_paths=_fonts())
     with suppress(typst.TypstError):
         return _typeset(data, invoice, STANDARDS)
     data = _in_words(data)
