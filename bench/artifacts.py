@@ -91,7 +91,7 @@ def build(python: str, say: Callable[[str], None]) -> None:
         install(python, PEERS / peer / "requirements.txt", OUT / peer)
         shutil.copy(PEERS / peer / "app.py", OUT / peer)
     say("packaging boto3")
-    boto3 = re.search(r"^boto3==.*$", (ROOT / "requirements-dev.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    boto3 = re.search(r"^boto3==.*$", (ROOT / "requirements-dev.in").read_text(encoding="utf-8"), re.MULTILINE)
     assert boto3
     (OUT / "boto3.txt").write_text(boto3[0], encoding="utf-8")
     install(python, OUT / "boto3.txt", OUT / "runtime")
