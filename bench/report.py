@@ -210,11 +210,17 @@ def sweep(growth: Growth) -> str:
         for (name, count, comments), cost in growth.costs.items()
     ]
     crowds = [
-        [str(each.callers), f"{each.calls:.2f}", f"{1000 * each.cpu:.1f} ms", f"{1000 * each.wait:.0f} ms"]
+        [
+            str(each.callers),
+            f"{each.calls:.2f}",
+            f"{1000 * each.cpu:.1f} ms",
+            f"{1000 * each.wait:.0f} ms",
+            str(each.refused),
+        ]
         for each in growth.crowds
     ]
     head = ["operation", "lines", "comments", "calls of DynamoDB", "WCU", "RCU", "CPU"]
-    many = ["callers at once, all commenting on one order", "calls of DynamoDB each", "CPU each", "median wait"]
+    many = ["callers at once, all commenting on one order", "calls of DynamoDB each", "CPU each", "median wait", "503"]
     return table(head, rows) + "\n\n" + table(many, crowds)
 
 
