@@ -37,7 +37,7 @@ IdempotencyKey = Annotated[
         description="Makes repeating safe for 24 hours: the same key and body give the first answer again.",
     ),
 ]
-_TAG = '(W/)?"[!#-~]*"'
+_TAG = '(W/)?"([!#-~]*)"'
 _CONDITION = rf"^[ \t]*(\*|{_TAG}([ \t]*,[ \t]*{_TAG})*)[ \t]*$"
 """What `If-Match` and `If-None-Match` may say (RFC 9110, section 13.1)."""
 Condition = Annotated[str, WithJsonSchema({"type": "string", "pattern": _CONDITION, "examples": ['"1"']})]
@@ -118,7 +118,7 @@ def entity_tags(condition: str, field: str, *, weak: bool) -> set[str] | None:
         raise errors.Invalid([(field, 'must be the ETag of an order, such as "1", or *')])
     if condition.strip() == "*":
         return None
-    return {tag for is_weak, tag in re.findall(r'(W/)?"([!#-~]*)"', condition) if weak or not is_weak}
+    return {tag for is_weak, tag in re.findall(_TAG, condition) if weak or not is_weak}
 
 
 def same_order(path: str, body: str | None, field: str) -> None:

@@ -1000,11 +1000,12 @@ def batches(orders: Iterable[Order]) -> Iterator[list[Order]]:
     batch: list[Order] = []
     size = 0
     for order in orders:
-        size += _size(order)
-        if batch and (len(batch) == BATCH or size > LARGEST_BATCH):
+        more = _size(order)
+        if batch and (len(batch) == BATCH or size + more > LARGEST_BATCH):
             yield batch
-            batch, size = [], _size(order)
+            batch, size = [], 0
         batch.append(order)
+        size += more
     if batch:
         yield batch
 
