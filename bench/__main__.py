@@ -124,7 +124,7 @@ def memory(runner: Runner, aws: Aws, say: report.Say) -> dict[str, report.Memory
     ):
         say(f"memory: 1,000 requests to {function}")
         used = runner.ask(ours(function), aws, "memory", events=[event(file)], requests=1000)
-        found[function] = report.Memory(used["resident"], used["peak"])
+        found[function] = report.Memory(used["used"], used["peak"])
     return found
 
 

@@ -84,16 +84,32 @@ def warm(handler, events, task):
 
 
 def memory(handler, events, task):
-    """Resident bytes after each part of the requests, and the most there ever were."""
+    """Bytes in use after each part of the requests, and the most that were ever resident."""
+    import gc
     import resource
 
-    resident = []
+    used = []
     for n in range(task["requests"]):
         handler(events[n % len(events)], Context())
         if (n + 1) % (task["requests"] // 10) == 0:
+            gc.collect()
             with open("/proc/self/statm") as file:
-                resident.append(int(file.read().split()[1]) * resource.getpagesize())
-    return {"resident": resident, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+                used.append(int(file.read().split()[1]) * resource.getpagesize() - kept_free())
+    return {"used": used, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+
+
+def kept_free():
+    """Bytes that were freed, and that glibc keeps for whoever asks next (mallinfo2(3)); 0 where it does not say."""
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallinfo2"):
+        return 0
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    libc.mallinfo2.restype = type(
+        "Mallinfo2", (ctypes.Structure,), {"_fields_": [(name, ctypes.c_size_t) for name in names.split()]}
+    )
+    return libc.mallinfo2().fordblks
 
 
 def cost(handler, events, task):

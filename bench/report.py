@@ -20,9 +20,9 @@ MB = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Resident bytes after each tenth of the requests, and the most there ever were."""
+    """Bytes in use after each tenth of the requests, and the most that were ever resident."""
 
-    resident: list[int]
+    used: list[int]
     peak: int
 
 
@@ -105,7 +105,7 @@ def goals(found: Found) -> list[Row]:
     for function, used in found.memory.items():
         name = ours(function).name
         # The first tenth warms up: what is kept for good is kept by then.
-        growth = (used.resident[-1] - used.resident[1]) / MB
+        growth = (used.used[-1] - used.used[1]) / MB
         rows.append(
             Row(f"{name}, memory from request 200 to 1,000", f"{growth:+.1f} MB", "no growth (< 1 MB)", growth < 1)
         )
