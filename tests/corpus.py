@@ -75,6 +75,7 @@ VALUES: dict[str, str] = {
     "nothing": '""',
     "space": '" \\t\\u2003"',
     "a lone surrogate": f'"{SECRET}\\ud800"',
+    "a lone surrogate in a name": f'{{"{SECRET}\\ud800": 1}}',
     "a NUL": f'"{SECRET}\\u0000"',
     "lines": f'"{SECRET}\\r\\nBcc: eve@example.com"',
     "markup": f'"<script>{SECRET}</script>{{{{7*7}}}}${{7*7}}"',
@@ -168,9 +169,10 @@ HEADERS = ("Idempotency-Key", "If-Match", "If-None-Match", "Accept", "Content-Ty
 
 
 def judge(answer: Answer, what: str) -> None:
-    """It is an answer of the contract, and gives nothing away."""
+    """It is an answer of the contract, in UTF-8, and gives nothing away."""
     assert answer.status < 500, what
     text = answer.text or ""
+    text.encode()
     assert not [word for word in ("Traceback", 'File "', "pydantic", "botocore", "Exception") if word in text], what
     if answer.status >= 400:
         assert answer.headers["content-type"] == "application/problem+json", what
