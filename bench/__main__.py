@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from bench import artifacts, growth, lambda_runtime, report
 from bench.artifacts import CANCEL, COMMENT, FASTAPI, INVOICE, POWERTOOLS, READ, ROOT, YARDSTICK, Artifact, ours, plain
@@ -129,5 +128,4 @@ def memory(runner: Runner, aws: Aws, say: report.Say) -> dict[str, report.Memory
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path.cwd()))
     main()

@@ -22,8 +22,10 @@ from orders.models import Invoice, Order
 from send_invoice.rendering import contents
 
 TEMPLATES = Path(__file__).parent / "templates"
-EMPTY = TEMPLATES / "empty.typ"
 """Holds `invoice.typ`. A `logo.svg` or `logo.png` beside it takes the place of the shop's name at the top."""
+
+EMPTY = TEMPLATES / "empty.typ"
+"""A document without anything. See `render_pdf` for what it is good for."""
 
 FONTS = (
     "fontpkg_tajawal/files",
