@@ -1,17 +1,17 @@
 """Builds, measures, prints the table and writes it into docs/performance.md: `make bench`."""
 
 import argparse
-import importlib.util
 import os
 import subprocess
 import sys
 import time
 
+from build import PYTHON, runtime_python
+
 from bench import artifacts, growth, lambda_runtime, report
 from bench.artifacts import CANCEL, COMMENT, FASTAPI, INVOICE, POWERTOOLS, READ, ROOT, YARDSTICK, Artifact, ours, plain
 from bench.orders import answers
-from bench.processes import Aws, Runner, event, stub
-from local.template import Template
+from bench.processes import EVENTS, TEMPLATE, Aws, Runner, event, stub
 
 STARTED = (
     YARDSTICK,
@@ -35,6 +35,10 @@ def main() -> None:
     if sys.platform != "linux":
         sys.exit("The bench runs what is built for Lambda, which only Linux can.")
     python = runtime_python()
+    if python is None:
+        sys.exit(f"There is no Python {PYTHON}, which is Lambda's: what is measured runs in no other.")
+    # Not that of a virtual environment: it would look for its packages first.
+    python = os.path.realpath(python)
     begun = time.monotonic()
 
     def say(what: str) -> None:
@@ -50,7 +54,7 @@ def main() -> None:
             calls=calls(runner, aws, say),
             warm=warm(runner, aws, rounds, say),
             memory=memory(runner, aws, say),
-            limits={name: function.memory for name, function in Template(ROOT / "template.yaml").functions.items()},
+            limits={name: function.memory for name, function in TEMPLATE.functions.items()},
             sizes={name: artifacts.size(artifacts.OUT / "ours" / name) for name in ("OrdersLayer", INVOICE)},
             imports=runner.imports(ours(CANCEL), aws),
             growth=growth.measure(runner, aws, say),
@@ -58,20 +62,6 @@ def main() -> None:
     found.emulator = lambda_runtime.measure(max(rounds // 3, 1), say)
     print(report.write(found))
     say(f"written: {report.PAGE.relative_to(ROOT)}")
-
-
-def runtime_python() -> str:
-    """The command of Lambda's own version of Python."""
-    spec = importlib.util.spec_from_file_location("build", ROOT / "packaging/build.py")
-    assert spec
-    assert spec.loader
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
-    python: str | None = build.runtime_python()
-    if python is None:
-        sys.exit(f"There is no Python {build.PYTHON}, which is Lambda's: what is measured runs in no other.")
-    # Not that of a virtual environment: it would look for its packages first.
-    return os.path.realpath(python)
 
 
 def cold_starts(runner: Runner, aws: Aws, rounds: int, say: report.Say) -> dict[str, list[float]]:
@@ -116,11 +106,7 @@ def warm(runner: Runner, aws: Aws, rounds: int, say: report.Say) -> dict[str, li
 def memory(runner: Runner, aws: Aws, say: report.Say) -> dict[str, report.Memory]:
     """Memory in use during 1,000 requests."""
     found = {}
-    for function, file in (
-        (CANCEL, "cancel-order-as-customer"),
-        (COMMENT, "add-comment-as-customer"),
-        (INVOICE, "send-invoice-as-admin"),
-    ):
+    for function, file in EVENTS.items():
         say(f"memory: 1,000 requests to {function}")
         used = runner.ask(ours(function), aws, "memory", events=[event(file)], requests=1000)
         found[function] = report.Memory(used["used"], used["peak"])

@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from build import PLATFORMS, PYTHON, package_of
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / ".local" / "bench"
@@ -18,9 +20,7 @@ CANCEL, COMMENT, INVOICE, READ = FUNCTIONS = (
     "SendInvoiceFunction",
     "ReadOrdersFunction",
 )
-PACKAGES = dict(zip(FUNCTIONS, ("cancel_order", "add_comment", "send_invoice", "read_orders"), strict=True))
 ARCHITECTURE = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
-WHEELS = {"arm64": "manylinux2014_aarch64", "x86_64": "manylinux2014_x86_64"}[ARCHITECTURE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,14 @@ class Artifact:
 
     Attributes:
         name: What the table calls it.
+        resource: The function of `template.yaml` that it is, or stands in for: its settings, and what it is asked.
         handler: The handler in it.
         function: What is mounted at /var/task.
         layer: What is mounted at /opt, with its `python` folder.
     """
 
     name: str
+    resource: str
     handler: str
     function: Path
     layer: Path
@@ -45,24 +47,29 @@ class Artifact:
 
 
 EMPTY = OUT / "empty"
-YARDSTICK = Artifact('boto3.client("dynamodb")', "", EMPTY, EMPTY)
+YARDSTICK = Artifact('boto3.client("dynamodb")', CANCEL, "", EMPTY, EMPTY)
 """Yardstick (a). boto3 is where Lambda's runtime has it, with bytecode."""
 
-FASTAPI = Artifact("cancel, FastAPI + Mangum", "app.handler", OUT / "fastapi_cancel", EMPTY)
-POWERTOOLS = Artifact("cancel, Powertools + boto3.resource", "app.handler", OUT / "powertools_cancel", EMPTY)
+FASTAPI = Artifact("cancel, FastAPI + Mangum", CANCEL, "app.handler", OUT / "fastapi_cancel", EMPTY)
+POWERTOOLS = Artifact("cancel, Powertools + boto3.resource", CANCEL, "app.handler", OUT / "powertools_cancel", EMPTY)
 
 
 def ours(function: str) -> Artifact:
     """A function as `sam build` has it."""
-    name = PACKAGES[function]
-    return Artifact(name.replace("_", "-"), f"{name}.app.handler", OUT / "ours" / function, OUT / "ours/OrdersLayer")
+    package = package_of(function)
+    built = OUT / "ours"
+    return Artifact(
+        package.replace("_", "-"), function, f"{package}.app.handler", built / function, built / "OrdersLayer"
+    )
 
 
 def plain(function: str) -> Artifact:
     """Yardstick (b): the same function as SAM's own build for Python packs it, without bytecode."""
     built = ours(function)
-    layer = OUT / "plain/OrdersLayer"
-    return Artifact(f"{built.name}, without bytecode", built.handler, OUT / "plain" / function, layer)
+    packed = OUT / "plain"
+    return replace(
+        built, name=f"{built.name}, without bytecode", function=packed / function, layer=packed / "OrdersLayer"
+    )
 
 
 def build(python: str, say: Callable[[str], None]) -> None:
@@ -82,7 +89,7 @@ def build(python: str, say: Callable[[str], None]) -> None:
     install(python, ROOT / "shared/requirements.txt", OUT / "plain/OrdersLayer/python")
     copy(ROOT / "shared/orders", OUT / "plain/OrdersLayer/python/orders")
     for function in FUNCTIONS:
-        package = ROOT / "functions" / PACKAGES[function]
+        package = ROOT / "functions" / package_of(function)
         if (package / "requirements.txt").exists():
             install(python, package / "requirements.txt", OUT / "plain" / function)
         copy(package, OUT / "plain" / function / package.name)
@@ -101,8 +108,8 @@ def build(python: str, say: Callable[[str], None]) -> None:
 def install(python: str, requirements: Path, target: Path) -> None:
     """Installs packages into a folder, as one does by hand."""
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
-    command += ["--no-compile", "--only-binary=:all:", "--implementation=cp", "--python-version=3.13"]
-    _run([*command, f"--platform={WHEELS}", f"--requirement={requirements}", f"--target={target}"])
+    command += ["--no-compile", "--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"]
+    _run([*command, f"--platform={PLATFORMS[ARCHITECTURE]}", f"--requirement={requirements}", f"--target={target}"])
 
 
 def copy(source: Path, target: Path) -> None:

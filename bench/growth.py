@@ -12,11 +12,10 @@ from botocore.config import Config
 from botocore.session import Session
 from dynamodb_local.run import Missing, dynamodb_local
 
-from bench.artifacts import CANCEL, COMMENT, INVOICE, READ, ROOT, ours
+from bench.artifacts import CANCEL, COMMENT, INVOICE, READ, ours
 from bench.orders import NOW, TEXT, items, order
-from bench.processes import Aws, Runner, event
+from bench.processes import TEMPLATE, Aws, Runner, event
 from local.emulator import client, environment, provision
-from local.template import Template
 
 LINES = (1, 60, 500)
 COMMENTS = (0, 1_000, 10_000)
@@ -76,7 +75,7 @@ def _table() -> Iterator[tuple[Any, str]]:
             # Its first answer may take long on a busy machine.
             patient: Any = Session().create_client("dynamodb", config=Config(read_timeout=60))
             patient.list_tables()
-            provision(Template(ROOT / "template.yaml"))
+            provision(TEMPLATE)
             yield client("dynamodb"), url
 
 

@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from bench.artifacts import OUT, PACKAGES, ROOT, YARDSTICK, Artifact
+from bench.artifacts import CANCEL, COMMENT, INVOICE, OUT, ROOT, YARDSTICK, Artifact
 from local.template import Template
 
 PROBE = Path(__file__).with_name("probe.py")
 STUB = Path(__file__).with_name("stub.py")
 
+TEMPLATE = Template(ROOT / "template.yaml")
+
 EVENTS = {
-    "cancel-order": "cancel-order-as-customer",
-    "add-comment": "add-comment-as-customer",
-    "send-invoice": "send-invoice-as-admin",
+    CANCEL: "cancel-order-as-customer",
+    COMMENT: "add-comment-as-customer",
+    INVOICE: "send-invoice-as-admin",
 }
 """The event that each function is started with."""
 
@@ -77,9 +79,7 @@ def event(name: str, order_id: str | None = None, body: Any = None) -> dict[str,
 
 def environment(artifact: Artifact, aws: Aws) -> dict[str, str]:
     """The environment that Lambda gives a function, as far as anything looks at it."""
-    template = Template(ROOT / "template.yaml")
-    functions = {package.replace("_", "-"): name for name, package in PACKAGES.items()}
-    function = template.functions[functions.get(artifact.name.split(",")[0], "CancelOrderFunction")]
+    function = TEMPLATE.functions[artifact.resource]
     return {
         **function.environment,
         "PATH": os.defpath,
@@ -157,7 +157,7 @@ class Runner:
     @staticmethod
     def first_event(artifact: Artifact) -> dict[str, Any]:
         """What a function is asked first."""
-        return event(EVENTS.get(artifact.name.split(",")[0], EVENTS["cancel-order"]))
+        return event(EVENTS[artifact.resource])
 
     @staticmethod
     def read(artifact: Artifact, said: bytes) -> dict[str, Any]:

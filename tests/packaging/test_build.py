@@ -1,14 +1,13 @@
 """What SAM packs for Lambda: that the code finds all it uses there, compiled, and nothing of this machine."""
 
-import importlib.util
 import json
 import platform
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
+import build
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,22 +32,12 @@ print(json.dumps([path for path in compiled if path.startswith((layer, function)
 """
 
 
-@pytest.fixture(scope="module")
-def build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("build", ROOT / "packaging/build.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def run_build(*arguments: object) -> None:
     command = [sys.executable, ROOT / "packaging/build.py", *arguments]
     subprocess.run([str(part) for part in command], check=True)
 
 
-def test_every_function_of_the_template_has_its_folder(build: ModuleType) -> None:
+def test_every_function_of_the_template_has_its_folder() -> None:
     assert FUNCTIONS
     for resource, package in FUNCTIONS:
         assert build.package_of(resource) == package
@@ -92,7 +81,6 @@ def test_what_tests_run_with_is_what_is_deployed(path: Path) -> None:
     ids=["another package", "any package"],
 )
 def test_what_is_not_locked_stops_the_build(
-    build: ModuleType,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -146,7 +134,7 @@ def test_the_bill_of_materials_lists_what_is_deployed_and_is_always_the_same(tmp
     ],
 )
 def test_code_that_uses_what_is_taken_away_stops_the_build(
-    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, complaint: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, complaint: str
 ) -> None:
     monkeypatch.setattr(build, "ROOT", tmp_path)
     (tmp_path / "app.py").write_text(f"def work():\n    {code}\n")
@@ -154,7 +142,7 @@ def test_code_that_uses_what_is_taken_away_stops_the_build(
         build.check_use(tmp_path)
 
 
-def test_what_is_imported_late_is_there_for_whoever_uses_it(build: ModuleType, tmp_path: Path) -> None:
+def test_what_is_imported_late_is_there_for_whoever_uses_it(tmp_path: Path) -> None:
     for name, text in {
         "__init__": "",
         "slow": "def answer(): return 42\nTWICE = 84",
@@ -180,18 +168,14 @@ def test_what_is_imported_late_is_there_for_whoever_uses_it(build: ModuleType, t
         ("import json\n", "no longer imports package.slow"),
     ],
 )
-def test_what_cannot_be_imported_late_stops_the_build(
-    build: ModuleType, tmp_path: Path, text: str, complaint: str
-) -> None:
+def test_what_cannot_be_imported_late_stops_the_build(tmp_path: Path, text: str, complaint: str) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package/client.py").write_text(text)
     with pytest.raises(SystemExit, match=complaint):
         build.import_late(tmp_path, "package.client", ["package.slow"])
 
 
-def test_bytecode_is_used_whatever_the_dates_are_and_names_no_folder_of_this_machine(
-    build: ModuleType, tmp_path: Path
-) -> None:
+def test_bytecode_is_used_whatever_the_dates_are_and_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package/module.py").write_text("def answer(): return 42\n")
     build.compile_all(tmp_path, "/opt/python")
@@ -204,9 +188,7 @@ def test_bytecode_is_used_whatever_the_dates_are_and_names_no_folder_of_this_mac
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, as Lambda has, to import what is built for it")
-def test_functions_find_all_they_import_in_the_built_folders_and_compile_nothing(
-    build: ModuleType, tmp_path: Path
-) -> None:
+def test_functions_find_all_they_import_in_the_built_folders_and_compile_nothing(tmp_path: Path) -> None:
     python = build.runtime_python()
     if python is None:
         pytest.skip("needs Python 3.13, which Lambda has, to compile for it")

@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from build import runtime_python
 from harness import EVENTS, ROOT, TEMPLATE, load
 from jinja2 import ChoiceLoader, Environment, ModuleLoader
 
@@ -142,12 +143,7 @@ class Built:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    spec = spec_from_file_location("build", ROOT / "packaging/build.py")
-    assert spec
-    assert spec.loader
-    build = module_from_spec(spec)
-    spec.loader.exec_module(build)
-    python = build.runtime_python()
+    python = runtime_python()
     if python is None:
         pytest.skip("needs Python 3.13, which Lambda has, to compile for it")
     built = Built(os.path.realpath(python), tmp_path_factory.mktemp("built"))
