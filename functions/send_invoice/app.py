@@ -15,20 +15,22 @@ from orders.mailing.mail import Mailer, get_mailer
 from orders.mailing.shop import Shop, get_shop
 from orders.models import InvoiceRequest, InvoiceSent
 from orders.store import Store, get_store
-from send_invoice.sending import Sending
+from send_invoice.mail import render_html
+from send_invoice.pdf import render_pdf
+from send_invoice.sending import InvoiceSender
 
 app = Api()
 handler = app.resolve
 
 
-def get_sending(
+def get_sender(
     store: Annotated[Store, Depends(get_store)],
     archive: Annotated[Archive, Depends(get_archive)],
     mailer: Annotated[Mailer, Depends(get_mailer)],
     shop: Annotated[Shop, Depends(get_shop)],
-) -> Sending:
-    """For `Depends`: what sends invoices."""
-    return Sending(store, archive, mailer, shop)
+) -> InvoiceSender:
+    """For `Depends`: the invoice sender of this function."""
+    return InvoiceSender(store, archive, mailer, shop)
 
 
 def wants_pdf(request: Request) -> bool:
@@ -55,7 +57,7 @@ def wants_pdf(request: Request) -> bool:
 def send_invoice(
     order_id: OrderIdInPath,
     who: Annotated[Caller, Depends(caller)],
-    sending: Annotated[Sending, Depends(get_sending)],
+    sender: Annotated[InvoiceSender, Depends(get_sender)],
     request: Annotated[InvoiceRequest | None, Body()] = None,
     key: IdempotencyKey = None,
 ) -> Response[InvoiceSent]:
@@ -65,7 +67,7 @@ def send_invoice(
     """
     request = request or InvoiceRequest()
     same_order(order_id, request.order_id, "order_id")
-    invoice = sending.send(order_id, who, request, key)
+    invoice = sender.send(order_id, who, request, key)
     return Response(
         200,
         content_type="application/json",
@@ -77,7 +79,7 @@ def send_invoice(
 @app.post(
     "/admin/orders/<order_id>/invoice-preview",
     operation_id="previewInvoice",
-    summary="See what would be mailed",
+    summary="Preview an invoice",
     tags=["Admin"],
     responses=answers(
         200,
@@ -93,17 +95,17 @@ def send_invoice(
 def preview_invoice(
     order_id: OrderIdInPath,
     who: Annotated[Caller, Depends(caller)],
-    sending: Annotated[Sending, Depends(get_sending)],
+    sender: Annotated[InvoiceSender, Depends(get_sender)],
     pdf: Annotated[bool, Depends(wants_pdf)],
     request: Annotated[InvoiceRequest | None, Body()] = None,
 ) -> Response[str]:
-    """Shows the invoice that the same body would mail now. Nothing is sent and nothing is stored."""
+    """Shows the invoice that the same body would mail now. Nothing is sent or stored."""
     request = request or InvoiceRequest()
     same_order(order_id, request.order_id, "order_id")
-    shown = sending.preview(order_id, who, request, pdf=pdf)
-    if isinstance(shown, str):
-        return Response(200, content_type="text/html; charset=utf-8", body=shown)
+    content = sender.preview(order_id, who, request)
+    if not pdf:
+        return Response(200, content_type="text/html; charset=utf-8", body=render_html(content))
     # Powertools' validation would read bytes as text.
-    answer = Response(200, content_type=PDF, body=base64.b64encode(shown).decode())
+    answer = Response(200, content_type=PDF, body=base64.b64encode(render_pdf(content)).decode())
     answer.base64_encoded = True
     return answer

@@ -27,7 +27,7 @@ from jinja2 import ChoiceLoader, Environment, ModuleLoader
 from local import emulator, server
 from local.events import find_route
 from notify_customer import notices
-from send_invoice import rendering
+from send_invoice import mail
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="needs Linux, as Lambda has, to run what is built for it"
@@ -225,7 +225,7 @@ def test_the_same_code_always_gives_the_same_bytes(built: Built, tmp_path: Path)
 @pytest.mark.parametrize(
     ("package", "environment"),
     [
-        ("SendInvoiceFunction/send_invoice", rendering._templates),
+        ("SendInvoiceFunction/send_invoice", mail._templates),
         ("NotifyCustomerFunction/notify_customer", notices._templates),
     ],
 )
