@@ -7,13 +7,15 @@
 from typing import Any
 
 from orders.archive import Archive
-from orders.errors import MailUnknown, Problem, StillRunning
+from orders.errors import DomainError, MailUnknown, StillRunning
 from orders.identity import Caller
+from orders.keys import RequestKey
+from orders.ledger import MAIL_LEASE, Ledger, OrderChanged
 from orders.lifecycle import invoice_state, refuse_invoice
 from orders.mailing.mail import Mailer
 from orders.mailing.shop import Shop
-from orders.models import Invoice, InvoiceRequest, InvoiceState, Order, Outcome
-from orders.store import MAIL_LEASE, Changed, Key, Store
+from orders.models import Invoice, InvoiceState, Order, Outcome
+from orders.requests import InvoiceRequest
 from orders.telemetry import count, logger
 from send_invoice.pdf import render_pdf
 from send_invoice.rendering import render
@@ -26,14 +28,14 @@ class Sending:
     """Sends invoices.
 
     Args:
-        store: Where orders and the ledger are.
+        ledger: Where orders and the ledger are.
         archive: Where the PDFs go.
         mailer: What hands mails to SES.
         shop: Who sends.
     """
 
-    def __init__(self, store: Store, archive: Archive, mailer: Mailer, shop: Shop) -> None:
-        self._store = store
+    def __init__(self, ledger: Ledger, archive: Archive, mailer: Mailer, shop: Shop) -> None:
+        self._ledger = ledger
         self._archive = archive
         self._mailer = mailer
         self._shop = shop
@@ -55,14 +57,14 @@ class Sending:
             Unavailable: The mail did not leave, because AWS throttles. The same request may try again.
             MailUnknown: It is not known whether the mail left.
         """
-        key = Key.of("send-invoice", who, request, given_key)
+        key = RequestKey.of("send-invoice", who, request, given_key)
         resend = bool(request.resend)
         for attempt in range(ATTEMPTS):
-            order, earlier = self._store.read_for_invoice(order_id, key, again=attempt > 0)
+            order, earlier = self._ledger.read_for_invoice(order_id, key, again=attempt > 0)
             if not key.given:
                 # Two clicks are one request only as long as the order still allows it.
                 refuse_invoice(order, resend=resend)
-            if earlier and self._left(found := self._store.invoice(order_id, earlier)):
+            if earlier and self._left(found := self._ledger.invoice(order_id, earlier)):
                 return found
             refuse_invoice(order, resend=resend)
             invoice = self.draft(order, who, request)
@@ -70,8 +72,8 @@ class Sending:
             pdf = render_pdf(invoice, order, self._shop)
             message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{invoice.number}.pdf")
             try:
-                self._store.begin_invoice(order, invoice, key, instead_of=earlier)
-            except Changed:
+                self._ledger.begin_invoice(order, invoice, key, instead_of=earlier)
+            except OrderChanged:
                 continue
             try:
                 self._archive.put(invoice, pdf)
@@ -80,7 +82,7 @@ class Sending:
             except MailUnknown as problem:
                 self._end(invoice, Outcome.UNKNOWN, reason=problem.reason)
                 raise
-            except Problem as problem:
+            except DomainError as problem:
                 self._end(invoice, Outcome.FAILED, reason=problem.reason)
                 raise
             self._end(invoice, Outcome.SENT, message_id=message_id)
@@ -94,7 +96,7 @@ class Sending:
             OrderNotFound: There is no such order.
             StateConflict: A rule of `lifecycle` forbids it.
         """
-        order, _ = self._store.read_for_invoice(order_id, None, again=False)
+        order, _ = self._ledger.read_for_invoice(order_id, None, again=False)
         refuse_invoice(order, resend=bool(request.resend))
         invoice = self.draft(order, who, request)
         if pdf:
@@ -109,7 +111,7 @@ class Sending:
             order_id=order.order_id,
             n=order.invoice_count + 1,
             outcome=Outcome.SENDING,
-            started=self._store.now(),
+            started=self._ledger.now(),
             requested_by=who.id,
             recipient=order.customer_summary.email or "",
             version=order.version,
@@ -127,7 +129,7 @@ class Sending:
             case InvoiceState.FAILED:
                 return False
             case InvoiceState.SENDING if (
-                rest := (invoice.started + MAIL_LEASE - self._store.now()).total_seconds()
+                rest := (invoice.started + MAIL_LEASE - self._ledger.now()).total_seconds()
             ) > 0:
                 raise StillRunning("The same request is being worked on.", retry_after=int(rest) + 1)
             case InvoiceState.SENDING | InvoiceState.UNKNOWN:
@@ -147,9 +149,9 @@ class Sending:
         """
         count(f"Invoices{outcome.capitalize()}")
         logger.info("invoice", order_id=invoice.order_id, invoice=invoice.number, outcome=outcome, reason=reason)
-        known = {"outcome": outcome, "ended": self._store.now(), "message_id": message_id, "reason": reason}
+        known = {"outcome": outcome, "ended": self._ledger.now(), "message_id": message_id, "reason": reason}
         try:
-            self._store.end_invoice(invoice.model_copy(update=known))
-        except Problem as problem:
+            self._ledger.end_invoice(invoice.model_copy(update=known))
+        except DomainError as problem:
             count("InvoicesNotRecorded")
-            logger.error("outcome not recorded", invoice=invoice.number, outcome=outcome, slug=problem.slug)
+            logger.error("outcome not recorded", invoice=invoice.number, outcome=outcome, error=type(problem).__name__)
