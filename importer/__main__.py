@@ -22,9 +22,10 @@ sys.path.append(str(ROOT / "shared"))
 
 from importer.reading import SUFFIXES, complaint, read
 from importer.writing import WORKERS, Tally, write
-from orders.errors import Invalid, Problem, StillRunning, TooLarge, Unavailable
+from orders.bulk import BulkStore
+from orders.errors import DomainError, Invalid, StillRunning, TooLarge, Unavailable
 from orders.models import Order
-from orders.store import Store
+from orders.table import Table
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -97,7 +98,7 @@ class _Ending(Event):
 def _run(path: Path, table: str | None, ending: _Ending) -> int:
     client, table, where = _connect(table, os.environ)
     print(f"{path} goes into {where}.")
-    store = Store(client, table)
+    store = BulkStore(Table(client, table))
     total = _check(path, store, ending)
     if total is None:
         return 128 + ending.signal if ending.signal else 1
@@ -109,7 +110,7 @@ def _run(path: Path, table: str | None, ending: _Ending) -> int:
         write(store, _orders(path, store), ending, tally, lambda: progress.show(tally.done))
     except (Unavailable, StillRunning):
         failure = "DynamoDB throttles, or does not answer."
-    except Problem as problem:
+    except DomainError as problem:
         failure = str(_mistake(problem.__cause__ or problem, table, where))
     except (BotoCoreError, Mistake) as error:
         failure = str(_mistake(error, table, where))
@@ -196,7 +197,7 @@ def _mistake(error: BaseException, table: str | None, where: str) -> Mistake:
     return Mistake(f"no way to {where}: {error}")
 
 
-def _check(path: Path, store: Store, ending: _Ending) -> int | None:
+def _check(path: Path, store: BulkStore, ending: _Ending) -> int | None:
     """Looks at every order, and says what is wrong.
 
     Returns:
@@ -225,7 +226,7 @@ def _check(path: Path, store: Store, ending: _Ending) -> int | None:
     return read
 
 
-def _complaints(path: Path, store: Store) -> Iterator[Sequence[str]]:
+def _complaints(path: Path, store: BulkStore) -> Iterator[Sequence[str]]:
     """What is wrong with each order of a file."""
     places: dict[str, str] = {}
     for found in read(path):
@@ -237,14 +238,14 @@ def _complaints(path: Path, store: Store) -> Iterator[Sequence[str]]:
             if found.order:
                 store.check(found.order.order(store.now(), IMPORTER))
         except Invalid as error:
-            for each in error.members["errors"]:
+            for each in error.facts["errors"]:
                 wrong.append(complaint(found.place, found.order_id, each["field"], each["message"]))
         except TooLarge as error:
             wrong.append(complaint(found.place, found.order_id, "", error.detail))
         yield wrong
 
 
-def _orders(path: Path, store: Store) -> Iterator[Order]:
+def _orders(path: Path, store: BulkStore) -> Iterator[Order]:
     for found in read(path):
         if found.order is None:
             raise Mistake(f"{found.place} has changed since it was checked")

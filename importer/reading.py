@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from local import Mistake
 from orders import strict_json
-from orders.models import NewOrder, NewOrderLine
+from orders.requests import NewOrder, NewOrderLine
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv")
 

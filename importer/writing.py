@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import ParamSpec, TypeVar
 
+from orders.bulk import BulkStore, batches
 from orders.errors import StillRunning, Unavailable
 from orders.models import Order
-from orders.store import Store, batches
 
 WORKERS = 8
 """Batches that are on their way at once."""
@@ -50,7 +50,7 @@ class Tally:
         self.taken += more.taken
 
 
-def write(store: Store, orders: Iterable[Order], stop: Event, tally: Tally, tick: Callable[[], None]) -> None:
+def write(store: BulkStore, orders: Iterable[Order], stop: Event, tally: Tally, tick: Callable[[], None]) -> None:
     """Writes orders, those that are not there yet. Once `stop` is set, only what has begun is ended.
 
     Args:
@@ -96,9 +96,9 @@ def write(store: Store, orders: Iterable[Order], stop: Event, tally: Tally, tick
         raise failed[0]
 
 
-def _bring(store: Store, orders: list[Order], stop: Event) -> Tally:
+def _bring(store: BulkStore, orders: list[Order], stop: Event) -> Tally:
     # To look first costs little, and nothing is written where nothing is to be written.
-    known = _patiently(stop, store.known, orders)
+    known = _patiently(stop, store.find_existing, orders)
     missing = [order for order in orders if order.order_id not in known]
     taken = [order_id for order_id, same in known.items() if not same]
     if missing:

@@ -43,7 +43,7 @@ class Problem(Exception):
         cause: str = "",
     ) -> None:
         # Late, because the functions' folders come onto the path once the template is read.
-        from orders.errors import PROBLEM_TYPE  # noqa: PLC0415
+        from orders.http import PROBLEM_TYPE  # noqa: PLC0415
 
         super().__init__(detail)
         self.status = status

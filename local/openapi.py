@@ -17,11 +17,11 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Licen
 from local import ROOT, Mistake
 from local.template import Template
 from orders import errors
-from orders.http import JSON, LARGEST_BODY, PROBLEM, problem_answer
-from orders.records import ProblemDocument
+from orders.http import JSON, LARGEST_BODY, PROBLEM, PROBLEMS, problem_answer
+from orders.responses import ProblemDocument
 
 Json = dict[str, Any]
-Kind = type[errors.Problem]
+Kind = type[errors.DomainError]
 
 DESCRIPTION = """\
 Customers call `/orders/…` and reach their own orders only. The staff calls `/admin/orders/…`.
@@ -58,7 +58,7 @@ GATEWAY_MESSAGE = {
     "required": ["message"],
 }
 
-OCCURRENCES: dict[Kind, errors.Problem] = {
+OCCURRENCES: dict[Kind, errors.DomainError] = {
     type(problem): problem
     for problem in (
         errors.Invalid([("content", "must not be blank")]),
@@ -73,6 +73,7 @@ OCCURRENCES: dict[Kind, errors.Problem] = {
         errors.StillRunning(
             "An invoice of this order is being mailed. Nothing was changed; try again.", retry_after=10
         ),
+        errors.Outdated(2),
         errors.TooLarge(f"At most {LARGEST_BODY} bytes are read."),
     )
 }
@@ -104,12 +105,12 @@ def describe(template: Template) -> str:
     schemas["GatewayMessage"] = GATEWAY_MESSAGE
     schemas["ProblemDocument"] = ProblemDocument.model_json_schema(ref_template=_reference("schemas", "{model}"))
     schemas |= schemas["ProblemDocument"].pop("$defs")
-    kinds = {kind.slug: kind for kind in errors.Problem.__subclasses__()}
+    kinds = {problem.slug: kind for kind, problem in PROBLEMS.items()}
     for path, item in document["paths"].items():
         for operation in item.values():
             _complete(path, operation, kinds, schemas)
     document["components"]["examples"] = {
-        slug: {"summary": kind.title, "value": json.loads(_occurrence(kind)["body"])}
+        slug: {"summary": PROBLEMS[kind].title, "value": json.loads(_occurrence(kind)["body"])}
         for slug, kind in sorted(kinds.items())
     }
     _drop_unused(document)
@@ -152,8 +153,8 @@ def _complete(path: str, operation: Json, kinds: dict[str, Kind], schemas: Json)
     if body:
         problems.update(OF_EVERY_BODY)
     by_status: defaultdict[str, list[Kind]] = defaultdict(list)
-    for kind in sorted(problems, key=lambda kind: kind.slug):
-        by_status[str(kind.status)].append(kind)
+    for kind in sorted(problems, key=lambda kind: PROBLEMS[kind].slug):
+        by_status[str(PROBLEMS[kind].status)].append(kind)
     successes = {status: response for status, response in responses.items() if status < "400"}
     for part in filter(None, (body, *successes.values())):
         for media_type, media in part["content"].items():
@@ -174,11 +175,13 @@ def _named(responses: Json, kinds: dict[str, Kind]) -> list[Kind]:
 
 def _failure(status: str, kinds: list[Kind]) -> Json:
     """The answers with one status that is no success: by a function, by API Gateway, or by either."""
-    response: Json = {"description": " / ".join(kind.title for kind in kinds), "content": {}}
+    response: Json = {"description": " / ".join(PROBLEMS[kind].title for kind in kinds), "content": {}}
     if kinds:
         response["content"][PROBLEM] = {
             "schema": {"$ref": _reference("schemas", "ProblemDocument")},
-            "examples": {kind.slug: {"$ref": _reference("examples", kind.slug)} for kind in kinds},
+            "examples": {
+                slug: {"$ref": _reference("examples", slug)} for slug in (PROBLEMS[kind].slug for kind in kinds)
+            },
         }
     if any("Retry-After" in _occurrence(kind)["headers"] for kind in kinds):
         text = "Seconds after which the same request may succeed."

@@ -7,13 +7,14 @@ from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
 from orders.errors import OrderNotFound, StateConflict, StillRunning
-from orders.http import Api, OrderIdInPath, answers, caller
+from orders.http import Api, OrderIdInPath, answers, get_caller
 from orders.identity import Caller
-from orders.models import CancelRequest
-from orders.store import Store, get_store
+from orders.requests import CancelRequest
+from orders.store import OrderStore
+from orders.table import Table, get_table
 from orders.telemetry import count
 
-app = Api()
+app = Api(get_table)
 handler = app.resolve
 
 CANCELLED = answers(
@@ -44,11 +45,11 @@ CANCELLED = answers(
 )
 def cancel(
     order_id: OrderIdInPath,
-    who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
     request: Annotated[CancelRequest | None, Body()] = None,
 ) -> Response[None]:
     """Cancels an order for good: from then on it cannot be invoiced, shipped or paid. Cancelling again is a success."""
-    if store.cancel(order_id, who, request.reason if request else None):
+    if OrderStore(table).cancel(order_id, caller, request.reason if request else None):
         count("OrdersCancelled")
     return Response(204)

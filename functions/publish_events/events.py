@@ -13,17 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orders import stream
 from orders.identity import Role
-from orders.lifecycle import invoice_state, telling_report
+from orders.lifecycle import decisive_report, invoice_state
 from orders.models import (
     DeliveryEvent,
     InvoiceState,
-    Moment,
     OrderHeader,
     OrderStatus,
     PaymentStatus,
     ShippingStatus,
-    amount_text,
 )
+from orders.money import amount_text
+from orders.types import Moment
 
 AmountText = Annotated[str, Field(description="With the decimals of the currency.")]
 CurrencyCode = Annotated[str, Field(description="ISO 4217.")]
@@ -192,8 +192,8 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
     Raises:
         KeyError, ValueError: It is no record of this table.
     """
-    match stream.happening(record):
-        case stream.OrderCreated(order):
+    match stream.parse_record(record):
+        case stream.OrderCreation(order):
             return OrderCreated(
                 **_about(order),
                 id=f"order/{order.order_id}/created",
@@ -203,7 +203,7 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
                 paid=amount_text(order.paid, order.currency_code),
                 created=order.created,
             )
-        case stream.OrderCancelled(order):
+        case stream.OrderCancellation(order):
             return OrderCancelled(
                 **_about(order),
                 id=f"order/{order.order_id}/cancelled",
@@ -213,7 +213,7 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
                 # The write that cancels copies it to the header's `refund_due`.
                 refund_due=amount_text(order.paid, order.currency_code),
             )
-        case stream.CommentAdded(order_id, comment):
+        case stream.CommentAddition(order_id, comment):
             return CommentAdded(
                 id=f"order/{order_id}/comment/{comment.id}",
                 time=comment.created,
@@ -223,8 +223,8 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
                 is_visible_to_customer=comment.is_visible_to_customer,
                 flagged=comment.flagged,
             )
-        case stream.InvoiceStatusChanged(invoice, before):
-            report = telling_report(invoice)
+        case stream.InvoiceTransition(invoice, before):
+            report = decisive_report(invoice)
             return InvoiceStatusChanged(
                 # Not the state: an invoice can bounce softly, be delivered, and bounce for good.
                 id=f"order/{invoice.order_id}/invoice/{invoice.n}/{report or invoice.outcome}",

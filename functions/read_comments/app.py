@@ -6,14 +6,15 @@ from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from orders import views
-from orders.cursors import cursor, place
+from orders.comments import CommentStore
+from orders.cursors import decode_cursor, encode_cursor
 from orders.errors import OrderNotFound
-from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, caller
+from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, get_caller
 from orders.identity import Caller
-from orders.records import CommentPage, StaffCommentPage
-from orders.store import Store, get_store
+from orders.responses import CommentPage, StaffCommentPage
+from orders.table import Table, get_table
 
-app = Api()
+app = Api(get_table)
 handler = app.resolve
 
 
@@ -26,15 +27,17 @@ handler = app.resolve
 )
 def list_for_customer(
     order_id: OrderIdInPath,
-    who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
     limit: Limit = 20,
     after: Cursor = None,
 ) -> CommentPage:
     """Lists what customer and staff wrote to one another."""
-    question = ("comments", who.role, who.id, order_id)
-    comments, more = store.comments(order_id, who, place(after, question), limit)
-    return CommentPage(comments=tuple(map(views.comment_for_customer, comments)), next_cursor=cursor(more, question))
+    question = ("comments", caller.role, caller.id, order_id)
+    comments, more = CommentStore(table).page(order_id, caller, decode_cursor(after, question), limit)
+    return CommentPage(
+        comments=tuple(map(views.comment_for_customer, comments)), next_cursor=encode_cursor(more, question)
+    )
 
 
 @app.get(
@@ -46,8 +49,8 @@ def list_for_customer(
 )
 def list_for_staff(
     order_id: OrderIdInPath,
-    who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
     limit: Limit = 20,
     after: Cursor = None,
     flagged: Annotated[
@@ -55,6 +58,8 @@ def list_for_staff(
     ] = None,
 ) -> StaffCommentPage:
     """Lists all comments. With a filter a page may be short, even empty, and not the last: see `next_cursor`."""
-    question = ("comments", who.role, who.id, order_id, flagged)
-    comments, more = store.comments(order_id, who, place(after, question), limit, flagged=flagged)
-    return StaffCommentPage(comments=tuple(comments), next_cursor=cursor(more, question))
+    question = ("comments", caller.role, caller.id, order_id, flagged)
+    comments, more = CommentStore(table).page(order_id, caller, decode_cursor(after, question), limit, flagged=flagged)
+    return StaffCommentPage(
+        comments=tuple(map(views.comment_for_staff, comments)), next_cursor=encode_cursor(more, question)
+    )

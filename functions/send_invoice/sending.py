@@ -9,13 +9,15 @@ from datetime import datetime
 from email.message import EmailMessage
 
 from orders.archive import Archive
-from orders.errors import MailUnknown, Problem, StillRunning
+from orders.errors import DomainError, MailUnknown, StillRunning
 from orders.identity import Caller
+from orders.keys import RequestKey
+from orders.ledger import MAIL_LEASE, Ledger, OrderChanged
 from orders.lifecycle import invoice_state, refuse_invoice
 from orders.mailing.mail import Mailer
 from orders.mailing.shop import Shop
-from orders.models import Invoice, InvoiceRequest, InvoiceState, Order, Outcome
-from orders.store import MAIL_LEASE, Changed, Key, Store
+from orders.models import Invoice, InvoiceState, Order, Outcome
+from orders.requests import InvoiceRequest
 from orders.telemetry import count, logger
 from send_invoice.content import Content, invoice_content
 from send_invoice.mail import attach_pdf, render_mail
@@ -29,14 +31,14 @@ class InvoiceSender:
     """Sends invoices.
 
     Args:
-        store: Orders and the ledger of their invoices.
+        ledger: The orders and their mailings.
         archive: Where the PDFs are kept.
         mailer: Hands mail to SES.
         shop: The seller.
     """
 
-    def __init__(self, store: Store, archive: Archive, mailer: Mailer, shop: Shop) -> None:
-        self._store = store
+    def __init__(self, ledger: Ledger, archive: Archive, mailer: Mailer, shop: Shop) -> None:
+        self._ledger = ledger
         self._archive = archive
         self._mailer = mailer
         self._shop = shop
@@ -58,23 +60,23 @@ class InvoiceSender:
             Unavailable: The mail did not leave, because AWS throttles. The same request may try again.
             MailUnknown: It is not known whether the mail left.
         """
-        key = Key.of("send-invoice", caller, request, given_key)
+        key = RequestKey.of("send-invoice", caller, request, given_key)
         resend = bool(request.resend)
         for attempt in range(ATTEMPTS):
-            order, earlier = self._store.read_for_invoice(order_id, key, again=attempt > 0)
+            order, earlier = self._ledger.read_for_invoice(order_id, key, again=attempt > 0)
             if not key.given:
                 # A double click counts as one request only while the order still allows it.
                 refuse_invoice(order, resend=resend)
-            if earlier and self._has_left(found := self._store.invoice(order_id, earlier)):
+            if earlier and self._has_left(found := self._ledger.invoice(order_id, earlier)):
                 return found
             refuse_invoice(order, resend=resend)
-            invoice = draft_invoice(order, caller, request, self._store.now())
+            invoice = draft_invoice(order, caller, request, self._ledger.now())
             content = invoice_content(invoice, order, self._shop)
             message, pdf = render_mail(content, self._shop), render_pdf(content)
             attach_pdf(message, invoice.number, pdf)
             try:
-                self._store.begin_invoice(order, invoice, key, instead_of=earlier)
-            except Changed:
+                self._ledger.begin_invoice(order, invoice, key, instead_of=earlier)
+            except OrderChanged:
                 continue
             return self._deliver(invoice, message, pdf)
         raise StillRunning("The order keeps changing. No mail was sent; try again.", retry_after=1)
@@ -86,9 +88,9 @@ class InvoiceSender:
             OrderNotFound: The order does not exist.
             StateConflict: A rule of `lifecycle` forbids it.
         """
-        order, _ = self._store.read_for_invoice(order_id, None, again=False)
+        order, _ = self._ledger.read_for_invoice(order_id, None, again=False)
         refuse_invoice(order, resend=bool(request.resend))
-        return invoice_content(draft_invoice(order, caller, request, self._store.now()), order, self._shop)
+        return invoice_content(draft_invoice(order, caller, request, self._ledger.now()), order, self._shop)
 
     def _deliver(self, invoice: Invoice, message: EmailMessage, pdf: bytes) -> Invoice:
         """Archives the PDF, mails it and records the outcome, whatever it is."""
@@ -96,11 +98,11 @@ class InvoiceSender:
             self._archive.put(invoice, pdf)
             invoice = invoice.model_copy(update={"archived": True})
             message_id = self._mailer.send(message, tags={"order_id": invoice.order_id, "invoice": invoice.number})
-        except MailUnknown as problem:
-            self._record(invoice, Outcome.UNKNOWN, reason=problem.reason)
+        except MailUnknown as error:
+            self._record(invoice, Outcome.UNKNOWN, reason=error.reason)
             raise
-        except Problem as problem:
-            self._record(invoice, Outcome.FAILED, reason=problem.reason)
+        except DomainError as error:
+            self._record(invoice, Outcome.FAILED, reason=error.reason)
             raise
         self._record(invoice, Outcome.SENT, message_id=message_id)
         return invoice
@@ -116,7 +118,7 @@ class InvoiceSender:
             case InvoiceState.FAILED:
                 return False
             case InvoiceState.SENDING if (
-                rest := (invoice.started + MAIL_LEASE - self._store.now()).total_seconds()
+                rest := (invoice.started + MAIL_LEASE - self._ledger.now()).total_seconds()
             ) > 0:
                 raise StillRunning("The same request is being processed.", retry_after=int(rest) + 1)
             case InvoiceState.SENDING | InvoiceState.UNKNOWN:
@@ -136,12 +138,12 @@ class InvoiceSender:
         """
         count(f"Invoices{outcome.capitalize()}")
         logger.info("invoice", order_id=invoice.order_id, invoice=invoice.number, outcome=outcome, reason=reason)
-        known = {"outcome": outcome, "ended": self._store.now(), "message_id": message_id, "reason": reason}
+        known = {"outcome": outcome, "ended": self._ledger.now(), "message_id": message_id, "reason": reason}
         try:
-            self._store.end_invoice(invoice.model_copy(update=known))
-        except Problem as problem:
+            self._ledger.end_invoice(invoice.model_copy(update=known))
+        except DomainError as error:
             count("InvoicesNotRecorded")
-            logger.error("outcome not recorded", invoice=invoice.number, outcome=outcome, slug=problem.slug)
+            logger.error("outcome not recorded", invoice=invoice.number, outcome=outcome, error=type(error).__name__)
 
 
 def draft_invoice(order: Order, caller: Caller, request: InvoiceRequest, now: datetime) -> Invoice:

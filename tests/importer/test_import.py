@@ -24,11 +24,13 @@ from process import free_port, gateway, http
 from importer import __main__ as command
 from importer import reading, writing
 from local import emulator, server
-from orders import store as stores
+from orders import table as tables
+from orders.bulk import BulkStore, batches
 from orders.errors import Unavailable
 from orders.identity import Caller, Role
-from orders.models import NewOrder, Order, OrderPatch
-from orders.store import Store, batches
+from orders.models import Order
+from orders.requests import NewOrder, OrderPatch
+from orders.store import order_size
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -81,7 +83,7 @@ class Table:
         self.port = port
         self.faults = faults
         self.client = cast("DynamoDBClient", get_session().create_client("dynamodb"))
-        self.store = Store(self.client, "OrdersTable")
+        self.store = BulkStore(tables.Table(self.client, "OrdersTable"))
 
     def items(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Everything, by its key."""
@@ -515,7 +517,7 @@ def test_what_dynamodb_leaves_out_of_an_answer_is_asked_for_again(table: Table) 
         parsed["UnprocessedKeys"] = {"OrdersTable": {"Keys": left}} if left else {}
 
     table.client.meta.events.register("after-call.dynamodb.BatchGetItem", leave_out)
-    assert table.store.known(orders) == {str(each): True for each in range(10)}
+    assert table.store.find_existing(orders) == {str(each): True for each in range(10)}
     assert table.faults.calls["BatchGetItem"] == 4
 
     def leave_out_all(parsed: Any, **_: Any) -> None:
@@ -524,7 +526,7 @@ def test_what_dynamodb_leaves_out_of_an_answer_is_asked_for_again(table: Table) 
 
     table.client.meta.events.register("after-call.dynamodb.BatchGetItem", leave_out_all)
     with pytest.raises(Unavailable):
-        table.store.known(orders)
+        table.store.find_existing(orders)
 
 
 def test_batches_are_as_large_as_dynamodb_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -537,7 +539,7 @@ def test_batches_are_as_large_as_dynamodb_takes_them(monkeypatch: pytest.MonkeyP
     assert [len(batch) for batch in batches(some(120))] == [50, 50, 20]
     assert list(batches([])) == []
     large = some(12, order_line_details=[line | {"product_name": 300 * "é"} for _ in range(400)])
-    sizes = [[stores._size(each) for each in batch] for batch in batches(large)]
+    sizes = [[order_size(each) for each in batch] for batch in batches(large)]
     assert sum(map(len, sizes)) == 12
     assert all(3_000_000 - 300_000 < sum(batch) <= 3_000_000 for batch in sizes[:-1])
 

@@ -50,7 +50,7 @@ def test_the_events_in_the_text_are_those_of_the_schemas(examples: dict[str, Any
 def test_the_text_says_in_which_order_reports_count() -> None:
     text = (EVENTS / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"`(\w+)`", text.partition("then the reports in the order")[2].partition(".")[0])
-    assert listed == list(reversed(lifecycle.SAID_BY_SES))
+    assert listed == list(reversed(lifecycle.STATE_BY_REPORT))
 
 
 def test_the_sample_rule_takes_what_the_text_says(examples: dict[str, Any]) -> None:

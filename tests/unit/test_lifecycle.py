@@ -57,8 +57,8 @@ def test_who_may_cancel(status: OrderStatus, shipping: ShippingStatus, role: Rol
     else:
         with pytest.raises(StateConflict) as refused:
             refuse_cancel(order, role)
-        assert refused.value.members["order_status"] == status
-        assert refused.value.members["shipping_status"] == shipping
+        assert refused.value.facts["order_status"] == status
+        assert refused.value.facts["shipping_status"] == shipping
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def refusal(before: Order, after: Order) -> str | None:
     else:
         return None
     states = {name: getattr(before, name) for name in ("order_status", "shipping_status", "payment_status")}
-    assert refused.members == states
+    assert refused.facts == states
     return refused.detail
 
 
