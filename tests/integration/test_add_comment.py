@@ -66,7 +66,7 @@ def test_what_a_customer_flags_asks_for_attention_and_stays_visible_to_them(serv
 def test_a_customer_cannot_decide_on_visibility(service: Service) -> None:
     answer = service.post("/orders/1001/comments", {"content": "x", "is_visible_to_customer": False})
     assert answer.status == 422
-    assert answer.json["errors"] == [{"field": "is_visible_to_customer", "message": "is not a field of this request"}]
+    assert answer.json["errors"] == [{"field": "is_visible_to_customer", "message": "is not a known field"}]
     assert service.comments("1001") == []
 
 
