@@ -63,7 +63,9 @@ OCCURRENCES: dict[Kind, errors.DomainError] = {
     for problem in (
         errors.Invalid([("content", "must not be blank")]),
         errors.MailRefused("The mail service refused the mail. It was not sent."),
-        errors.MailUnknown("The mail service did not say whether it took the mail. It is not sent again by itself."),
+        errors.MailUnknown(
+            "The mail service did not confirm that it accepted the mail. It will not be retried automatically."
+        ),
         errors.StateConflict(
             "The order is shipped and can no longer be cancelled.",
             order_status="in_progress",
@@ -71,10 +73,10 @@ OCCURRENCES: dict[Kind, errors.DomainError] = {
             payment_status="paid",
         ),
         errors.StillRunning(
-            "An invoice of this order is being mailed. Nothing was changed; try again.", retry_after=10
+            "An invoice for this order is being mailed. Nothing was changed; try again.", retry_after=10
         ),
         errors.Outdated(2),
-        errors.TooLarge(f"At most {LARGEST_BODY} bytes are read."),
+        errors.TooLarge(f"The body may have at most {LARGEST_BODY} bytes."),
     )
 }
 """Examples of the problems that say something else each time. Of the others, the class says all."""

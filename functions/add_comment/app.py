@@ -23,10 +23,10 @@ handler = app.resolve
 @app.post(
     "/orders/<order_id>/comments",
     operation_id="addComment",
-    summary="Comment on one's own order",
+    summary="Comment on my order",
     tags=["Customer"],
     status_code=201,
-    responses=answers(201, "The new comment, alone.", OrderNotFound, StillRunning),
+    responses=answers(201, "The new comment.", OrderNotFound, StillRunning),
 )
 def comment_as_customer(
     order_id: OrderIdInPath,
@@ -35,7 +35,7 @@ def comment_as_customer(
     table: Annotated[Table, Depends(get_table)],
     key: IdempotencyKey = None,
 ) -> Comments:
-    """Adds a comment that customer and staff can read. `flagged` asks the staff for attention."""
+    """Adds a comment that the customer and the staff can read. `flagged` asks the staff for attention."""
     return _add(order_id, request, caller, table, key)
 
 
@@ -45,7 +45,7 @@ def comment_as_customer(
     summary="Comment on an order",
     tags=["Admin"],
     status_code=201,
-    responses=answers(201, "The new comment, alone.", OrderNotFound, StillRunning),
+    responses=answers(201, "The new comment.", OrderNotFound, StillRunning),
 )
 def comment_as_admin(
     order_id: OrderIdInPath,
@@ -54,7 +54,7 @@ def comment_as_admin(
     table: Annotated[Table, Depends(get_table)],
     key: IdempotencyKey = None,
 ) -> Comments:
-    """Adds a comment of the staff. A flagged one is internal, unless `is_visible_to_customer` says otherwise."""
+    """Adds a staff comment. A flagged comment is internal unless `is_visible_to_customer` says otherwise."""
     return _add(order_id, request, caller, table, key)
 
 

@@ -19,7 +19,7 @@ handler = app.resolve
 
 CANCELLED = answers(
     204,
-    "The order is cancelled, by this request or before.",
+    "The order is cancelled, by this or an earlier request.",
     OrderNotFound,
     StateConflict,
     StillRunning,
@@ -30,7 +30,7 @@ CANCELLED = answers(
 @app.post(
     "/admin/orders/<order_id>/cancel",
     operation_id="cancelOrderAsAdmin",
-    summary="Cancel an order, also a partly shipped one",
+    summary="Cancel an order",
     tags=["Admin"],
     status_code=204,
     responses=CANCELLED,
@@ -38,7 +38,7 @@ CANCELLED = answers(
 @app.post(
     "/orders/<order_id>/cancel",
     operation_id="cancelOrder",
-    summary="Cancel one's own order",
+    summary="Cancel my order",
     tags=["Customer"],
     status_code=204,
     responses=CANCELLED,
@@ -49,7 +49,7 @@ def cancel(
     table: Annotated[Table, Depends(get_table)],
     request: Annotated[CancelRequest | None, Body()] = None,
 ) -> Response[None]:
-    """Cancels an order for good: from then on it cannot be invoiced, shipped or paid. Cancelling again is a success."""
+    """Cancels an order permanently: it can no longer be invoiced, shipped or paid. Cancelling it again succeeds."""
     if OrderStore(table).cancel(order_id, caller, request.reason if request else None):
         count("OrdersCancelled")
     return Response(204)

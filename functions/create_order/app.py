@@ -24,16 +24,16 @@ handler = app.resolve
 @app.post(
     "/admin/orders",
     operation_id="createOrder",
-    summary="Bring an order",
+    summary="Create an order",
     tags=["Admin"],
     status_code=201,
     responses=answers(
         201,
-        "The order, new.",
+        "The new order.",
         OrderExists,
         StillRunning,
-        headers={"Location": "Where the order can be read.", "ETag": "The order's version."},
-        also={200: "The order was there already: this is how it is now."},
+        headers={"Location": "The URL of the order.", "ETag": "The order's version."},
+        also={200: "The same order existed already; this is its current state."},
     ),
 )
 def create_order(
@@ -42,9 +42,9 @@ def create_order(
     table: Annotated[Table, Depends(get_table)],
     key: IdempotencyKey = None,
 ) -> Response[AdminOrderRecord]:
-    """Brings an order into the service. Totals that are left out are computed; those that are given must add up.
+    """Creates an order. Totals that are left out are computed; totals that are given must add up.
 
-    Repeating is safe: the same order under the same id changes nothing, and another one is refused.
+    Safe to retry: the same order with the same id changes nothing, and a different order with that id is refused.
     """
     store = OrderStore(table)
     new = request.order(store.now(), caller.id)

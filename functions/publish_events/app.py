@@ -1,4 +1,4 @@
-"""The enrichment of the pipe from the table's stream to the bus: records in, events out.
+"""Turns records of the table's stream into events: the enrichment step of the pipe to the bus.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/pipes-enrichment.html
 """

@@ -21,7 +21,7 @@ handler = app.resolve
 @app.get(
     "/orders/<order_id>/comments",
     operation_id="listOwnComments",
-    summary="The comments on one's own order, oldest first",
+    summary="List the comments on my order",
     tags=["Customer"],
     responses=answers(200, "A page of comments.", OrderNotFound),
 )
@@ -32,7 +32,7 @@ def list_for_customer(
     limit: Limit = 20,
     after: Cursor = None,
 ) -> CommentPage:
-    """Lists what customer and staff wrote to one another."""
+    """Lists the comments that the customer may read, oldest first."""
     question = ("comments", caller.role, caller.id, order_id)
     comments, more = CommentStore(table).page(order_id, caller, decode_cursor(after, question), limit)
     return CommentPage(
@@ -43,7 +43,7 @@ def list_for_customer(
 @app.get(
     "/admin/orders/<order_id>/comments",
     operation_id="listComments",
-    summary="The comments on an order, internal ones too, oldest first",
+    summary="List the comments on an order",
     tags=["Admin"],
     responses=answers(200, "A page of comments.", OrderNotFound),
 )
@@ -54,10 +54,10 @@ def list_for_staff(
     limit: Limit = 20,
     after: Cursor = None,
     flagged: Annotated[
-        bool | None, Query(description="Only comments that are flagged for the staff, or only others.")
+        bool | None, Query(description="Only flagged comments, or only comments that are not flagged.")
     ] = None,
 ) -> StaffCommentPage:
-    """Lists all comments. With a filter a page may be short, even empty, and not the last: see `next_cursor`."""
+    """Lists all comments, oldest first. With a filter, a page may be short or empty without being the last."""
     question = ("comments", caller.role, caller.id, order_id, flagged)
     comments, more = CommentStore(table).page(order_id, caller, decode_cursor(after, question), limit, flagged=flagged)
     return StaffCommentPage(

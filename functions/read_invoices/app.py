@@ -22,22 +22,28 @@ handler = app.resolve
 @app.get(
     "/admin/orders/<order_id>/invoices",
     operation_id="listInvoices",
-    summary="The invoices of an order, newest last",
+    summary="List the invoices of an order",
     tags=["Admin"],
     responses=answers(200, "All invoices of the order.", OrderNotFound),
 )
 def list_invoices(order_id: OrderIdInPath, table: Annotated[Table, Depends(get_table)]) -> Invoices:
-    """Lists every mailing of the order's invoice, also those that failed."""
+    """Lists every mailing of the order's invoice, including failed ones, newest last."""
     return Invoices(invoices=tuple(map(views.invoice_for_staff, Ledger(table).invoices(order_id))))
 
 
 @app.get(
     "/admin/orders/<order_id>/invoices/<number>",
     operation_id="getInvoice",
-    summary="One invoice, or its PDF as it was mailed",
+    summary="Get an invoice or its PDF",
     tags=["Admin"],
     responses=answers(200, "The invoice.", InvoiceNotFound)
-    | {303: success("With `Accept: application/pdf`.", headers={"Location": "Where the PDF can be read."}, content={})},
+    | {
+        303: success(
+            "With `Accept: application/pdf`.",
+            headers={"Location": "The URL of the PDF, valid for 5 minutes."},
+            content={},
+        )
+    },
 )
 def get_invoice(
     order_id: OrderIdInPath,
@@ -45,7 +51,7 @@ def get_invoice(
     table: Annotated[Table, Depends(get_table)],
     request: Request,
 ) -> Response[InvoiceRecord | None]:
-    """Reads one invoice. With `Accept: application/pdf` it redirects to the PDF, by a link that works for 5 minutes."""
+    """Returns one invoice, or with `Accept: application/pdf` a redirect to its PDF that is valid for 5 minutes."""
     n = parse_invoice_number(order_id, number)
     if n is None:
         raise InvoiceNotFound
@@ -53,6 +59,6 @@ def get_invoice(
     if PDF not in request.headers.get("accept", ""):
         return Response(200, content_type="application/json", body=views.invoice_for_staff(invoice))
     if not invoice.archived:
-        raise InvoiceNotFound("The PDF of this invoice was not archived: it failed before.")
+        raise InvoiceNotFound("The PDF of this invoice was not archived, because the mailing failed before.")
     # The S3 client is only made here, because the other answers do not need it.
     return Response(303, headers={"Location": get_archive().link(invoice), "Cache-Control": "no-store"})

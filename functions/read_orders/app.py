@@ -22,7 +22,11 @@ app = Api(get_table)
 handler = app.resolve
 
 IfNoneMatch = Annotated[
-    Condition | None, Header(alias="If-None-Match", description="The ETag of an answer that the caller still has.")
+    Condition | None,
+    Header(
+        alias="If-None-Match",
+        description="The ETag of an earlier answer. The answer is 304 if the order has not changed since.",
+    ),
 ]
 Status = Annotated[OrderStatus | None, Query(description="Only orders with this status.")]
 From = Annotated[
@@ -39,7 +43,7 @@ UNCHANGED = {304: "The order has not changed since."}
 @app.get(
     "/orders",
     operation_id="listOwnOrders",
-    summary="One's own orders, newest first",
+    summary="List my orders",
     tags=["Customer"],
     responses=answers(200, "A page of orders."),
 )
@@ -52,7 +56,7 @@ def list_own(
     created_from: From = None,
     created_before: Before = None,
 ) -> OrderPage:
-    """Lists the caller's orders. With a filter a page may be short, even empty, and not the last: see `next_cursor`."""
+    """Lists the caller's orders, newest first. With a filter, a page may be short or empty without being the last."""
     wanted = OrderFilter(caller.id, order_status, None, created_from, created_before)
     return _page(caller, table, wanted, after, limit)
 
@@ -60,7 +64,7 @@ def list_own(
 @app.get(
     "/admin/orders",
     operation_id="listOrders",
-    summary="Orders of all customers, newest first",
+    summary="List orders",
     tags=["Admin"],
     responses=answers(200, "A page of orders."),
 )
@@ -75,7 +79,7 @@ def list_all(
     created_from: From = None,
     created_before: Before = None,
 ) -> OrderPage:
-    """Lists orders. With a filter by status a page may be short, even empty, and not the last: see `next_cursor`."""
+    """Lists orders, newest first. With a status filter, a page may be short or empty without being the last."""
     wanted = OrderFilter(customer_id, order_status, payment_status, created_from, created_before)
     return _page(caller, table, wanted, after, limit)
 
@@ -83,7 +87,7 @@ def list_all(
 @app.get(
     "/orders/<order_id>",
     operation_id="getOwnOrder",
-    summary="One of one's own orders",
+    summary="Get my order",
     tags=["Customer"],
     responses=answers(200, "The order.", OrderNotFound, headers=ETAG, also=UNCHANGED),
 )
@@ -93,7 +97,7 @@ def get_own(
     table: Annotated[Table, Depends(get_table)],
     if_none_match: IfNoneMatch = None,
 ) -> Response[OrderRecord | None]:
-    """Reads an order of the caller's, as it is now."""
+    """Returns one of the caller's orders as it is now."""
     order = OrderStore(table).get(order_id, caller)
     return _answer(views.order_for_customer(order), order.version, if_none_match)
 
@@ -101,7 +105,7 @@ def get_own(
 @app.get(
     "/admin/orders/<order_id>",
     operation_id="getOrder",
-    summary="One order",
+    summary="Get an order",
     tags=["Admin"],
     responses=answers(200, "The order.", OrderNotFound, headers=ETAG, also=UNCHANGED),
 )
@@ -111,7 +115,7 @@ def get_any(
     table: Annotated[Table, Depends(get_table)],
     if_none_match: IfNoneMatch = None,
 ) -> Response[AdminOrderRecord | None]:
-    """Reads an order as it is now."""
+    """Returns an order as it is now."""
     order = OrderStore(table).get(order_id, caller)
     return _answer(views.order_for_staff(order), order.version, if_none_match)
 

@@ -20,9 +20,9 @@ handler = app.resolve
 @app.get(
     "/admin/orders/<order_id>/timeline",
     operation_id="getTimeline",
-    summary="What happened to an order, by whom and when, oldest first",
+    summary="Get the timeline of an order",
     tags=["Admin"],
-    responses=answers(200, "A page of what happened.", OrderNotFound),
+    responses=answers(200, "A page of the timeline.", OrderNotFound),
 )
 def get_timeline(
     order_id: OrderIdInPath,
@@ -31,7 +31,7 @@ def get_timeline(
     limit: Limit = 20,
     after: Cursor = None,
 ) -> TimelinePage:
-    """Lists how the order was created, changed, commented, invoiced (with what SES reports) and cancelled."""
+    """Lists who created, changed, commented, invoiced or cancelled the order, and SES's reports, oldest first."""
     question = ("timeline", caller.role, caller.id, order_id)
     steps, more = read_timeline(table, order_id, decode_cursor(after, question), limit)
     return TimelinePage(timeline=tuple(map(views.timeline_entry, steps)), next_cursor=encode_cursor(more, question))

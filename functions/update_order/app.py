@@ -23,7 +23,7 @@ handler = app.resolve
 @app.patch(
     "/admin/orders/<order_id>",
     operation_id="updateOrder",
-    summary="Change an order's states, what is paid, or whom it is for",
+    summary="Change an order",
     tags=["Admin"],
     responses=answers(
         200,
@@ -41,13 +41,13 @@ def update_order(
     caller: Annotated[Caller, Depends(get_caller)],
     table: Annotated[Table, Depends(get_table)],
     if_match: Annotated[
-        Condition | None, Header(alias="If-Match", description="The ETag of the order that the change was made for.")
+        Condition | None, Header(alias="If-Match", description="The ETag of the version that the change is based on.")
     ] = None,
 ) -> Response[AdminOrderRecord]:
-    """Changes an order by a JSON Merge Patch (RFC 7396), also as `application/merge-patch+json`.
+    """Changes an order with a JSON Merge Patch (RFC 7396), sent as JSON or as `application/merge-patch+json`.
 
-    With `If-Match` or `version` it changes only that version; without them, whichever is the latest. A cancelled order
-    refuses shipments and payments.
+    With `If-Match` or `version`, only that version is changed; otherwise the latest one. A cancelled order refuses
+    shipments and payments.
     """
     try:
         order = OrderStore(table).change(order_id, caller, patch, _versions(if_match, patch))

@@ -51,4 +51,4 @@ def _sign(place: str, question: Sequence[object]) -> bytes:
 
 
 def _invalid() -> Invalid:
-    return Invalid([("cursor", "is not a cursor of this list: begin without one, and keep the filters as they were")])
+    return Invalid([("cursor", "is not valid for this list: start without a cursor and keep the filters unchanged")])

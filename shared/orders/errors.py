@@ -46,13 +46,13 @@ class Unauthenticated(DomainError):
 class Forbidden(DomainError):
     """The caller is known but not allowed to do this."""
 
-    default_detail = "This needs the group admins or the scope orders/admin."
+    default_detail = "This route requires the group admins or the scope orders/admin."
 
 
 class RouteNotFound(DomainError):
     """The API has no such route."""
 
-    default_detail = "There is no such route. The API is described in openapi.json."
+    default_detail = "This route does not exist. The API is described in openapi.json."
 
 
 class OrderNotFound(DomainError):
@@ -89,7 +89,9 @@ class Outdated(DomainError):
         current: The order as it is now, as the caller may see it; left out if not given.
     """
 
-    default_detail = "Nothing was changed. Look at the order as it is now, in current, and repeat with its version."
+    default_detail = (
+        "Nothing was changed. Check the order as it is now, in the member current, and retry with its version."
+    )
 
     def __init__(self, version: int, current: dict[str, Any] | None = None) -> None:
         self.version = version
@@ -124,7 +126,7 @@ class Invalid(DomainError):
 class KeyReused(DomainError):
     """The Idempotency-Key was used before with another body."""
 
-    default_detail = "This key came with another body before. Use a new key for a new request."
+    default_detail = "This key was already used with a different body. Use a new key for a new request."
 
 
 class InternalError(DomainError):
@@ -135,7 +137,8 @@ class Unavailable(DomainError):
     """AWS throttles or did not answer in time. Safe to repeat with the same Idempotency-Key."""
 
     default_detail = (
-        "AWS is slow or throttles. Repeat the request, with the same Idempotency-Key if it creates something."
+        "AWS is throttling or slow to respond. "
+        "Retry the request, with the same Idempotency-Key if it creates something."
     )
 
     def __init__(self, detail: str | None = None, *, retry_after: int = 2, reason: str | None = None) -> None:

@@ -51,25 +51,23 @@ class ProblemType(NamedTuple):
 
 PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.MalformedBody: ProblemType(400, "malformed-body", "The body is not valid JSON"),
-    errors.Unauthenticated: ProblemType(401, "unauthenticated", "Who is calling is not known"),
-    errors.Forbidden: ProblemType(403, "forbidden", "Only for admins"),
-    errors.RouteNotFound: ProblemType(404, "not-found", "Nothing here"),
-    errors.OrderNotFound: ProblemType(404, "order-not-found", "No such order"),
-    errors.InvoiceNotFound: ProblemType(404, "invoice-not-found", "No such invoice"),
-    errors.StateConflict: ProblemType(409, "state-conflict", "The state of the order forbids this"),
-    errors.StillRunning: ProblemType(409, "still-running", "Another request for this order is under way"),
-    errors.OrderExists: ProblemType(409, "order-exists", "There is already an order with this id"),
-    errors.Outdated: ProblemType(
-        412, "outdated", "The order has changed meanwhile", lambda error: {"ETag": etag(error.version)}
-    ),
+    errors.Unauthenticated: ProblemType(401, "unauthenticated", "Authentication required"),
+    errors.Forbidden: ProblemType(403, "forbidden", "Admin access required"),
+    errors.RouteNotFound: ProblemType(404, "not-found", "Route not found"),
+    errors.OrderNotFound: ProblemType(404, "order-not-found", "Order not found"),
+    errors.InvoiceNotFound: ProblemType(404, "invoice-not-found", "Invoice not found"),
+    errors.StateConflict: ProblemType(409, "state-conflict", "The order's state does not allow this"),
+    errors.StillRunning: ProblemType(409, "still-running", "Another request for this order is in progress"),
+    errors.OrderExists: ProblemType(409, "order-exists", "An order with this id already exists"),
+    errors.Outdated: ProblemType(412, "outdated", "The order has changed", lambda error: {"ETag": etag(error.version)}),
     errors.TooLarge: ProblemType(413, "body-too-large", "The body is too large"),
-    errors.UnsupportedMediaType: ProblemType(415, "unsupported-media-type", "The body is not declared as JSON"),
-    errors.Invalid: ProblemType(422, "invalid-input", "The request is not valid"),
-    errors.KeyReused: ProblemType(422, "idempotency-key-reused", "The Idempotency-Key belongs to another request"),
-    errors.InternalError: ProblemType(500, "internal-error", "Something went wrong on our side"),
+    errors.UnsupportedMediaType: ProblemType(415, "unsupported-media-type", "Unsupported media type"),
+    errors.Invalid: ProblemType(422, "invalid-input", "Invalid request"),
+    errors.KeyReused: ProblemType(422, "idempotency-key-reused", "The Idempotency-Key was used for another request"),
+    errors.InternalError: ProblemType(500, "internal-error", "Internal error"),
     errors.MailRefused: ProblemType(502, "mail-refused", "The mail was not sent"),
     errors.Unavailable: ProblemType(503, "unavailable", "Temporarily unavailable"),
-    errors.MailUnknown: ProblemType(504, "mail-unknown", "It is not known whether the mail was sent"),
+    errors.MailUnknown: ProblemType(504, "mail-unknown", "It is unknown whether the mail was sent"),
 }
 """The one mapping of domain errors to HTTP."""
 
@@ -79,18 +77,18 @@ IdempotencyKey = Annotated[
     StringConstraints(min_length=1, max_length=255),
     Header(
         alias="Idempotency-Key",
-        description="Makes repeating safe for 24 hours: the same key and body give the first answer again.",
+        description="Makes retries safe for 24 hours: the same key and body return the first answer again.",
     ),
 ]
 _TAG = '(W/)?"([!#-~]*)"'
 _CONDITION = rf"^[ \t]*(\*|{_TAG}([ \t]*,[ \t]*{_TAG})*)[ \t]*$"
 """The values of `If-Match` and `If-None-Match` (RFC 9110, section 13.1)."""
 Condition = Annotated[str, WithJsonSchema({"type": "string", "pattern": _CONDITION, "examples": ['"1"']})]
-Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="The largest number of results.")]
 Cursor = Annotated[
     str | None,
     StringConstraints(max_length=1000),
-    Query(alias="cursor", description="`next_cursor` of the page before; the filters must be the same."),
+    Query(alias="cursor", description="`next_cursor` of the previous page. The filters must be the same."),
 ]
 
 
@@ -179,7 +177,7 @@ def check_same_order(path: str, body: str | None, field: str) -> None:
         Invalid: It is another id.
     """
     if body is not None and body != path:
-        raise errors.Invalid([(field, "must be the id of the order in the path")])
+        raise errors.Invalid([(field, "must equal the order id in the path")])
 
 
 def etag(version: int) -> str:
@@ -299,7 +297,7 @@ def _with_json_body(event: Mapping[str, Any]) -> Mapping[str, Any]:
     if not body or event.get("routeKey", "").startswith("GET "):
         return event
     if len(body) > LARGEST_BODY:
-        raise errors.TooLarge(f"At most {LARGEST_BODY} bytes are read.")
+        raise errors.TooLarge(f"The body may have at most {LARGEST_BODY} bytes.")
     headers: Mapping[str, str] = event.get("headers") or {}
     media_type = headers.get("content-type", JSON).partition(";")[0].strip().lower()
     patch = media_type == MERGE_PATCH and str(event.get("routeKey", "")).startswith("PATCH ")
@@ -317,7 +315,7 @@ def _refuse_unknown_parameters(app: ApiGatewayResolver, next_middleware: Callabl
     """Refuses unknown query parameters: a filter with a typo would otherwise match everything."""
     known = {parameter.alias for parameter in app.context["_route"].dependant.query_params}
     if unknown := app.current_event.query_string_parameters.keys() - known:
-        raise errors.Invalid([(name, "is not a parameter of this request") for name in sorted(unknown)])
+        raise errors.Invalid([(name, "is not a known query parameter") for name in sorted(unknown)])
     return next_middleware(app)
 
 
@@ -328,7 +326,7 @@ def _field(location: Sequence[str | int]) -> str:
 
 def _message(found: Mapping[str, Any]) -> str:
     if found["type"] == "extra_forbidden":
-        return "is not a field of this request"
+        return "is not a known field"
     return str(found["msg"]).removeprefix("Value error, ")
 
 

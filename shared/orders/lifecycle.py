@@ -72,12 +72,12 @@ def refuse_change(order: Order, changed: Order) -> None:
     """
     if order.order_status is OrderStatus.CANCELLED:
         if changed.shipping_status is not order.shipping_status:
-            raise _conflict(order, "The order is cancelled: no shipment is recorded for it.")
+            raise _conflict(order, "The order is cancelled, so no shipment can be recorded.")
         back = changed.payment_status in {order.payment_status, PaymentStatus.REFUNDED}
         if changed.paid > order.paid or not back:
-            raise _conflict(order, "The order is cancelled: no payment is recorded for it, only what goes back.")
+            raise _conflict(order, "The order is cancelled, so no payment can be recorded, only a refund.")
     elif changed.order_status is OrderStatus.CANCELLED:
-        raise _conflict(order, "To cancel an order, post to its /cancel: that keeps who did it and why.")
+        raise _conflict(order, "To cancel an order, use POST …/cancel, which records who cancelled it and why.")
     _refuse_step(order, "order_status", order.order_status, changed.order_status, ORDER_NEXT)
     _refuse_step(order, "shipping_status", order.shipping_status, changed.shipping_status, SHIPPING_NEXT)
     _refuse_step(order, "payment_status", order.payment_status, changed.payment_status, PAYMENT_NEXT)
@@ -86,8 +86,8 @@ def refuse_change(order: Order, changed: Order) -> None:
 def _refuse_step(order: Order, field: str, before: _S, after: _S, following: Mapping[_S, set[_S]]) -> None:
     if after == before or after in following[before]:
         return
-    steps = ", ".join(sorted(following[before])) or "nothing"
-    raise _conflict(order, f"{field} cannot go from {before} to {after}; what can follow is: {steps}.")
+    steps = ", ".join(sorted(following[before])) or "none"
+    raise _conflict(order, f"{field} cannot change from {before} to {after}. Allowed: {steps}.")
 
 
 def refuse_cancel(order: OrderHeader, role: Role) -> None:
@@ -100,7 +100,7 @@ def refuse_cancel(order: OrderHeader, role: Role) -> None:
         raise _conflict(order, f"The order is {order.order_status} and can no longer be cancelled.")
     if order.shipping_status not in CANCELLABLE_SHIPPING[role]:
         shipped = "partly shipped" if order.shipping_status is ShippingStatus.PARTIAL else order.shipping_status
-        ask = " Ask the shop." if order.shipping_status in CANCELLABLE_SHIPPING[Role.ADMIN] else ""
+        ask = " Contact the shop." if order.shipping_status in CANCELLABLE_SHIPPING[Role.ADMIN] else ""
         raise _conflict(order, f"The order is {shipped} and can no longer be cancelled.{ask}")
 
 
@@ -115,7 +115,7 @@ def refuse_invoice(order: Order, *, resend: bool = False) -> None:
         StateConflict: The order is cancelled, has no e-mail address, or one that bounced or complained.
     """
     if order.order_status is OrderStatus.CANCELLED:
-        raise _conflict(order, "The order is cancelled: no invoice is sent for it.")
+        raise _conflict(order, "The order is cancelled, so no invoice can be sent.")
     if order.customer_summary.email is None:
         raise _conflict(order, "The order has no e-mail address to send the invoice to.")
     if (problem := invoice_delivery(order)) and not resend:

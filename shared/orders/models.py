@@ -251,7 +251,7 @@ def mismatch_error(mismatches: Sequence[Mismatch]) -> ValidationError:
             InitErrorDetails(
                 type=PydanticCustomError(
                     "adds_up",
-                    "is {given} and adds up to {total}: {off} too {much}",
+                    "is {given} but must be {total}: {off} too {much}",
                     {
                         "given": f"{given:f}",
                         "total": f"{total:f}",

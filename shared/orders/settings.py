@@ -1,46 +1,40 @@
 """Settings: the environment variables that the template sets, as typed objects. No other module reads them.
 
-Each room reads the settings that it needs when it is first used, so a function needs no variable of another one.
+Each module reads the settings that it needs at first use, so a function needs no variable of another one.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=tuple[Any, ...])
 
 
-@dataclass(frozen=True)
-class TableSettings:
-    """Settings of the store."""
+class TableSettings(NamedTuple):
+    """Settings of the table."""
 
     table_name: str
 
 
-@dataclass(frozen=True)
-class ArchiveSettings:
+class ArchiveSettings(NamedTuple):
     """Settings of the invoice archive."""
 
     invoices_bucket: str
 
 
-@dataclass(frozen=True)
-class CursorSettings:
+class CursorSettings(NamedTuple):
     """Settings of cursors. `cursor_key` signs them; only people who can read the deployment know it."""
 
     cursor_key: str
 
 
-@dataclass(frozen=True)
-class MailSettings:
+class MailSettings(NamedTuple):
     """Settings of the mailer. `configuration_set` is the SES configuration set, "" for none."""
 
     configuration_set: str = ""
 
 
-@dataclass(frozen=True)
-class NoticeSettings:
+class NoticeSettings(NamedTuple):
     """Which notices customers get by mail. The variables say `yes` or `no`."""
 
     notify_comments: bool = False
@@ -57,13 +51,13 @@ def read(kind: type[_T]) -> _T:
     Raises:
         MissingSetting: A variable without a default is not set.
     """
-    declared: Any = fields(kind)  # type: ignore[arg-type]
-    values = variables({field.name: field.name.upper() for field in declared})
-    for field in declared:
-        if field.name not in values and field.default is MISSING:
-            raise MissingSetting(field.name.upper())
-        if field.name in values and isinstance(field.default, bool):
-            values[field.name] = values[field.name] == "yes"
+    declared: Any = kind
+    values = variables({name: name.upper() for name in declared._fields})
+    for name in declared._fields:
+        if name not in values and name not in declared._field_defaults:
+            raise MissingSetting(name.upper())
+        if name in values and declared.__annotations__[name] is bool:
+            values[name] = values[name] == "yes"
     return kind(**values)
 
 

@@ -127,7 +127,7 @@ class OrderStore:
         if not EPOCH <= order.created <= self.now() + timedelta(days=1):
             raise Invalid([("created", "must be a time between 1970 and now")])
         if order_size(order) > LARGEST_ORDER:
-            raise TooLarge("The texts of this order are too long. Split it, or shorten the names of its lines.")
+            raise TooLarge("The order is too large to store. Split it or shorten its texts.")
 
     def creation_actions(self, order: Order) -> list[Action]:
         """Returns the actions that create an order: they put its header and its detail unless they exist."""
@@ -190,7 +190,7 @@ class OrderStore:
                 return changed
             except ConditionFailed:
                 self._table.sleep(pause)
-        raise StillRunning("Others are changing this order. Nothing was changed; try again.", retry_after=1)
+        raise StillRunning("Other requests are changing this order. Nothing was changed; try again.", retry_after=1)
 
     def search(self, wanted: OrderFilter, after: str | None, limit: int) -> tuple[list[Item], str | None]:
         """Lists orders, newest first: one call for one customer's orders, else one for each shard at the same time.
@@ -248,7 +248,7 @@ class OrderStore:
                 lifecycle.refuse_cancel(order, caller.role)
             self._table.sleep(pause)
         raise StillRunning(
-            "An invoice of this order is being mailed. Nothing was cancelled; try again.", retry_after=10
+            "An invoice for this order is being mailed. Nothing was cancelled; try again.", retry_after=10
         )
 
     def _cancellation(self, order_id: str, caller: Caller, reason: str | None) -> Action:
@@ -296,7 +296,7 @@ class OrderStore:
         ]
         if changed.customer_summary != order.customer_summary:
             if order_size(changed) > LARGEST_ORDER:
-                raise TooLarge("The texts of this order are too long. Shorten them.")
+                raise TooLarge("The order is too large to store. Shorten its texts.")
             summary = changed.customer_summary.model_dump(exclude_none=True)
             old = order.customer_summary.model_dump(exclude_none=True)
             names = sorted(name for name in {*summary, *old} if summary.get(name) != old.get(name))

@@ -291,7 +291,7 @@ class Table:
                     return write()
             except WriteConflict:
                 self.sleep(pause)
-        raise StillRunning("Others are changing this order. Nothing was changed; try again.", retry_after=1)
+        raise StillRunning("Other requests are changing this order. Nothing was changed; try again.", retry_after=1)
 
     def _query(self, query: Item) -> Any:
         with _faults():

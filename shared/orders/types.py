@@ -122,7 +122,7 @@ def _iso(value: Any) -> Any:
     if isinstance(value, str) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", value):
         raise ValueError("must be a date and time with its zone, such as 2026-11-23T09:00:00Z")
     if isinstance(value, int | float):
-        raise ValueError("must be a text, such as 2026-11-23T09:00:00Z")
+        raise ValueError("must be a string, such as 2026-11-23T09:00:00Z")
     return value
 
 

@@ -57,9 +57,9 @@ NEEDLESS = {
 """Modules that are slow to load, that some package would load, and that nothing here uses."""
 
 FOR_READERS = {"ReadInvoicesFunction", "ReadOrdersFunction", "ReadCommentsFunction", "ReadTimelineFunction"} | {
-    *("CreateOrderFunction", "UpdateOrderFunction", "PublishEventsFunction")
+    *("AddCommentFunction", "CreateOrderFunction", "SendInvoiceFunction", "UpdateOrderFunction")
 }
-"""The functions that answer with what is stored, and so need `orders.records`."""
+"""The functions that answer with what is stored, and so need `orders.responses`."""
 
 ASK = """
 import importlib, json, sys
@@ -197,7 +197,7 @@ def needless(function: str, modules: list[str]) -> set[str]:
     foreign = {"boto3", "s3transfer", "moto", *SHARED, *(name for names in ALSO.values() for name in names)}
     wrong = (packages & foreign) - SHARED - ALSO.get(function, set()) - {own}
     wrong |= (NEEDLESS & set(modules)) - ALSO.get(function, set())
-    return wrong if function in FOR_READERS else wrong | ({"orders.records"} & set(modules))
+    return wrong if function in FOR_READERS else wrong | ({"orders.responses"} & set(modules))
 
 
 @pytest.mark.parametrize("name", [name for name in EVENTS if function_of(load(name))])

@@ -82,7 +82,7 @@ class Mailer:
             code = error.response["Error"]["Code"]
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             if code in THROTTLED or status == 429:
-                raise Unavailable("The mail service has too much to do. The mail was not sent.", reason=code) from error
+                raise Unavailable("The mail service is throttling. The mail was not sent.", reason=code) from error
             if 400 <= status < 500:
                 raise MailRefused("The mail service refused the mail. It was not sent.", reason=code) from error
             raise _unknown(code) from error
@@ -99,7 +99,8 @@ class Mailer:
 
 def _unknown(reason: str) -> MailUnknown:
     return MailUnknown(
-        "The mail service did not say whether it took the mail. It is not sent again by itself.", reason=reason
+        "The mail service did not confirm that it accepted the mail. It will not be retried automatically.",
+        reason=reason,
     )
 
 
