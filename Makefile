@@ -75,7 +75,7 @@ e2e: $(VENV)/ready
 	LOCAL_GATEWAY=1 $(BIN)/pytest tests/e2e $(ARGS)
 
 bench: $(VENV)/ready
-	@PYTHONPATH=shared:functions:packaging:.:tests $(BIN)/python -m bench --rounds $(ROUNDS)
+	@PYTHONPATH=shared:functions:.:tests $(BIN)/python -m bench --rounds $(ROUNDS)
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .

@@ -1,7 +1,6 @@
 """HTTP for every function alike: reading requests strictly, and the one mapping of errors to problem documents."""
 
 import base64
-import gc
 import json
 import re
 import traceback
@@ -13,8 +12,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import StringConstraints, WithJsonSchema
 
-import orders
-from orders import errors, identity, strict_json
+from orders import errors, identity, startup, strict_json
 from orders.errors import PROBLEM_TYPE, Problem
 from orders.identity import Caller
 from orders.models import OrderId
@@ -64,9 +62,7 @@ class Api(APIGatewayHttpResolver):
         # Otherwise the handler for Exception would also take what Powertools says of unknown routes.
         self.not_found(lambda _: self._answer_error(errors.NotFound()))
         self.use([_refuse_unknown_parameters])
-        # All that is loaded by now stays, and nobody need look for garbage in it again. From here on there is some.
-        gc.freeze()
-        gc.set_threshold(*orders.USUAL)
+        startup.finish()
 
     def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answers one event of API Gateway (payload format 2.0). Never raises."""
