@@ -229,6 +229,7 @@ def remove_unused(target: Path) -> None:
         path = target.joinpath(*name.split("."))
         if (target / name.split(".")[0]).exists():
             unused.add(path if path.is_dir() else path.with_suffix(".py"))
+        unused.update(target.glob(f"{name.lower()}-*.dist-info"))
     data = target / "botocore/data"
     if data.exists():
         if missing := [service for service in SERVICES if not (data / service).is_dir()]:

@@ -14,7 +14,11 @@ from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from threading import RLock
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    # At run time it would import importlib.resources.
+    from importlib.abc import Loader
 
 POSTPONED: Mapping[str, Mapping[str, str]] = {
     # Imports every resolver.
@@ -60,23 +64,24 @@ _lock = RLock()
 
 
 class _PostponedModule(ModuleType):
-    """A module that has not run yet."""
+    """A module that has not run yet. Its spec's `loader_state` holds the names that submodules supply."""
 
     def __getattr__(self, name: str) -> Any:
         """Supplies a missing name, from the submodule that defines it or by running the module."""
-        submodule = POSTPONED[self.__name__].get(name)
+        spec = cast(ModuleSpec, self.__spec__)
+        submodule = (spec.loader_state or {}).get(name)
         if submodule:
             module = import_module(f"{self.__name__}.{submodule}")
             return module if name == submodule else getattr(module, name)
         with _lock:
-            spec = self.__spec__
-            # The module itself may look up a missing name while it runs: that must not run it again.
-            if type(self) is _PostponedModule and spec and spec.loader and not spec.loader_state:
-                spec.loader_state = "running"
+            # The state is None while the module runs, so looking up a missing name then does not run it again.
+            if spec.loader and spec.loader_state is not None:
+                names, spec.loader_state = spec.loader_state, None
                 try:
                     spec.loader.exec_module(self)
-                finally:
-                    spec.loader_state = None
+                except BaseException:
+                    spec.loader_state = names
+                    raise
                 self.__class__ = ModuleType  # type: ignore[assignment]
         return self.__getattribute__(name)
 
@@ -84,29 +89,34 @@ class _PostponedModule(ModuleType):
 class _PostponingLoader:
     """Creates a module as its own loader does, and leaves running it to the module."""
 
-    def __init__(self, spec: ModuleSpec) -> None:
-        self._loader = spec.loader
+    def __init__(self, loader: "Loader") -> None:
+        self._loader = loader
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec) if self._loader else None
+        return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        if module.__spec__:
-            module.__loader__ = module.__spec__.loader = self._loader
+        module.__loader__ = cast(ModuleSpec, module.__spec__).loader = self._loader
         module.__class__ = _PostponedModule
 
 
 class _PostponingFinder:
     """Finds the postponed modules before Python's own finder does."""
 
-    @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path, target) if name in POSTPONED else None
+    def __init__(self, modules: Mapping[str, Mapping[str, str]]) -> None:
+        self._modules = modules
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in self._modules:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
         if spec and spec.loader:
-            spec.loader = _PostponingLoader(spec)  # type: ignore[assignment]
+            spec.loader, spec.loader_state = _PostponingLoader(spec.loader), self._modules[name]  # type: ignore[assignment]
         return spec
 
 
-def postpone() -> None:
-    """Postpones the listed modules, except for those that are already imported."""
-    sys.meta_path.insert(0, _PostponingFinder)
+def postpone(modules: Mapping[str, Mapping[str, str]] = POSTPONED) -> None:
+    """Postpones running modules that are not imported yet."""
+    sys.meta_path.insert(0, _PostponingFinder(modules))
