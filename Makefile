@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What is deployed; what develops it has the same versions.
 LOCKS := shared/requirements.txt functions/send_invoice/requirements.txt functions/notify_customer/requirements.txt
+# The resources of template.yaml that contain them.
+RESOURCES := OrdersLayer SendInvoiceFunction NotifyCustomerFunction
 SBOM := .local/sbom
 
 export HOST PORT AWS_PORT CASES
@@ -32,7 +34,7 @@ help:
 	@echo "make format   let the formatter and the linter mend what they can"
 	@echo "make openapi  write openapi.json and the events' schemas anew"
 	@echo "make lock     pin all packages anew, with hashes, as the requirements.in ask for them [UPGRADE=1]"
-	@echo "make sbom     write what is deployed, package by package, as CycloneDX into .local/sbom"
+	@echo "make sbom     list the packages that are deployed, as CycloneDX, in .local/sbom [BUILT=.aws-sam/build]"
 	@echo "make clean    remove what the above made"
 
 run: $(VENV)/ready
@@ -75,7 +77,7 @@ e2e: $(VENV)/ready
 	LOCAL_GATEWAY=1 $(BIN)/pytest tests/e2e $(ARGS)
 
 bench: $(VENV)/ready
-	@PYTHONPATH=shared:functions:packaging:.:tests $(BIN)/python -m bench --rounds $(ROUNDS)
+	@PYTHONPATH=shared:functions:.:tests $(BIN)/python -m bench --rounds $(ROUNDS)
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .
@@ -101,13 +103,17 @@ lock: $(VENV)/ready
 	    --python-version $$python --output-file $$lock $${lock%.txt}.in || exit; \
 	done
 
-# The same commit gives the same bytes: no date, no serial number.
+# From what is built: BUILT is a folder of built resources, such as .aws-sam/build after `sam build`. Without it, they are
+# built first. PYTHONPATH shows the resource's packages only to the interpreter that is inspected (-I ignores it).
+# The output has no date and no serial number, so that the same build gives the same bytes.
 sbom: $(VENV)/ready
-	@mkdir -p $(SBOM)
-	@for lock in $(LOCKS); do \
-	  name=$${lock%/requirements.txt}; \
-	  PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --validate \
-	    --output-file $(SBOM)/$${name#functions/}.cdx.json $$lock || exit; \
+	@rm -rf $(SBOM) && mkdir -p $(SBOM)
+	@for resource in $(RESOURCES); do \
+	  built="$(or $(BUILT),.local/build)/$$resource" && \
+	  $(if $(BUILT),,rm -rf "$$built" && $(BIN)/python bundle/build.py --architecture arm64 $$resource "$$built" &&) \
+	  PYTHONWARNINGS=ignore PYTHONPATH="$$built/python:$$built" $(BIN)/python -I -W ignore -m cyclonedx_py environment -S \
+	    --pyproject pyproject.toml --output-reproducible --validate \
+	    --output-file "$(SBOM)/$$resource.cdx.json" $(BIN)/python || exit; \
 	done
 
 clean:

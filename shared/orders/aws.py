@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.config import Config
 from botocore.credentials import ContainerProvider, CredentialResolver, EnvProvider
+from botocore.handlers import BUILTIN_HANDLERS, REGISTER_FIRST, REGISTER_LAST
+from botocore.hooks import BaseEventHooks
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 # At level INFO, it logs at each cold start where it found credentials.
 logging.getLogger("botocore").setLevel(logging.WARNING)
+
+SERVICES = frozenset({"dynamodb", "s3", "sesv2"})
+"""The services that have a client here, by botocore's names."""
 
 NO_PROXIES: dict[str, str] = {}
 """There is no proxy between Lambda and AWS, and the code that looks for one is slow to load."""
@@ -55,10 +60,27 @@ S3 = Config(
 @cache
 def _session() -> Session:
     # Shared by all clients, because each session reads botocore's service descriptions again.
-    session = Session()
+    session = Session(include_builtin_handlers=False)
+    _register_handlers(session.get_component("event_emitter"))
     # Lambda provides credentials in the environment, or with SnapStart at a URL. botocore would also look elsewhere.
     session.register_component("credential_provider", CredentialResolver([EnvProvider(), ContainerProvider()]))
     return session
+
+
+def _register_handlers(emitter: BaseEventHooks) -> None:
+    """Registers botocore's own event handlers, except for those of services that have no client here.
+
+    There are 300 of them, and botocore inspects each one's signature.
+    """
+    register = {
+        (): emitter.register,
+        (REGISTER_FIRST,): emitter.register_first,
+        (REGISTER_LAST,): emitter.register_last,
+    }
+    for event, handler, *position in BUILTIN_HANDLERS:
+        kind, _, rest = event.partition(".")
+        if kind != "docs" and (not rest or rest.partition(".")[0] in SERVICES):
+            register[tuple(position)](event, handler)
 
 
 @cache

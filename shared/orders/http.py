@@ -1,7 +1,6 @@
 """HTTP for all functions: reads requests strictly, and maps errors to problem documents (RFC 9457)."""
 
 import base64
-import gc
 import json
 import re
 import traceback
@@ -13,8 +12,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import StringConstraints, WithJsonSchema
 
-import orders
-from orders import errors, strict_json
+from orders import errors, startup, strict_json
 from orders.errors import DomainError
 from orders.identity import Caller, identify_caller
 from orders.startup import once
@@ -113,9 +111,7 @@ class Api(APIGatewayHttpResolver):
         # Otherwise the handler for Exception would also get Powertools' error for unknown routes.
         self.not_found(lambda _: self._answer_error(errors.RouteNotFound()))
         self.use([_refuse_unknown_parameters])
-        # What is loaded by now stays loaded, so the garbage collector can skip it from here on.
-        gc.freeze()
-        gc.set_threshold(*orders.USUAL)
+        startup.finish()
 
     def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answers one event of API Gateway (payload format 2.0). Never raises."""

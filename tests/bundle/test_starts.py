@@ -1,17 +1,14 @@
-"""What is built for Lambda, started as Lambda does: that it answers, and what it loads for its first answer.
+"""Built functions, started as Lambda starts them: they respond, and run only the modules that they use.
 
-Loading is most of a cold start. What a function has no use for, it must not load.
+Importing is most of a cold start.
 """
 
 import json
 import os
-import platform
 import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -20,7 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from build import runtime_python
+from built import Built
 from harness import EVENTS, ROOT, TEMPLATE, load
 from jinja2 import ChoiceLoader, Environment, ModuleLoader
 
@@ -36,25 +33,25 @@ pytestmark = pytest.mark.skipif(
 SHARED = {"annotated_types", "aws_lambda_powertools", "botocore", "dateutil", "orders", "pydantic", "pydantic_core"} | {
     *("six", "typing_extensions", "typing_inspection", "urllib3")
 }
-"""The packages that every function may load, beside its own."""
+"""The packages that every function may import, besides its own."""
 
 ALSO = {
-    "SendInvoiceFunction": {"babel", "jinja2", "markupsafe", "segno", "typst", "urllib.request"},
-    "NotifyCustomerFunction": {"babel", "jinja2", "markupsafe", "asyncio", "aws_lambda_powertools.tracing"},
+    "SendInvoiceFunction": {"babel", "jinja2", "markupsafe", "segno", "typst"},
+    "NotifyCustomerFunction": {"babel", "jinja2", "markupsafe", "asyncio"},
 }
-"""What others may not. segno brings the last of the first, Powertools' batch processor the last two of the second."""
+"""What only one function may import. Powertools' batch processor brings asyncio."""
 
 NEEDLESS = {
-    *("asyncio", "configparser", "html.parser", "importlib.metadata", "multiprocessing"),
+    *("asyncio", "configparser", "jmespath", "multiprocessing", "subprocess", "tempfile", "zipfile"),
     *(
         "aws_lambda_powertools.event_handler.appsync",
-        "aws_lambda_powertools.tracing",
+        "aws_lambda_powertools.utilities.data_classes.s3_event",
+        "aws_lambda_powertools.utilities.jmespath_utils",
         "aws_lambda_powertools.utilities.parser",
     ),
-    *("botocore.docs.service", "botocore.paginate", "botocore.retries.adaptive", "botocore.waiter"),
-    *("urllib.request", "zipfile"),
+    *("botocore.docs.service", "importlib.resources"),
 }
-"""Modules that are slow to load, that some package would load, and that nothing here uses."""
+"""Modules that are slow to import, that a dependency imports, and that nothing here uses."""
 
 FOR_READERS = {"ReadInvoicesFunction", "ReadOrdersFunction", "ReadCommentsFunction", "ReadTimelineFunction"} | {
     *("AddCommentFunction", "CreateOrderFunction", "SendInvoiceFunction", "UpdateOrderFunction")
@@ -75,10 +72,11 @@ class Context:
     aws_request_id = "00000000-0000-0000-0000-000000000000"
 
 answer = handle(event, Context()) if event else None
-print(json.dumps({"answer": answer, "modules": sorted(sys.modules)}), file=sys.stderr)
+ran = [name for name, module in sys.modules.items() if type(module).__name__ != "_PostponedModule"]
+print(json.dumps({"answer": answer, "modules": sorted(ran)}), file=sys.stderr)
 """
 
-# Starts once, and goes on as two processes: what they share is what a snapshot would hold.
+# Starts once and forks twice: what the two processes share is what a snapshot would hold.
 RESTORE_TWICE = """
 import importlib, json, os, random, sys
 function, layer, runtime, event = json.loads(sys.argv[1])
@@ -111,50 +109,9 @@ print(json.dumps(snapshot), file=sys.stderr)
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
-    """The layer and all functions, built, and the Python to run them with."""
-
-    python: str
-    folder: Path
-
-    def run(self, script: str, environment: dict[str, str], *arguments: Any) -> Any:
-        command = [self.python, "-I", "-S", "-B", "-c", script, json.dumps(arguments)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stderr.splitlines()[-1])
-
-    def build(self, resource: str, out: Path) -> None:
-        architecture = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
-        command = [self.python, str(ROOT / "packaging/build.py"), "--architecture", architecture, resource, str(out)]
-        subprocess.run(command, check=True)
-
-    def start(self, function: str, environment: dict[str, str], event: Any) -> Any:
-        found = TEMPLATE.functions[function]
-        return self.run(
-            ASK,
-            {**found.environment, **environment, "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"},
-            str(self.folder / function),
-            str(self.folder / "OrdersLayer/python"),
-            found.handler,
-            event,
-        )
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    python = runtime_python()
-    if python is None:
-        pytest.skip("needs Python 3.13, which Lambda has, to compile for it")
-    built = Built(os.path.realpath(python), tmp_path_factory.mktemp("built"))
-    for resource in ("OrdersLayer", *TEMPLATE.functions):
-        built.build(resource, built.folder / resource)
-    return built
-
-
 @pytest.fixture(scope="module")
 def aws() -> Iterator[dict[str, str]]:
-    """An emulated AWS with the sample orders; the environment that leads there."""
+    """An emulated AWS with the sample orders. Yields the environment variables that point to it."""
     listener = server.listen("127.0.0.1", 0, "")
     running = emulator.start(listener)
     environment = {
@@ -174,14 +131,27 @@ def aws() -> Iterator[dict[str, str]]:
     listener.close()
 
 
+def start(built: Built, function: str, environment: dict[str, str], event: Any) -> Any:
+    """Starts a function, passes it an event, and returns its answer and the modules that ran."""
+    found = TEMPLATE.functions[function]
+    return built.run(
+        ASK,
+        {**found.environment, **environment, "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"},
+        str(built.folder / function),
+        str(built.layer),
+        found.handler,
+        event,
+    )
+
+
 def digests(folder: Path) -> dict[str, str]:
-    """What is in a folder, in short."""
+    """The digest of each file in a folder."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def function_of(event: dict[str, Any]) -> str | None:
-    """The function that an event of the API is for."""
+    """The function that an API event is routed to."""
     if "routeKey" not in event:
         return None
     method, _, _ = event["routeKey"].partition(" ")
@@ -191,7 +161,7 @@ def function_of(event: dict[str, Any]) -> str | None:
 
 
 def needless(function: str, modules: list[str]) -> set[str]:
-    """What a function loaded and should not have."""
+    """The modules that a function ran and should not have."""
     packages = {name for name in modules if "." not in name}
     own = TEMPLATE.functions[function].handler.partition(".")[0]
     foreign = {"boto3", "s3transfer", "moto", *SHARED, *(name for names in ALSO.values() for name in names)}
@@ -201,22 +171,22 @@ def needless(function: str, modules: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", [name for name in EVENTS if function_of(load(name))])
-def test_every_route_answers_as_it_is_built(built: Built, aws: dict[str, str], name: str) -> None:
+def test_every_route_responds_when_built(built: Built, aws: dict[str, str], name: str) -> None:
     event = load(name)
     function = function_of(event)
     assert function
-    answer = built.start(function, aws, event)["answer"]
-    # There is no such invoice yet.
+    answer = start(built, function, aws, event)["answer"]
+    # The invoice does not exist yet.
     assert answer["statusCode"] == 404 if name == "get-invoice-as-admin" else answer["statusCode"] < 400, answer
 
 
 @pytest.mark.parametrize("function", sorted(TEMPLATE.functions))
-def test_a_function_loads_only_what_it_uses(built: Built, aws: dict[str, str], function: str) -> None:
+def test_function_runs_only_modules_that_it_uses(built: Built, aws: dict[str, str], function: str) -> None:
     event = next((load(name) for name in EVENTS if function_of(load(name)) == function), None)
-    assert needless(function, built.start(function, aws, event)["modules"]) == set()
+    assert needless(function, start(built, function, aws, event)["modules"]) == set()
 
 
-def test_the_same_code_always_gives_the_same_bytes(built: Built, tmp_path: Path) -> None:
+def test_build_is_reproducible(built: Built, tmp_path: Path) -> None:
     again = tmp_path / "OrdersLayer"
     built.build("OrdersLayer", again)
     assert digests(again) == digests(built.folder / "OrdersLayer")
@@ -229,7 +199,7 @@ def test_the_same_code_always_gives_the_same_bytes(built: Built, tmp_path: Path)
         ("NotifyCustomerFunction/notify_customer", notices._templates),
     ],
 )
-def test_templates_are_compiled_as_the_function_itself_would(
+def test_compiled_templates_match_the_functions_own_environment(
     built: Built, package: str, environment: Environment
 ) -> None:
     compiled = built.folder / package / "templates/compiled"
@@ -244,7 +214,7 @@ def test_templates_are_compiled_as_the_function_itself_would(
 
 
 class Credentials(BaseHTTPRequestHandler):
-    """Where Lambda has credentials for functions with SnapStart."""
+    """The endpoint from which functions with SnapStart get credentials."""
 
     def do_GET(self) -> None:
         self.server.asked += 1  # type: ignore[attr-defined]
@@ -259,9 +229,7 @@ class Credentials(BaseHTTPRequestHandler):
         pass
 
 
-def test_two_processes_from_one_snapshot_share_nothing_that_must_be_their_own(
-    built: Built, aws: dict[str, str], tmp_path: Path
-) -> None:
+def test_processes_restored_from_one_snapshot_share_no_state(built: Built, aws: dict[str, str], tmp_path: Path) -> None:
     found = find_spec("snapshot_restore_py")
     assert found
     assert found.origin
@@ -279,7 +247,7 @@ def test_two_processes_from_one_snapshot_share_nothing_that_must_be_their_own(
         RESTORE_TWICE,
         environment,
         str(built.folder / "AddCommentFunction"),
-        str(built.folder / "OrdersLayer/python"),
+        str(built.layer),
         str(tmp_path),
         load("add-comment-as-customer"),
     )
@@ -289,7 +257,7 @@ def test_two_processes_from_one_snapshot_share_nothing_that_must_be_their_own(
     [(first, one), (second, other)] = snapshot["copies"]
     assert first["statusCode"] == second["statusCode"] == 201
     assert json.loads(first["body"])["comments"][0]["id"] != json.loads(second["body"])["comments"][0]["id"]
-    # What botocore waits before it tries again.
+    # botocore's retry delays.
     assert one != other
-    # Each fetched its own: none were in the snapshot, where they would be old.
+    # Each process fetched its own credentials: those in a snapshot would expire.
     assert credentials.asked == 2  # type: ignore[attr-defined]
