@@ -125,7 +125,7 @@ $(VENV)/running: requirements-uv.txt requirements-run.txt
 	  echo "Setting up $(VENV), once: about 100 MB to download …" && \
 	  $(PYTHON) -m venv --clear $(VENV) && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes -r $< && \
-	  $(call sync,requirements-run.txt); } || { $(SET_UP_FAILED); }; } >&2
+	  $(call sync,--compile-bytecode requirements-run.txt); } || { $(SET_UP_FAILED); }; } >&2
 
 $(VENV)/ready: requirements-dev.txt $(VENV)/running
 	@{ $(SET_UP_ELSEWHERE) || { \
@@ -137,7 +137,7 @@ $(VENV)/ready: requirements-dev.txt $(VENV)/running
 SET_UP_ELSEWHERE = { exec 9<Makefile && $(PYTHON) -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' && [ -e $@ ] && [ -z "$$(find $^ -newer $@)" ]; }
 
 # Shows uv's progress without its list of packages. Whether it succeeded is told by the stamp, because a pipe has the exit
-# status of its last command. Compiled once for all, because the functions start in processes that would all compile.
-sync = rm -f $@ && { $(UV) pip sync --python $(BIN)/python --require-hashes --no-build --compile-bytecode $(1) 2>&1 && touch $@; } | sed '/^ [-+~] /d' && [ -e $@ ]
+# status of its last command. What runs is compiled: each function has a process of its own, and all would compile at once.
+sync = rm -f $@ && { $(UV) pip sync --python $(BIN)/python --require-hashes --no-build $(1) 2>&1 && touch $@; } | sed '/^ [-+~] /d' && [ -e $@ ]
 
 SET_UP_FAILED = echo "$(VENV) could not be set up; the reason is above. An index of your own is taken from pip's settings or UV_DEFAULT_INDEX. Then run make again." && exit 1
