@@ -97,11 +97,18 @@ class Pages:
         return self._file(self._openapi)
 
     def _mails(self, request: Request) -> Response:
-        mails = self._outbox.mails()
         if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
-            listed = [mail.to_json() for mail in mails]
+            listed = [mail.to_json() for mail in self._outbox.mails()]
             return Response(json.dumps(listed, ensure_ascii=False, indent=2), content_type="application/json")
-        return self._page("outbox.html", request, mails=mails, other_ses=self._other_ses)
+        # The open page asks every other second, and rarely is anything new. The version is read before the mails: if
+        # one arrives in between, the next request shows it.
+        version = f'"{self._outbox.version()}"'
+        if request.headers.get("If-None-Match") == version:
+            return Response(status=304)
+        mails = self._outbox.mails()
+        response = self._page("outbox.html", request, mails=mails, other_ses=self._other_ses, version=version)
+        response.headers["ETag"] = version
+        return response
 
     def _clear(self, request: Request) -> Response:
         self._outbox.clear()
