@@ -76,6 +76,7 @@ def test_page_fits_a_phone(open_page: OpenPage, path: str, dark: bool) -> None:
     page.wait_for_load_state("networkidle")
     if path == "/docs":
         expect(page.locator(".opblock").first).to_be_visible()
+        expect(page.locator("html.dark-mode")).to_have_count(int(dark))
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == ("rgb(18, 22, 28)" if dark else "rgb(244, 246, 249)")
