@@ -19,7 +19,7 @@ from botocore.exceptions import ConnectionError as NotReachable
 from botocore.session import Session
 from werkzeug.serving import BaseWSGIServer
 
-from local import Mistake
+from local import UsageError
 from local.server import QuietHandler, serve
 from local.template import ACCOUNT, Properties, Template
 
@@ -65,6 +65,14 @@ def environment(given: Mapping[str, str], endpoint: str) -> dict[str, str]:
     }
 
 
+def use(environment: Mapping[str, str]) -> None:
+    """Makes the clients of this process use the emulated AWS only, whatever AWS settings and proxies they inherited."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            del os.environ[name]
+    os.environ.update(environment)
+
+
 def start(listener: socket.socket) -> BaseWSGIServer:
     """Starts moto's server."""
     # Late, because a port that is taken is told at once, and a token is made without moto.
@@ -89,19 +97,19 @@ def provision(template: Template) -> list[str]:
         What will not work because it could not be made.
 
     Raises:
-        Mistake: DynamoDB does not answer, or does not take a table: then nothing works.
+        UsageError: DynamoDB does not answer, or does not take a table: then nothing works.
     """
     dynamodb = client("dynamodb")
     for name, properties in template.of_type("AWS::DynamoDB::Table").items():
         try:
             _create_table(dynamodb, name, properties)
         except (NotReachable, HTTPClientError) as error:
-            raise Mistake(
+            raise UsageError(
                 f"DynamoDB does not answer at {dynamodb.meta.endpoint_url}: start it, or unset what points there "
                 "(AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL)"
             ) from error
         except (BotoCoreError, ClientError) as error:
-            raise Mistake(f"DynamoDB at {dynamodb.meta.endpoint_url} does not take {name}: {error}") from error
+            raise UsageError(f"DynamoDB at {dynamodb.meta.endpoint_url} does not take {name}: {error}") from error
     missing = []
     for service, means, create in (
         ("sesv2", "mail", _create_senders),
@@ -127,10 +135,10 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
     from orders.store import Creation, Store  # noqa: PLC0415
 
     orders = []
-    for found in read(path):
-        if found.order is None:
-            raise Mistake("\n".join(["the sample orders cannot be loaded:", *found.wrong]))
-        orders.append(found.order)
+    for entry in read(path):
+        if entry.order is None:
+            raise UsageError("\n".join(["the sample orders cannot be loaded:", *entry.errors]))
+        orders.append(entry.order)
     loaded = 0
     for table in tables:
         store = Store(client("dynamodb"), table)

@@ -14,7 +14,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from local import Mistake
+from local import UsageError
 from local.outbox import Outbox
 from local.template import Route
 
@@ -118,8 +118,8 @@ class Pages:
         try:
             asked = json.loads(request.get_data())
             taken = self._play(asked if isinstance(asked, dict) else {})
-        except (ValueError, Mistake) as mistake:
-            return Response(f"{mistake}\n", 422, content_type="text/plain; charset=utf-8")
+        except (ValueError, UsageError) as error:
+            return Response(f"{error}\n", 422, content_type="text/plain; charset=utf-8")
         return Response(json.dumps({"taken_by": taken}), content_type="application/json")
 
     def _attachment(self, request: Request, mail: int, file: int) -> Response:

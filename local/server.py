@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from local import Mistake
+from local import UsageError
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -36,8 +36,8 @@ def listen(host: str, port: int, advice: str) -> socket.socket:
         listener = socket.create_server(address[4][:2], family=address[0], backlog=128)
     except (OSError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            raise Mistake(f"port {port} on {host} is taken: {advice}") from error
-        raise Mistake(f"cannot listen on {host}, port {port}: {error}") from error
+            raise UsageError(f"port {port} on {host} is taken: {advice}") from error
+        raise UsageError(f"cannot listen on {host}, port {port}: {error}") from error
     return listener
 
 

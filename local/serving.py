@@ -13,17 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from local import ROOT, Mistake, emulator, screen, server
+from local import ROOT, STATE, UsageError, emulator, running, screen, server
 from local.gateway import Gateway
 from local.outbox import Outbox
 from local.pages import Pages
+from local.running import RunningGateway
 from local.ses_events import SesEvents
 from local.streams import Streams
 from local.template import Jwt, Template
 from local.tokens import SigningKey, claims_for
 from local.workers import LambdaRuntime, LocalRuntime, Runtime
 
-STATE = ROOT / ".local"
 OPENAPI = ROOT / "openapi.json"
 ORDERS = ROOT / "local" / "orders.json"
 
@@ -45,7 +45,7 @@ def serve() -> None:
     """Serves the API until Ctrl-C or SIGTERM.
 
     Raises:
-        Mistake: It cannot be served.
+        UsageError: It cannot be served.
     """
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
@@ -54,7 +54,7 @@ def serve() -> None:
     api = _listen(given, "PORT", 3000)
     moto = None if given.get("AWS_ENDPOINT_URL") else _listen(given, "AWS_PORT", 4566)
     environment = emulator.environment(given, server.url(moto) if moto else given["AWS_ENDPOINT_URL"])
-    _use_only(environment)
+    emulator.use(environment)
     with _log(STATE / "gateway.log", verbose=bool(given.get("VERBOSE"))) as log:
         if moto:
             emulator.start(moto)
@@ -65,6 +65,7 @@ def serve() -> None:
         with (
             _runtime(given, template, environment, log) as runtime,
             closing(Streams(template.streams, template.functions, runtime)) as streams,
+            running.announce(STATE, _describe(api, template, environment)),
         ):
             warnings += streams.start()
             pages = Pages(
@@ -92,16 +93,8 @@ def serve() -> None:
 def _listen(given: Mapping[str, str], variable: str, default: int) -> socket.socket:
     text = given.get(variable) or str(default)
     if not text.isdecimal() or int(text) > 65535:
-        raise Mistake(f"{variable}={text} is no port: give a number up to 65535")
+        raise UsageError(f"{variable}={text} is no port: give a number up to 65535")
     return server.listen(given.get("HOST") or "127.0.0.1", int(text), f"end what listens there, or set {variable}")
-
-
-def _use_only(environment: Mapping[str, str]) -> None:
-    """Makes this process's own clients use nothing else, whatever AWS settings and proxies it was started with."""
-    for name in list(os.environ):
-        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
-            del os.environ[name]
-    os.environ.update(environment)
 
 
 @contextmanager
@@ -133,6 +126,17 @@ def _runtime(
         yield runtime
     finally:
         runtime.close()
+
+
+def _describe(api: socket.socket, template: Template, environment: Mapping[str, str]) -> RunningGateway:
+    """What other commands need to know of this gateway."""
+    return RunningGateway(
+        url=server.url(api),
+        port=api.getsockname()[1],
+        table=next(iter(template.of_type("AWS::DynamoDB::Table"))),
+        environment={name: value for name, value in environment.items() if name.startswith("AWS_")},
+        jwt=template.jwt,
+    )
 
 
 def _load_orders(template: Template) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from local import Mistake
+from local import UsageError
 from local.template import Function
 from local.workers import Runtime
 
@@ -42,7 +42,7 @@ class SesEvents:
             The functions that took it.
 
         Raises:
-            Mistake: It is neither.
+            UsageError: It is neither.
         """
         event = asked if "detail" in asked else _event(asked)
         for name in self._listeners:
@@ -56,7 +56,7 @@ def _event(asked: Mapping[str, Any]) -> Mapping[str, Any]:
     # INV-<order>-<n>, where an order's id may have hyphens of its own.
     order_id = number.removeprefix("INV-").rpartition("-")[0]
     if not order_id or word not in REPORTS:
-        raise Mistake(
+        raise UsageError(
             'send {"invoice": "INV-1002-1", "event": "delivery"} (or '
             + ", ".join(REPORTS)
             + "), or a whole event of SES"

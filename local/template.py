@@ -18,7 +18,7 @@ from uuid import UUID
 
 import yaml
 
-from local import Mistake
+from local import UsageError
 
 ACCOUNT = "123456789012"
 """The account that moto emulates."""
@@ -104,7 +104,7 @@ class Template:
         streams: The streams of all functions.
 
     Raises:
-        Mistake: A file is missing, is not what it should be, or asks for something that is not known here.
+        UsageError: A file is missing, is not what it should be, or asks for something that is not known here.
     """
 
     def __init__(self, path: Path, region: str = "us-east-1") -> None:
@@ -153,10 +153,12 @@ class Template:
     def _blaming(self, place: str) -> Iterator[None]:
         try:
             yield
-        except Mistake as mistake:
-            raise Mistake(f"{self._path.name}, {place}: {mistake}") from mistake
+        except UsageError as error:
+            raise UsageError(f"{self._path.name}, {place}: {error}") from error
         except (LookupError, TypeError, AttributeError, ValueError) as error:
-            raise Mistake(f"{self._path.name}, {place}: not as SAM has it ({type(error).__name__}: {error})") from error
+            raise UsageError(
+                f"{self._path.name}, {place}: not valid for SAM ({type(error).__name__}: {error})"
+            ) from error
 
 
 def _function(name: str, properties: Properties, layers: Mapping[str, Properties], folder: Path) -> Function:
@@ -249,7 +251,7 @@ class _Resolver:
         }
         for name, parameter in document.get("Parameters", {}).items():
             if name not in overrides and "Default" not in parameter:
-                raise Mistake(
+                raise UsageError(
                     f'{name} has no value: add "{name}=..." to parameter_overrides '
                     "in samconfig.toml, [local.global.parameters]"
                 )
@@ -283,7 +285,7 @@ class _Resolver:
             if name in self._functions:
                 return self._functions[name](self.resolve(argument))
             if name.startswith("Fn::"):
-                raise Mistake(f"{name} is not known to the local gateway")
+                raise UsageError(f"{name} is not known to the local gateway")
         return {key: found for key, item in value.items() if (found := self.resolve(item)) is not _NO_VALUE}
 
     def _holds(self, condition: Any) -> bool:
@@ -300,7 +302,7 @@ class _Resolver:
                 return all(map(self._holds, argument))
             case "Fn::Or":
                 return any(map(self._holds, argument))
-        raise Mistake(f"{name} is no condition that the local gateway knows")
+        raise UsageError(f"{name} is no condition that the local gateway knows")
 
     def _ref(self, name: str) -> Any:
         if name in self._names:
@@ -308,7 +310,7 @@ class _Resolver:
         # SAM's own: the alias that a function is called by.
         if name.removesuffix(".Alias") in self._resources:
             return name
-        raise Mistake(f"{name} is neither a parameter nor a resource")
+        raise UsageError(f"{name} is neither a parameter nor a resource")
 
     def _sub(self, argument: str | list[Any]) -> str:
         text, own = (argument, {}) if isinstance(argument, str) else (argument[0], self.resolve(argument[1]))
@@ -349,11 +351,11 @@ def _overrides(path: Path) -> dict[str, str]:
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise Mistake(f"{path.name} is not TOML: {error}") from error
+        raise UsageError(f"{path.name} is not TOML: {error}") from error
     given = config.get("local", {}).get("global", {}).get("parameters", {}).get("parameter_overrides", [])
     pairs = shlex.split(given if isinstance(given, str) else " ".join(given))
     if wrong := [pair for pair in pairs if "=" not in pair]:
-        raise Mistake(f'{path.name}, parameter_overrides: {wrong[0]!r} should read Name=value, or Name="two words"')
+        raise UsageError(f'{path.name}, parameter_overrides: {wrong[0]!r} should read Name=value, or Name="two words"')
     return dict(pair.split("=", 1) for pair in pairs)
 
 
@@ -381,9 +383,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
-        raise Mistake(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
-        raise Mistake(f"{path.name} is not YAML: {error}") from error
+        raise UsageError(f"{path.name} is not YAML: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
-        raise Mistake(f"{path.name} has no Resources")
+        raise UsageError(f"{path.name} has no Resources")
     return document

@@ -16,7 +16,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from local import Mistake
+from local import UsageError
 from local.template import Jwt
 
 KEY_FILE = "signing-key.pem"
@@ -44,9 +44,9 @@ class SigningKey:
         try:
             private = serialization.load_pem_private_key(path.read_bytes(), password=None)
         except (OSError, ValueError, TypeError) as error:
-            raise Mistake(f"{path} holds no usable key ({error}). Delete the file: a new key is made.") from error
+            raise UsageError(f"{path} holds no usable key ({error}). Delete the file: a new key is made.") from error
         if not isinstance(private, rsa.RSAPrivateKey):
-            raise Mistake(f"{path} holds no RSA key. Delete the file: a new key is made.")
+            raise UsageError(f"{path} holds no RSA key. Delete the file: a new key is made.")
         self._private = private
         self._public = private.public_key()
         der = self._public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from process import Gateway
 
-
 pytestmark = [pytest.mark.browser, pytest.mark.gateway, pytest.mark.slow]
 
 PAGES = ("/", "/docs", "/_local/outbox")

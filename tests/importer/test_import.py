@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from botocore.session import get_session
 from harness import ROOT, TEMPLATE
-from process import free_port, gateway, http
+from process import gateway, http
 
 from importer import __main__ as command
 from importer import reading, writing
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 ADA = Caller(id="ada", name="Ada Admin", role=Role.ADMIN)
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 SAMPLES: list[dict[str, Any]] = json.loads((ROOT / "local" / "orders.json").read_text(encoding="utf-8"))
 
@@ -121,7 +123,7 @@ def table(server_with_faults: tuple[str, int, Faults], monkeypatch: pytest.Monke
     for name, value in emulator.environment({}, url).items():
         monkeypatch.setenv(name, value)
     emulator.provision(TEMPLATE)
-    monkeypatch.setattr(writing, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(writing, "FIRST_DELAY", 0.01)
     faults.calls.clear()
     yield Table(url, port, faults)
     faults.fault = lambda operation, done: None
@@ -132,7 +134,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, lis
     """Runs the command: its exit status, what it says in the end, and what it says meanwhile."""
 
     def run(path: Path, *arguments: str) -> tuple[int, str, list[str]]:
-        status = command.main([str(path), *arguments])
+        status = command.main([str(path), "--table", "OrdersTable", *arguments])
         said = capsys.readouterr()
         return status, said.out, said.err.splitlines()
 
@@ -211,23 +213,23 @@ def test_all_that_is_wrong_is_told_and_nothing_is_written(table: Table, run: Any
     assert [line.removeprefix("orders.jsonl:") for line in meanwhile[:-2]] == [
         "2: order 2: grand_total: is 28.74 and adds up to 26.75: 1.99 too much",
         "3: order 3: customer_id: Input should be a valid string",
-        "3: order 3: colour: is not a field of an order",
+        "3: order 3: colour: unknown field",
         "5: order 4: order_line_details.1.item_id: Input should be a valid integer",
         "5: order 4: order_line_details.1.quantity: Input should be greater than 0",
         "5: order 4: order_line_details.1.price: must be a decimal number with at most 15 digits and 4 decimals",
         "6: is not JSON: NaN and Infinity are not JSON",
         "7: is not JSON: a member is named twice",
         "8: is not JSON: Expecting ',' delimiter (column 17)",
-        "9: is not an order: must be a JSON object",
+        "9: must be a JSON object",
         "10: order 1: order_id: is already in orders.jsonl:1",
         "11: order 9: created: must be a time between 1970 and now",
         "12: order 10: The texts of this order are too long. Split it, or shorten the names of its lines.",
         "13: order_id: String should match pattern '^[A-Za-z0-9_-]{1,64}$'",
-        "14: order 12: ?[31mx: is not a field of an order",
+        "14: order 12: ?[31mx: unknown field",
         "15: is not UTF-8",
     ]
     assert meanwhile[-2].startswith("14 orders checked")
-    assert meanwhile[-1] == "13 of 14 orders are wrong. Nothing was written."
+    assert meanwhile[-1] == "13 of 14 orders are invalid. Nothing was written."
     assert table.holds()
 
 
@@ -250,10 +252,10 @@ def test_wrong_rows_of_csv_are_told_by_line_and_column(table: Table, run: Any, t
     status, _, meanwhile = run(path)
     assert status == 1
     assert [line.removeprefix("orders.csv:") for line in meanwhile[:-2]] == [
-        "5: order 1: customer_id: is not what it is in the rows above",
-        "7: has 6 cells, and there are 8 columns",
+        "5: order 1: customer_id: differs from an earlier row of this order",
+        "7: has 6 cells, but the header has 8 columns",
         "9: is not UTF-8",
-        "10: order_id: is empty; each row has to name its order",
+        "10: order_id: must not be empty",
         "11: order 1: order_id: is already in orders.csv:2",
         "12: is not CSV: ',' expected after '\"'",
         "13: order 5: paid: must be a decimal number with at most 15 digits and 4 decimals",
@@ -280,17 +282,17 @@ def test_rows_of_an_order_follow_one_another(table: Table, run: Any, tmp_path: P
 def test_only_the_first_of_many_mistakes_are_named(table: Table, run: Any, tmp_path: Path) -> None:
     _, _, meanwhile = run(write(tmp_path / "orders.jsonl", [{"order_id": each} for each in range(100)]))
     assert len(meanwhile) == command.SHOWN + 3
-    assert meanwhile[-2:] == ["and 250 more", "100 of 100 orders are wrong. Nothing was written."]
+    assert meanwhile[-2:] == ["and 250 more", "100 of 100 orders are invalid. Nothing was written."]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("orders.xlsx", "", "is neither JSON nor CSV: its name has to end in .jsonl, .ndjson, .json, .csv"),
+        ("orders.xlsx", "", "is neither JSON nor CSV: its name must end in .jsonl, .ndjson, .json, .csv"),
         ("missing.csv", None, "missing.csv cannot be read: No such file or directory"),
-        ("orders.csv", "", "orders.csv has no column order_id: the first line has to name the columns"),
-        ("orders.csv", "order_id,price", "no column can be named 'price'; did you mean line.price?"),
-        ("orders.csv", "order_id,\x1b[31m", "no column can be named '\\x1b[31m'; there are order_id, customer_id"),
+        ("orders.csv", "", "orders.csv has no column order_id: the first line must name the columns"),
+        ("orders.csv", "order_id,price", "unknown column 'price'; did you mean line.price?"),
+        ("orders.csv", "order_id,\x1b[31m", "unknown column '\\x1b[31m'; the columns are order_id, customer_id"),
         ("orders.csv", "order_id,paid,paid", "two columns are named paid"),
         ("orders.csv", 'order_id,"paid', "the first line is not CSV: unexpected end of data"),
     ],
@@ -400,7 +402,7 @@ def test_another_order_with_the_id_is_left_alone_and_told(table: Table, run: Any
     orders = [order(each, customer_id="bob" if each == "7" else "alice") for each in ids]
     status, said, meanwhile = run(write(tmp_path / "orders.jsonl", orders))
     assert (status, counts(said)) == (1, summary(new=58, already_there=1, conflicting=1))
-    assert meanwhile[-1] == "order 7: there is another order with this id; it was left as it is"
+    assert meanwhile[-1] == "order 7: a different order with this id exists; it was left unchanged"
     assert table.holds(*ids)
     assert {key: item for key, item in table.items().items() if key in before} == before
 
@@ -415,7 +417,7 @@ def test_whoever_comes_between_looking_and_writing_holds_nobody_up(table: Table,
     table.faults.fault = fault
     status, said, meanwhile = run(write(tmp_path / "orders.jsonl", [order(str(each)) for each in range(10)]))
     assert (status, counts(said)["conflicting"], counts(said)["not written"]) == (1, 1, 0)
-    assert meanwhile[-1].startswith("order 2: there is another order")
+    assert meanwhile[-1].startswith("order 2: a different order")
     assert table.holds(*map(str, range(10)))
     assert table.items()["2", "ORDER"]["customer_id"]["S"] == "bob"
 
@@ -455,7 +457,7 @@ def test_it_waits_when_dynamodb_cannot_keep_up(table: Table, run: Any, tmp_path:
 def test_it_gives_up_at_last_and_the_same_command_goes_on(
     table: Table, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "PATIENCE", 0.2)
+    monkeypatch.setattr(writing, "GIVE_UP_AFTER", 0.2)
     written = 0
 
     def fault(operation: str, done: bool) -> str | None:
@@ -471,8 +473,8 @@ def test_it_gives_up_at_last_and_the_same_command_goes_on(
     status, said, meanwhile = run(path)
     assert (status, counts(said)) == (1, summary(new=150, not_written=850))
     assert meanwhile[-2:] == [
-        "import: DynamoDB throttles, or does not answer.",
-        "Stopped. The same command goes on from here.",
+        "import: DynamoDB is throttling or does not respond.",
+        "Stopped. Run the same command to continue.",
     ]
     table.faults.fault = lambda operation, done: None
     status, said, _ = run(path)
@@ -548,9 +550,9 @@ def test_batches_are_as_large_as_dynamodb_takes_them(monkeypatch: pytest.MonkeyP
 def start(table: Table, *arguments: str, **options: Any) -> subprocess.Popen[str]:
     """The command, as a process."""
     return subprocess.Popen(
-        [sys.executable, "-m", "importer", *arguments],
+        [sys.executable, "-m", "importer", *arguments, "--table", "OrdersTable"],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "AWS_PORT": str(table.port)},
+        env={"PATH": os.environ["PATH"], **emulator.environment({}, table.url)},
         text=True,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )
@@ -581,14 +583,14 @@ def test_it_can_be_ended_at_any_moment(table: Table, tmp_path: Path, ending: sig
         else:
             assert process.stderr
             told = iter(process.stderr.readline, "")
-            assert any("Ending what has begun" in line for line in told)
+            assert any("Finishing the batches in progress" in line for line in told)
             go_on.set()
             said, meanwhile = process.communicate(timeout=60)
             assert process.returncode == 128 + ending
             written = counts(said)["new"]
             assert counts(said) == summary(new=written, not_written=800 - written)
             assert 250 <= written <= (5 + writing.WORKERS) * 50
-            assert meanwhile.splitlines()[-1] == "Stopped. The same command goes on from here."
+            assert meanwhile.splitlines()[-1] == "Stopped. Run the same command to continue."
             assert len(table.items()) == 2 * written
 
     with start(table, str(path)) as process:
@@ -602,7 +604,7 @@ def test_it_can_be_ended_at_any_moment(table: Table, tmp_path: Path, ending: sig
 def test_it_can_be_ended_while_it_checks(
     table: Table, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(path: Path) -> Iterator[reading.Found]:
+    def read(path: Path) -> Iterator[reading.Entry]:
         for found in reading.read(path):
             os.kill(os.getpid(), signal.SIGINT)
             yield found
@@ -636,16 +638,39 @@ def test_the_make_target_fills_the_local_gateway(tmp_path: Path) -> None:
     path = write(tmp_path / "orders.csv", [order("imported")])
     with gateway() as local:
         made = subprocess.run(
-            ["make", "--no-print-directory", "import", f"FILE={path}", f"AWS_PORT={local.aws.rpartition(':')[2]}"],
+            ["make", "--no-print-directory", "import", f"FILE={path}", f"PORT={local.url.rpartition(':')[2]}"],
             cwd=ROOT,
             capture_output=True,
             text=True,
             check=True,
         )
-        assert made.stdout.startswith(f"{path} goes into the local gateway: table OrdersTable at {local.aws}")
+        assert f"Local gateway at {local.url}" in made.stderr
+        assert f"Importing {path} into table OrdersTable at {local.aws}" in made.stdout
         assert counts(made.stdout) == summary(new=1)
         answer = local.call("GET", "/orders/imported")
     assert (answer.status, answer.json["grand_total"]) == (200, "26.75")
+
+
+def test_import_without_a_running_gateway_says_how_to_start_one(tmp_path: Path) -> None:
+    made = subprocess.run(
+        ["make", "--no-print-directory", "import", f"FILE={tmp_path}/orders.csv", "PORT=1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 2
+    assert made.stderr.startswith("orders: no local gateway is running on port 1")
+    assert "start one with make run" in made.stderr
+
+
+def test_production_import_loads_nothing_of_the_local_gateway() -> None:
+    program = "import sys, importer.__main__; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "orders.store" in loaded
+    assert not {"local", "moto", "unittest.mock", "werkzeug"}.intersection(loaded)
 
 
 def test_without_a_file_it_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
@@ -657,18 +682,22 @@ def test_a_named_table_is_sought_where_the_credentials_are(table: Table, run: An
     path = write(tmp_path / "orders.jsonl", [order("1")])
     status, said, _ = run(path, "--table", "OrdersTable")
     assert status == 0
-    assert said.startswith(f"{path} goes into table OrdersTable at {table.url} (account 123456789012).")
+    assert said.startswith(f"Importing {path} into table OrdersTable at {table.url} (account 123456789012).")
     assert run(path, "--table", "other")[::2] == (
         1,
-        [f"import: there is no table other at {table.url}: look at the name, AWS_REGION and AWS_PROFILE"],
+        [f"import: table other at {table.url} does not exist: check the name, AWS_REGION and AWS_PROFILE"],
     )
 
 
 @pytest.mark.parametrize(
     ("arguments", "environment", "says"),
     [
-        ([], {"AWS_PORT": "0"}, "does not answer for table OrdersTable at http://127.0.0.1:{port}: start the gateway"),
-        (["--table", "orders"], {}, "no way to table orders: You must specify a region. Set AWS_REGION or"),
+        (
+            ["--table", "orders"],
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": "eu-north-1", **CREDENTIALS},
+            "DynamoDB does not respond for table orders at http://127.0.0.1:9",
+        ),
+        (["--table", "orders"], {}, "cannot connect to table orders: You must specify a region. Set AWS_REGION or"),
         (
             ["--table", "orders"],
             {"AWS_REGION": "eu-north-1"},
@@ -684,11 +713,10 @@ def test_a_named_table_is_sought_where_the_credentials_are(table: Table, run: An
 def test_what_it_lacks_is_told(
     monkeypatch: pytest.MonkeyPatch, run: Any, tmp_path: Path, arguments: list[str], environment: Any, says: str
 ) -> None:
-    port = str(free_port())
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", **environment}.items():
-        monkeypatch.setenv(name, port if value == "0" else value)
+        monkeypatch.setenv(name, value)
     status, _, meanwhile = run(write(tmp_path / "orders.jsonl", [order("1")]), *arguments)
     assert (status, len(meanwhile)) == (1, 1)
-    assert says.format(port=port) in meanwhile[0]
+    assert says in meanwhile[0]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.session import get_session
 
-from local import Mistake, emulator
+from local import UsageError, emulator
 from local.serving import ORDERS
 from local.template import Template
 
@@ -148,14 +148,14 @@ def test_sample_orders_are_loaded_where_they_are_missing(aws: str, template: Tem
 )
 def test_a_wrong_file_of_orders_is_told(aws: str, tmp_path: Path, text: str, why: str) -> None:
     (tmp_path / "orders.json").write_text(text)
-    with pytest.raises(Mistake, match=re.escape(why)):
+    with pytest.raises(UsageError, match=re.escape(why)):
         emulator.load_orders(tmp_path / "orders.json", ["Things"])
 
 
 def test_without_dynamodb_it_is_told_where_it_should_be(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in emulator.environment({}, "http://127.0.0.1:9").items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(Mistake, match="does not answer at http://127"):
+    with pytest.raises(UsageError, match="does not answer at http://127"):
         emulator.provision(template)
 
 

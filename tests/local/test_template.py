@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local import ROOT, Mistake
+from local import ROOT, UsageError
 from local.template import Function, Jwt, Route, Stream, Template
 
 RESOURCES = """
@@ -171,10 +171,10 @@ def test_streams_wake_functions(tmp_path: Path) -> None:
     ("template", "says"),
     [
         ("Resources: [", "is not YAML"),
-        (STREAMS.replace('["b"]', "["), "Worker: not as SAM has it"),
+        (STREAMS.replace('["b"]', "["), "Worker: not valid for SAM"),
         ("a: b", "has no Resources"),
         ("Parameters: {Name: {Type: String}}\nResources: {}", "Parameters: Name has no value"),
-        ("Resources: {A: {Type: AWS::Serverless::Function, Properties: {CodeUri: x}}}", "A: not as SAM has it"),
+        ("Resources: {A: {Type: AWS::Serverless::Function, Properties: {CodeUri: x}}}", "A: not valid for SAM"),
         (
             "Resources: {A: {Type: AWS::Serverless::Function, Properties: {CodeUri: x, Handler: !Ref Nobody}}}",
             "A: Nobody is neither",
@@ -183,23 +183,23 @@ def test_streams_wake_functions(tmp_path: Path) -> None:
             "Resources: {A: {Type: AWS::Serverless::Function, Properties: {CodeUri: !Cidr x, Handler: y}}}",
             "A: Fn::Cidr is not known",
         ),
-        (API.replace("DefaultAuthorizer: Jwt", "DefaultAuthorizer: Other"), "Worker: not as SAM has it"),
+        (API.replace("DefaultAuthorizer: Jwt", "DefaultAuthorizer: Other"), "Worker: not valid for SAM"),
     ],
 )
 def test_mistakes_are_told(tmp_path: Path, template: str, says: str) -> None:
-    with pytest.raises(Mistake, match=r"template\.yaml") as mistake:
+    with pytest.raises(UsageError, match=r"template\.yaml") as error:
         Template(write(tmp_path, template))
-    assert says in str(mistake.value)
+    assert says in str(error.value)
 
 
 def test_a_missing_template_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match="No such file"):
+    with pytest.raises(UsageError, match="No such file"):
         Template(tmp_path / "template.yaml")
 
 
 @pytest.mark.parametrize("samconfig", ["[", '[local.global.parameters]\nparameter_overrides = ["Stage"]\n'])
 def test_a_wrong_samconfig_is_told(tmp_path: Path, samconfig: str) -> None:
-    with pytest.raises(Mistake, match=r"samconfig\.toml"):
+    with pytest.raises(UsageError, match=r"samconfig\.toml"):
         Template(write(tmp_path, RESOURCES, samconfig))
 
 

@@ -1,4 +1,4 @@
-"""What is in openapi.json, for whoever reads it: every route, every answer, an example of each."""
+"""openapi.json describes every route and every answer, each with an example."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 from harness import ROOT, TEMPLATE
 from openapi_schema_validator import OAS31Validator
 
-from local import Mistake, openapi
+from openapi import document
 from orders import models
 from orders.errors import Problem
 
@@ -116,11 +116,11 @@ def test_what_may_be_repeated_says_when(status: str) -> None:
 
 def test_a_field_without_an_example_is_named() -> None:
     schemas = {"Thing": {"type": "object", "properties": {"at": {"type": "array", "items": {"type": "string"}}}}}
-    with pytest.raises(Mistake, match=r"Thing\.at has no example"):
-        openapi._example({"$ref": "#/components/schemas/Thing"}, schemas, "getThing")
+    with pytest.raises(document.MissingExample, match=r"Thing\.at has no example"):
+        document._example({"$ref": "#/components/schemas/Thing"}, schemas, "getThing")
 
 
 def test_a_problem_without_an_example_is_named() -> None:
     # Not a subclass of Problem, which would stay known.
-    with pytest.raises(Mistake, match="StateConflict has no example"):
-        openapi._occurrence(type("StateConflict", (), {}))
+    with pytest.raises(document.MissingExample, match="StateConflict has no example"):
+        document._example_answer(type("StateConflict", (), {}))
