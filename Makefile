@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LOCKS := shared/requirements.txt functions/send_invoice/requirements.txt functions/notify_customer/requirements.txt
 SBOM := .local/sbom
 
-export HOST PORT AWS_PORT CASES
+export HOST PORT AWS_PORT DEBUG CASES
 ROUNDS ?= 10
 
 # Some systems set NAME for every process; only the one on the command line is meant.
@@ -16,7 +16,7 @@ TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 .PHONY: help run token import test test-dynamodb-local faults storm fuzz load bench e2e check format openapi lock sbom clean
 
 help:
-	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
+	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=, DEBUG=1)"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
 	@echo "make import   import the orders of a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
 	@echo "make test     run all tests that need nothing but Python and the package index"

@@ -26,7 +26,7 @@ from local.template import ACCOUNT, Properties, Template
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_KEPT = ("PATH", "HOME", "TMPDIR")
+_KEPT = ("PATH", "HOME", "TMPDIR", "TERM")
 
 _TABLE_ARGUMENTS = (
     "AttributeDefinitions",

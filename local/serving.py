@@ -116,10 +116,11 @@ def _log(path: Path, *, verbose: bool) -> Iterator[IO[bytes] | None]:
 def _runtime(
     given: Mapping[str, str], template: Template, environment: Mapping[str, str], log: IO[bytes] | None
 ) -> Iterator[Runtime]:
+    debug = bool(given.get("DEBUG"))
     if endpoint := given.get("AWS_ENDPOINT_URL_LAMBDA"):
-        yield LambdaRuntime(endpoint)
+        yield LambdaRuntime(endpoint, debug=debug)
         return
-    runtime = LocalRuntime(template.functions, environment, log)
+    runtime = LocalRuntime(template.functions, environment, log, debug=debug)
     woken = [route.function for route in template.routes] + [stream.function for stream in template.streams]
     runtime.warm(list(dict.fromkeys(woken)))
     try:

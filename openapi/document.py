@@ -29,11 +29,11 @@ DESCRIPTION = """\
 Customers call `/orders/…` and can only access their own orders. Admins call `/admin/orders/…`.
 
 **Errors** are problem documents (RFC 9457). Branch on the last part of `type`. API Gateway itself answers requests that
-reach no function with `{"message": "…"}`: `401` for an invalid token, `404` for an unknown path or method, and `429` for
-too many requests. Branch on the status of those.
+reach no function with `{"message": "…"}`: `401` for an invalid token, `404` for an unknown path or method, and `429`
+for too many requests. Branch on the status of those.
 
-**Retries** are safe with an `Idempotency-Key`, which every request that creates something accepts: the same key with the
-same body returns the first answer again and does nothing twice."""
+**Retries** are safe with an `Idempotency-Key`, which every request that creates something accepts: the same key with
+the same body returns the first answer again and does nothing twice."""
 
 TAGS = {
     "Customer": "For customers. An order of another customer and an order that does not exist return the same 404.",
