@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
-from harness import BOB, DYNAMODB_LOCAL, ERP, ROOT, TEMPLATE, Death, Service, break_at, html_of, invoke, load
+from harness import BOB, DYNAMODB_LOCAL, ERP, EVENTS, ROOT, TEMPLATE, Death, Service, break_at, html_of, invoke, load
 from ses_endpoint import Ses, closed_port, ses_endpoint, use_ses
 
 from local.streams import fits
@@ -639,6 +639,19 @@ def test_the_event_files_work(service: Service, name: str) -> None:
     assert all(fits(STREAM, record) for record in records)
     assert service.notify(records) == []
     assert [notice_of(mail).split()[0] for mail in service.notices] == [name.rpartition("-")[2]]
+
+
+def test_event_files_mail_after_every_other_event_file(service: Service) -> None:
+    """The documented `sam local invoke` lines run in order, next to a gateway that reads the table's stream as well."""
+    for name in EVENTS:
+        event = load(name)
+        if "routeKey" in event:
+            service.send(event)
+    service.notify([record for record in service.records() if fits(STREAM, record)])
+    before = len(service.notices)
+    for name in ("notify-customer-comment", "notify-customer-cancellation"):
+        service.notify(load(name)["Records"])
+    assert [notice_of(mail).split()[0] for mail in service.notices[before:]] == ["comment", "cancellation"]
 
 
 def test_what_invoices_need_is_not_loaded() -> None:
