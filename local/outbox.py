@@ -8,7 +8,7 @@ from email.message import EmailMessage, Message
 from email.utils import getaddresses
 from typing import Any
 
-from local.template import ACCOUNT
+from local.cloudformation import ACCOUNT
 
 TAGS_HEADER = "X-SES-MESSAGE-TAGS"
 

@@ -106,7 +106,7 @@ def gateway(**environment: str) -> Iterator[Gateway]:
     said = []
     for line in process.stdout:
         said.append(line)
-        if "Ctrl-C ends it" in line:
+        if "Press Ctrl-C to stop" in line:
             break
     else:
         raise AssertionError("the gateway did not start:\n" + "".join(said))

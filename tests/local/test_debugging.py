@@ -16,7 +16,7 @@ from process import http
 
 from local import ROOT
 
-BREAKING = '''
+BREAKING = """
 import time
 
 def echo(event, context):
@@ -27,7 +27,7 @@ def echo(event, context):
 def hang(event, context):
     time.sleep(1)
     return {"remaining": context.get_remaining_time_in_millis()}
-'''
+"""
 
 SERVE = """if True:
     import os, pathlib, sys, time
@@ -114,4 +114,6 @@ def test_no_timeout_strikes_while_a_function_is_debugged(project: Path) -> None:
 def test_without_debug_a_breakpoint_says_how_to_debug(project: Path) -> None:
     with stub_project.serve(project) as gateway:
         assert gateway("POST", "/open").status == 500
-        assert "breakpoint() needs a debugger: start the gateway in a terminal with make run DEBUG=1" in gateway.lines[-1]
+        assert (
+            "breakpoint() needs a debugger: start the gateway in a terminal with make run DEBUG=1" in gateway.lines[-1]
+        )

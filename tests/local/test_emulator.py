@@ -155,7 +155,7 @@ def test_a_wrong_file_of_orders_is_told(aws: str, tmp_path: Path, text: str, why
 def test_without_dynamodb_it_is_told_where_it_should_be(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in emulator.environment({}, "http://127.0.0.1:9").items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UsageError, match="does not answer at http://127"):
+    with pytest.raises(UsageError, match="does not respond at http://127"):
         emulator.provision(template)
 
 

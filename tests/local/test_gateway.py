@@ -426,7 +426,10 @@ class TestAnswers:
         problem(gateway.act(**{"return": result}), 500, "internal-error", "Internal Server Error")
 
     def test_too_large_a_body(self, gateway: Client) -> None:
-        for megabytes, limit in ((7, "Lambda takes at most 6291456 bytes."), (11, "At most 10485760 bytes are read.")):
+        for megabytes, limit in (
+            (7, "Lambda accepts at most 6291456 bytes."),
+            (11, "API Gateway accepts at most 10485760 bytes."),
+        ):
             answer = gateway("POST", "/open", b"x" * megabytes * 1024 * 1024, {"Content-Type": "text/plain"})
             assert problem(answer, 413, "body-too-large", "Request Entity Too Large")["detail"] == limit
 

@@ -157,7 +157,7 @@ def test_when_mail_goes_elsewhere_the_page_says_so(tmp_path: Path) -> None:
 def test_the_description_of_the_api(tmp_path: Path) -> None:
     client = browser(tmp_path)
     answer = client.get("/openapi.json")
-    assert (answer.status_code, answer.text) == (404, "openapi.json is not there yet: make openapi\n")
+    assert (answer.status_code, answer.text) == (404, "openapi.json does not exist: run make openapi\n")
     assert "make openapi" in page(client.get("/docs"))
     (tmp_path / "openapi.json").write_text('{"openapi": "3.1.0"}')
     answer = client.get("/openapi.json")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.screen import first
+from local.screen import start_screen
 from local.template import Jwt, Route
 
 JWT = Jwt("https://issuer.example", ("shop",))
@@ -48,14 +48,14 @@ def test_a_line_for_a_route(tmp_path: Path, route: Route, event: dict[str, Any],
     (tmp_path / "an-event.json").write_text(json.dumps({"source": "aws.ses"}))
     if event:
         (tmp_path / "event.json").write_text(json.dumps({"routeKey": route.key, **event}))
-    screen = first("http://here", {}, [], {"alice": "t"}, [route], tmp_path)
+    screen = start_screen("http://here", {}, [], {"alice": "t"}, [route], tmp_path)
     [line] = [line for line in screen.splitlines() if line.startswith("curl ")]
     assert shlex.split(line) == ["curl", "-i", *words]
 
 
 def test_places_warnings_and_tokens(tmp_path: Path) -> None:
-    lines = first("http://here", {"Log": "a file"}, ["no mail"], {"alice": "a.b.c"}, [], tmp_path).splitlines()
-    assert "The shop's orders are at http://here" in lines
+    lines = start_screen("http://here", {"Log": "a file"}, ["no mail"], {"alice": "a.b.c"}, [], tmp_path).splitlines()
+    assert "The orders service is running at http://here" in lines
     assert "  Log     a file" in lines
     assert "Warning: no mail" in lines
     assert "export ALICE=a.b.c" in lines

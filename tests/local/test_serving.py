@@ -75,7 +75,7 @@ def test_two_terminals_may_ask_at_once_for_what_is_not_set_up_yet(tmp_path: Path
 
 
 def address(screen: str) -> str:
-    found = re.search(r"orders are at (\S+)", screen)
+    found = re.search(r"service is running at (\S+)", screen)
     assert found
     return found[1]
 
@@ -135,16 +135,16 @@ def test_a_taken_port_is_told(variable: str) -> None:
         port = str(taken.getsockname()[1])
         status, out, err = finish(**{variable: port})
     assert (status, out) == (1, "")
-    assert err == f"orders: port {port} on 127.0.0.1 is taken: end what listens there, or set {variable}\n"
+    assert err == f"orders: port {port} on 127.0.0.1 is in use: stop what uses it, or set {variable}\n"
 
 
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
-        ({"PORT": "http"}, "PORT=http is no port"),
-        ({"PORT": "70000"}, "PORT=70000 is no port"),
+        ({"PORT": "http"}, "PORT=http is not a port"),
+        ({"PORT": "70000"}, "PORT=70000 is not a port"),
         ({"HOST": "203.0.113.1"}, "cannot listen on 203.0.113.1"),
-        ({"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9"}, "DynamoDB does not answer at http://127.0.0.1:9"),
+        ({"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9"}, "DynamoDB does not respond at http://127.0.0.1:9"),
     ],
 )
 def test_mistakes_are_told_without_a_traceback(environment: dict[str, str], says: str) -> None:

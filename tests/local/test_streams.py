@@ -12,7 +12,7 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from local import emulator, server, streams
-from local.streams import Streams, as_in_events, fits
+from local.streams import Streams, matches_filter, to_lambda_record
 from local.template import Function, Stream
 from local.workers import FunctionFailed, LambdaRuntime, Runtime
 
@@ -150,9 +150,9 @@ def test_only_what_fits_a_pattern_wakes_the_function(watch: Callable[..., Record
 
 
 def test_without_patterns_everything_fits() -> None:
-    assert fits(Stream("t", "f"), as_in_events({"eventName": "INSERT", "dynamodb": {}}, "arn"))
-    assert not fits(
-        Stream("t", "f", ({"eventName": ["MODIFY"]},)), as_in_events({"eventName": "INSERT", "dynamodb": {}}, "arn")
+    assert matches_filter(Stream("t", "f"), to_lambda_record({"eventName": "INSERT", "dynamodb": {}}, "arn"))
+    assert not matches_filter(
+        Stream("t", "f", ({"eventName": ["MODIFY"]},)), to_lambda_record({"eventName": "INSERT", "dynamodb": {}}, "arn")
     )
 
 
@@ -218,7 +218,7 @@ def test_what_fails_too_often_is_given_up_and_told(
     eventually(lambda: recorder.events[1:] == events)
     put(table, "next")
     eventually(lambda: recorder.events[-1] == ["next"])
-    [gave_up] = [each for each in caplog.messages if "gives up after 2 attempts" in each]
+    [gave_up] = [each for each in caplog.messages if "gives up on" in each and "after 2 attempts" in each]
     assert gave_up.startswith(f"the stream of {table} for Watch ")
 
 
@@ -258,8 +258,8 @@ def test_nothing_is_tried_for_ever(watch: Callable[..., Recorder], table: str, r
 def test_a_table_without_a_stream_is_told(aws: str) -> None:
     with closing(consumer(Recorder(), Stream("nowhere", "Watch"))) as running:
         [missing] = running.start()
-    assert missing.startswith("nowhere has no stream to read")
-    assert missing.endswith("so Watch does not run.")
+    assert missing.startswith("The stream of nowhere is unavailable")
+    assert missing.endswith(": Watch will not run.")
 
 
 def test_a_stream_that_goes_away_is_told_once_and_read_again(

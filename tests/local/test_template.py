@@ -170,7 +170,7 @@ def test_streams_wake_functions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("template", "says"),
     [
-        ("Resources: [", "is not YAML"),
+        ("Resources: [", "is not valid YAML"),
         (STREAMS.replace('["b"]', "["), "Worker: not valid for SAM"),
         ("a: b", "has no Resources"),
         ("Parameters: {Name: {Type: String}}\nResources: {}", "Parameters: Name has no value"),
@@ -181,7 +181,7 @@ def test_streams_wake_functions(tmp_path: Path) -> None:
         ),
         (
             "Resources: {A: {Type: AWS::Serverless::Function, Properties: {CodeUri: !Cidr x, Handler: y}}}",
-            "A: Fn::Cidr is not known",
+            "A: the local gateway does not support Fn::Cidr",
         ),
         (API.replace("DefaultAuthorizer: Jwt", "DefaultAuthorizer: Other"), "Worker: not valid for SAM"),
     ],
