@@ -1,4 +1,4 @@
-"""`make import`: checked before it is written, never twice, and wherever it is ended, the same command goes on."""
+"""`make import` validates before it writes, writes nothing twice, and continues after any interruption."""
 
 import csv
 import io
@@ -47,9 +47,9 @@ def order(order_id: str, **more: Any) -> dict[str, Any]:
 
 
 class Faults:
-    """DynamoDB as it is on bad days: `fault` may wait, or name an error that is the answer.
+    """Injects faults into DynamoDB: `fault` may wait, or return the code of an error to answer with.
 
-    It is called with an operation before it is done, and once more when it is done: then the answer was lost.
+    It is called before an operation, and again after it: an error then means that the answer is lost.
     """
 
     def __init__(self, app: Any) -> None:
@@ -76,7 +76,7 @@ class Faults:
 
 
 class Table:
-    """The table of an emulated AWS, and what is in it."""
+    """The table of an emulated AWS."""
 
     def __init__(self, url: str, port: int, faults: Faults) -> None:
         self.url = url
@@ -86,14 +86,14 @@ class Table:
         self.store = Store(self.client, "OrdersTable")
 
     def items(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """Everything, by its key."""
+        """Returns all items by key."""
         found: list[dict[str, Any]] = []
         for page in self.client.get_paginator("scan").paginate(TableName="OrdersTable"):
             found += page["Items"]
         return {(item["pk"]["S"].removeprefix("ORDER#"), item["sk"]["S"]): item for item in found}
 
     def holds(self, *ids: str) -> bool:
-        """Whether it has just these orders, each once and whole."""
+        """Returns whether the table contains exactly these orders, each complete."""
         return self.items().keys() == {(each, sk) for each in ids for sk in ("ORDER", "ORDER#DETAIL")}
 
 
@@ -117,7 +117,7 @@ def server_with_faults() -> Iterator[tuple[str, int, Faults]]:
 
 @pytest.fixture
 def table(server_with_faults: tuple[str, int, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
-    """An empty table, which the command fills when it is given none."""
+    """An empty table on an emulated AWS."""
     url, port, faults = server_with_faults
     assert http.request("POST", f"{url}/moto-api/reset").status == 200
     for name, value in emulator.environment({}, url).items():
@@ -131,7 +131,7 @@ def table(server_with_faults: tuple[str, int, Faults], monkeypatch: pytest.Monke
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, list[str]]]:
-    """Runs the command: its exit status, what it says in the end, and what it says meanwhile."""
+    """Runs the command and returns its exit status, its output and the lines of its error output."""
 
     def run(path: Path, *arguments: str) -> tuple[int, str, list[str]]:
         status = command.main([str(path), "--table", "OrdersTable", *arguments])
@@ -142,7 +142,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, lis
 
 
 def write(path: Path, orders: Sequence[Mapping[str, Any]]) -> Path:
-    """Writes orders to a file, as its name says."""
+    """Writes orders to a file in the format of its name."""
     if path.suffix == ".csv":
         path.write_text(as_csv(orders), encoding="utf-8", newline="")
     elif path.suffix == ".json":
@@ -160,7 +160,7 @@ def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def as_csv(orders: Sequence[Mapping[str, Any]], delimiter: str = ",") -> str:
-    """Orders as a spreadsheet has them. What is said of the order stands in its first row, its id in each."""
+    """Returns orders as CSV. The first row of an order has its fields; every row has its id."""
     text = io.StringIO()
     writer = csv.DictWriter(text, reading.COLUMNS, delimiter=delimiter)
     writer.writeheader()
@@ -173,7 +173,7 @@ def as_csv(orders: Sequence[Mapping[str, Any]], delimiter: str = ",") -> str:
 
 
 def counts(said: str) -> dict[str, int]:
-    """The summary."""
+    """Returns the counts of the summary."""
     lines = [line.rsplit(maxsplit=1) for line in said.splitlines()[1:6]]
     return {name: int(count.replace(",", "")) for name, count in lines}
 
@@ -186,7 +186,7 @@ def summary(**counted: int) -> dict[str, int]:
 # What is wrong is told first --------------------------------------------------------------------------------------
 
 
-def test_all_that_is_wrong_is_told_and_nothing_is_written(table: Table, run: Any, tmp_path: Path) -> None:
+def test_every_error_is_printed_and_nothing_is_written(table: Table, run: Any, tmp_path: Path) -> None:
     line = order("1")["order_line_details"][0]
     path = tmp_path / "orders.jsonl"
     lines = [
@@ -233,7 +233,7 @@ def test_all_that_is_wrong_is_told_and_nothing_is_written(table: Table, run: Any
     assert table.holds()
 
 
-def test_wrong_rows_of_csv_are_told_by_line_and_column(table: Table, run: Any, tmp_path: Path) -> None:
+def test_csv_errors_name_line_and_column(table: Table, run: Any, tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
     path.write_bytes(
         b"order_id,customer_id,currency_code,line.item_id,line.product_name,line.quantity,line.price,paid\n"
@@ -272,14 +272,14 @@ def test_wrong_rows_of_csv_are_told_by_line_and_column(table: Table, run: Any, t
     ]
 
 
-def test_rows_of_an_order_follow_one_another(table: Table, run: Any, tmp_path: Path) -> None:
+def test_rows_of_an_order_must_be_adjacent(table: Table, run: Any, tmp_path: Path) -> None:
     head, one, two, *_ = as_csv([order("1"), order("2")]).splitlines()
     (tmp_path / "orders.csv").write_text("\n".join([head, one, two, one]))
     status, _, meanwhile = run(tmp_path / "orders.csv")
     assert (status, meanwhile[0]) == (1, "orders.csv:4: order 1: order_id: is already in orders.csv:2")
 
 
-def test_only_the_first_of_many_mistakes_are_named(table: Table, run: Any, tmp_path: Path) -> None:
+def test_only_the_first_errors_are_printed(table: Table, run: Any, tmp_path: Path) -> None:
     _, _, meanwhile = run(write(tmp_path / "orders.jsonl", [{"order_id": each} for each in range(100)]))
     assert len(meanwhile) == command.SHOWN + 3
     assert meanwhile[-2:] == ["and 250 more", "100 of 100 orders are invalid. Nothing was written."]
@@ -297,7 +297,7 @@ def test_only_the_first_of_many_mistakes_are_named(table: Table, run: Any, tmp_p
         ("orders.csv", 'order_id,"paid', "the first line is not CSV: unexpected end of data"),
     ],
 )
-def test_what_is_no_file_of_orders_is_told(
+def test_unreadable_files_are_reported(
     table: Table, run: Any, tmp_path: Path, name: str, content: str | None, says: str
 ) -> None:
     if content is not None:
@@ -313,7 +313,7 @@ def test_what_is_no_file_of_orders_is_told(
 @pytest.mark.parametrize(
     "name", ["orders.json", "orders.jsonl", "orders.ndjson", "orders.csv", "excel.csv", "bom.jsonl"]
 )
-def test_each_kind_of_file_gives_the_orders_that_the_service_would_make(
+def test_each_format_imports_the_orders_that_the_service_would_create(
     table: Table, run: Any, tmp_path: Path, name: str
 ) -> None:
     line = order("1")["order_line_details"][0]
@@ -345,7 +345,7 @@ def test_each_kind_of_file_gives_the_orders_that_the_service_would_make(
     assert len(imported["many", "ORDER#DETAIL"]["order_line_details"]["L"]) == 400
 
 
-def test_what_is_said_of_an_order_may_stand_in_each_of_its_rows(table: Table, run: Any, tmp_path: Path) -> None:
+def test_order_fields_may_be_repeated_in_each_row(table: Table, run: Any, tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text(
         "order_id,customer_id,currency_code,customer_summary.country.code,line.item_id,line.product_name,line.quantity,"
         "line.price\n1,alice,EUR,NO,1,Brunost,1,12.50\n1,alice,EUR,NO,2,Jarlsberg,1,7.50\n2,bob,EUR,,1,Brie,1,4\n"
@@ -357,13 +357,13 @@ def test_what_is_said_of_an_order_may_stand_in_each_of_its_rows(table: Table, ru
     assert items["1", "ORDER#DETAIL"]["customer_summary"] == {"M": {"country": {"M": {"code": {"S": "NO"}}}}}
 
 
-def test_the_example_works(table: Table, run: Any) -> None:
+def test_documented_example_is_imported(table: Table, run: Any) -> None:
     status, said, _ = run(ROOT / "docs" / "orders.csv")
     assert (status, counts(said)) == (0, summary(new=2))
     assert table.items()["3001", "ORDER"]["grand_total"]["N"] == "39.57"
 
 
-def test_the_time_is_the_files_or_now(table: Table, run: Any, tmp_path: Path) -> None:
+def test_created_is_taken_from_the_file_or_is_now(table: Table, run: Any, tmp_path: Path) -> None:
     given, left_out = order("1"), order("2")
     del left_out["created"]
     before = datetime.now(UTC)
@@ -377,7 +377,7 @@ def test_the_time_is_the_files_or_now(table: Table, run: Any, tmp_path: Path) ->
 # Never twice ---------------------------------------------------------------------------------------------------------
 
 
-def test_again_changes_nothing_whatever_became_of_the_orders(table: Table, run: Any, tmp_path: Path) -> None:
+def test_second_import_changes_nothing(table: Table, run: Any, tmp_path: Path) -> None:
     ids = [str(each) for each in range(120)]
     path = write(tmp_path / "orders.jsonl", [order(each) for each in ids])
     status, said, _ = run(path)
@@ -395,7 +395,7 @@ def test_again_changes_nothing_whatever_became_of_the_orders(table: Table, run: 
     assert table.items() == before
 
 
-def test_another_order_with_the_id_is_left_alone_and_told(table: Table, run: Any, tmp_path: Path) -> None:
+def test_different_order_with_the_same_id_is_left_unchanged(table: Table, run: Any, tmp_path: Path) -> None:
     run(write(tmp_path / "first.jsonl", [order("7"), order("8")]))
     before = table.items()
     ids = [str(each) for each in range(60)]
@@ -407,7 +407,7 @@ def test_another_order_with_the_id_is_left_alone_and_told(table: Table, run: Any
     assert {key: item for key, item in table.items().items() if key in before} == before
 
 
-def test_whoever_comes_between_looking_and_writing_holds_nobody_up(table: Table, run: Any, tmp_path: Path) -> None:
+def test_order_created_between_read_and_write_stops_no_other(table: Table, run: Any, tmp_path: Path) -> None:
     def fault(operation: str, done: bool) -> None:
         if operation == "TransactWriteItems" and not done:
             table.faults.fault = lambda operation, done: None
@@ -422,7 +422,7 @@ def test_whoever_comes_between_looking_and_writing_holds_nobody_up(table: Table,
     assert table.items()["2", "ORDER"]["customer_id"]["S"] == "bob"
 
 
-def test_of_an_order_that_is_there_by_half_nothing_is_overwritten(table: Table, run: Any, tmp_path: Path) -> None:
+def test_incomplete_order_is_not_overwritten(table: Table, run: Any, tmp_path: Path) -> None:
     item = {"pk": {"S": "ORDER#1"}, "sk": {"S": "ORDER"}, "made": {"S": "by hand"}}
     table.client.put_item(TableName="OrdersTable", Item=item)
     status, said, _ = run(write(tmp_path / "orders.jsonl", [order("1"), order("2")]))
@@ -437,7 +437,7 @@ def test_of_an_order_that_is_there_by_half_nothing_is_overwritten(table: Table, 
     ("code", "lost"),
     [("ThrottlingException", False), ("ProvisionedThroughputExceededException", False), ("InternalServerError", True)],
 )
-def test_it_waits_when_dynamodb_cannot_keep_up(table: Table, run: Any, tmp_path: Path, code: str, lost: bool) -> None:
+def test_import_retries_while_dynamodb_throttles(table: Table, run: Any, tmp_path: Path, code: str, lost: bool) -> None:
     asked: Counter[str] = Counter()
 
     def fault(operation: str, done: bool) -> str | None:
@@ -454,7 +454,7 @@ def test_it_waits_when_dynamodb_cannot_keep_up(table: Table, run: Any, tmp_path:
     assert table.holds(*ids)
 
 
-def test_it_gives_up_at_last_and_the_same_command_goes_on(
+def test_import_gives_up_and_the_same_command_continues(
     table: Table, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "GIVE_UP_AFTER", 0.2)
@@ -482,7 +482,7 @@ def test_it_gives_up_at_last_and_the_same_command_goes_on(
     assert table.holds(*ids)
 
 
-def test_a_refusal_ends_it_at_once(table: Table, run: Any, tmp_path: Path) -> None:
+def test_access_denied_stops_the_import_at_once(table: Table, run: Any, tmp_path: Path) -> None:
     table.faults.fault = lambda operation, done: (
         "AccessDeniedException" if operation == "TransactWriteItems" and not done else None
     )
@@ -491,7 +491,7 @@ def test_a_refusal_ends_it_at_once(table: Table, run: Any, tmp_path: Path) -> No
     assert meanwhile[-2].endswith("AccessDeniedException: Not today.")
 
 
-def test_a_file_that_changes_meanwhile_ends_it(table: Table, run: Any, tmp_path: Path) -> None:
+def test_file_changed_during_the_import_stops_it(table: Table, run: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "orders.jsonl", [order(str(each)) for each in range(1000)])
 
     def fault(operation: str, done: bool) -> None:
@@ -506,7 +506,7 @@ def test_a_file_that_changes_meanwhile_ends_it(table: Table, run: Any, tmp_path:
     assert len(table.items()) == 2 * counts(said)["new"]
 
 
-def test_what_dynamodb_leaves_out_of_an_answer_is_asked_for_again(table: Table) -> None:
+def test_unprocessed_keys_are_read_again(table: Table) -> None:
     orders = [NewOrder.model_validate(order(str(each))).order(datetime.now(UTC)) for each in range(10)]
     assert table.store.create_many(orders) == set()
 
@@ -529,7 +529,7 @@ def test_what_dynamodb_leaves_out_of_an_answer_is_asked_for_again(table: Table) 
         table.store.known(orders)
 
 
-def test_batches_are_as_large_as_dynamodb_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_as_large_as_dynamodb_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
     line = order("1")["order_line_details"][0]
 
     def some(count: int, **more: Any) -> list[Order]:
@@ -548,7 +548,7 @@ def test_batches_are_as_large_as_dynamodb_takes_them(monkeypatch: pytest.MonkeyP
 
 
 def start(table: Table, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """The command, as a process."""
+    """Starts the command as a process."""
     return subprocess.Popen(
         [sys.executable, "-m", "importer", *arguments, "--table", "OrdersTable"],
         cwd=ROOT,
@@ -559,7 +559,7 @@ def start(table: Table, *arguments: str, **options: Any) -> subprocess.Popen[str
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_it_can_be_ended_at_any_moment(table: Table, tmp_path: Path, ending: signal.Signals) -> None:
+def test_import_can_be_stopped_at_any_moment(table: Table, tmp_path: Path, ending: signal.Signals) -> None:
     ids = [str(each) for each in range(800)]
     path = write(tmp_path / "orders.jsonl", [order(each) for each in ids])
     begun, enough, go_on = 0, threading.Event(), threading.Event()
@@ -601,7 +601,7 @@ def test_it_can_be_ended_at_any_moment(table: Table, tmp_path: Path, ending: sig
     assert table.holds(*ids)
 
 
-def test_it_can_be_ended_while_it_checks(
+def test_import_can_be_stopped_during_validation(
     table: Table, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(path: Path) -> Iterator[reading.Entry]:
@@ -615,7 +615,7 @@ def test_it_can_be_ended_while_it_checks(
     assert table.holds()
 
 
-def test_on_a_terminal_the_same_line_shows_how_far_it_is(table: Table, tmp_path: Path) -> None:
+def test_progress_is_one_line_on_a_terminal(table: Table, tmp_path: Path) -> None:
     path = write(tmp_path / "orders.jsonl", [order(str(each)) for each in range(400)])
 
     def slow(operation: str, done: bool) -> None:
@@ -634,7 +634,7 @@ def test_on_a_terminal_the_same_line_shows_how_far_it_is(table: Table, tmp_path:
     assert shown.count("\n") == 2
 
 
-def test_the_make_target_fills_the_local_gateway(tmp_path: Path) -> None:
+def test_make_import_finds_the_running_gateway(tmp_path: Path) -> None:
     path = write(tmp_path / "orders.csv", [order("imported")])
     with gateway() as local:
         made = subprocess.run(
@@ -673,12 +673,12 @@ def test_production_import_loads_nothing_of_the_local_gateway() -> None:
     assert not {"local", "moto", "unittest.mock", "werkzeug"}.intersection(loaded)
 
 
-def test_without_a_file_it_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_file_argument_prints_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main([]) == 2
     assert "make import FILE=orders.jsonl [TABLE=orders-prod]" in capsys.readouterr().out
 
 
-def test_a_named_table_is_sought_where_the_credentials_are(table: Table, run: Any, tmp_path: Path) -> None:
+def test_table_is_found_by_the_aws_environment(table: Table, run: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "orders.jsonl", [order("1")])
     status, said, _ = run(path, "--table", "OrdersTable")
     assert status == 0
@@ -710,7 +710,7 @@ def test_a_named_table_is_sought_where_the_credentials_are(table: Table, run: An
         ),
     ],
 )
-def test_what_it_lacks_is_told(
+def test_connection_errors_say_what_to_do(
     monkeypatch: pytest.MonkeyPatch, run: Any, tmp_path: Path, arguments: list[str], environment: Any, says: str
 ) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:

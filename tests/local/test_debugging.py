@@ -1,4 +1,4 @@
-"""Debugging a function: breakpoints, pauses, and what happens without DEBUG=1."""
+"""Debugging a function with and without DEBUG=1."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def project(tmp_path: Path) -> Path:
 
 
 class Terminal:
-    """What a person at the terminal of the gateway sees and types."""
+    """The terminal of the gateway."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -103,7 +103,7 @@ def test_breakpoint_opens_a_debugger_on_the_terminal(project: Path) -> None:
     assert json.loads(answers[0]) == {"secret": 43}
 
 
-def test_no_timeout_strikes_while_a_function_is_debugged(project: Path) -> None:
+def test_functions_have_no_timeout_in_debug_mode(project: Path) -> None:
     # The function's timeout is 0.3 seconds, and it takes one.
     with debugging(project) as (_, url):
         answer = http.request("POST", f"{url}/hang", timeout=60)

@@ -1,4 +1,4 @@
-"""The lines of the first screen, taken apart as a shell would."""
+"""The start screen. Its commands are parsed as a shell does."""
 
 import json
 import shlex
@@ -44,7 +44,7 @@ def claims(**claims: str) -> dict[str, Any]:
     ],
     ids=["all of it", "admin", "open", "admin without event", "customer without event"],
 )
-def test_a_line_for_a_route(tmp_path: Path, route: Route, event: dict[str, Any], words: list[str]) -> None:
+def test_curl_command_of_a_route(tmp_path: Path, route: Route, event: dict[str, Any], words: list[str]) -> None:
     (tmp_path / "an-event.json").write_text(json.dumps({"source": "aws.ses"}))
     if event:
         (tmp_path / "event.json").write_text(json.dumps({"routeKey": route.key, **event}))
@@ -53,7 +53,7 @@ def test_a_line_for_a_route(tmp_path: Path, route: Route, event: dict[str, Any],
     assert shlex.split(line) == ["curl", "-i", *words]
 
 
-def test_places_warnings_and_tokens(tmp_path: Path) -> None:
+def test_screen_shows_places_warnings_and_tokens(tmp_path: Path) -> None:
     lines = start_screen("http://here", {"Log": "a file"}, ["no mail"], {"alice": "a.b.c"}, [], tmp_path).splitlines()
     assert "The orders service is running at http://here" in lines
     assert "  Log     a file" in lines
