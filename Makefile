@@ -11,7 +11,7 @@ LOCKS := shared/requirements.txt functions/send_invoice/requirements.txt functio
 RESOURCES := OrdersLayer SendInvoiceFunction NotifyCustomerFunction
 SBOM := .local/sbom
 
-export HOST PORT AWS_PORT CASES
+export HOST PORT AWS_PORT DEBUG CASES
 ROUNDS ?= 10
 
 # Some systems set NAME for every process; only the one on the command line is meant.
@@ -20,9 +20,9 @@ TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 .PHONY: help run token import test test-dynamodb-local faults storm fuzz load bench e2e check format openapi lock sbom clean
 
 help:
-	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
+	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=, DEBUG=1)"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
-	@echo "make import   bring the orders of a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
+	@echo "make import   import the orders of a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
 	@echo "make test     run all tests that need nothing but Python and the package index"
 	@echo "make test-dynamodb-local"
 	@echo "              run the integration tests and races on DynamoDB Local; needs Java 17 and Maven, too"
@@ -34,7 +34,7 @@ help:
 	@echo "make bench    measure what starts, requests and large orders cost, into docs/performance.md [ROUNDS=10]"
 	@echo "make check    formatter, linter, types, templates, validity of OpenAPI, drift of it and of schemas"
 	@echo "make format   let the formatter and the linter mend what they can"
-	@echo "make openapi  write openapi.json and the events' schemas anew"
+	@echo "make openapi  regenerate openapi.json and the schemas of the events"
 	@echo "make lock     pin all packages anew, with hashes, as the requirements.in ask for them [UPGRADE=1]"
 	@echo "make sbom     list the packages that are deployed, as CycloneDX, in .local/sbom [BUILT=.aws-sam/build]"
 	@echo "make clean    remove what the above made"
@@ -47,9 +47,10 @@ token: $(VENV)/running
 	@$(if $(SUB),,$(error say for whom: make token SUB=alice [ADMIN=1] [NAME="Ada Admin"] [EXPIRES=3600]))
 	@$(BIN)/python -m local token --sub "$$SUB" $(if $(ADMIN),--admin) $(if $(TOKEN_NAME),--name "$$NAME") $(if $(EXPIRES),--expires "$$EXPIRES")
 
-# FILE and TABLE are exported, because they are on the command line. Without FILE, it says what to type.
+# FILE and TABLE are exported, because they are on the command line. Without TABLE, the local gateway is found by its state.
 import: $(VENV)/running
-	@$(BIN)/python -m importer $(if $(FILE),"$$FILE") $(if $(TABLE),--table "$$TABLE")
+	@$(if $(FILE),,$(error name the file: make import FILE=orders.jsonl [TABLE=orders-prod]))
+	@$(BIN)/python -m $(if $(TABLE),importer "$$FILE" --table "$$TABLE",local import "$$FILE")
 
 # Whatever the shell has in mind for `make run`, these tests are moto's.
 test: $(VENV)/ready
@@ -86,7 +87,7 @@ check: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml .github/deploy-role.yaml docs/events/consumer.yaml
-	$(BIN)/python -m local openapi --check
+	$(BIN)/python -m openapi --check
 	$(BIN)/openapi-spec-validator openapi.json
 
 format: $(VENV)/ready
@@ -94,7 +95,7 @@ format: $(VENV)/ready
 	$(BIN)/ruff check --fix .
 
 openapi: $(VENV)/ready
-	$(BIN)/python -m local openapi
+	$(BIN)/python -m openapi
 
 # For all systems and processors at once. Lambda has one Python, developers have several. An index of one's own, or a folder
 # of wheels, is named in no lock.

@@ -54,7 +54,7 @@ from moto.ses.models import ses_backends  # noqa: E402
 
 from local.emulator import client, load_orders, provision  # noqa: E402
 from local.events import find_route  # noqa: E402
-from local.streams import as_in_events  # noqa: E402
+from local.streams import to_lambda_record  # noqa: E402
 from local.template import Template  # noqa: E402
 from orders import aws  # noqa: E402
 from orders.archive import get_archive  # noqa: E402
@@ -187,7 +187,7 @@ class Service:
         place = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
         found = streams.get_records(ShardIterator=streams.get_shard_iterator(**place)["ShardIterator"])["Records"]
         before, self.read = self.read, len(found)
-        return [as_in_events(record, arn) for record in found[before:]]
+        return [to_lambda_record(record, arn) for record in found[before:]]
 
     def notify(self, records: list[dict[str, Any]]) -> list[str]:
         """Hands records to the function that tells customers, and says which it failed with."""

@@ -248,8 +248,8 @@ def answers(
 ) -> dict[int, Any]:
     """Declares the answers of a route, for OpenAPI.
 
-    It runs at each cold start, so it only names the problems. `local.openapi` adds their descriptions, and the problems
-    that every route has in common.
+    It runs at each cold start, so it only names the problems. `openapi.document` adds their descriptions, and the
+    problems that all routes have in common.
 
     Args:
         status: The status of a success.

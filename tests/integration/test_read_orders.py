@@ -294,13 +294,15 @@ def test_filters_find_all_that_fits_and_nothing_else_page_by_page(
 
 
 def test_customers_find_their_own_by_the_same_filters(service: Service, shop: list[Order]) -> None:
-    for query, fits in (
+    for query, matches_filter in (
         ("", lambda _: True),
         ("order_status=paused&", lambda order: order.order_status == "paused"),
         ("created_from=2026-09-01T00:10:00Z&", lambda order: order.created >= START + timedelta(minutes=10)),
     ):
         found = joined(pages(service, f"/orders?{query}limit=6", CAROL))
-        assert ids(found) == [order.order_id for order in shop if order.customer_id == "carol" and fits(order)]
+        assert ids(found) == [
+            order.order_id for order in shop if order.customer_id == "carol" and matches_filter(order)
+        ]
 
 
 def test_the_limit_may_change_from_page_to_page(service: Service, shop: list[Order]) -> None:
