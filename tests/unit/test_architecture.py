@@ -10,6 +10,7 @@ from harness import ROOT
 ORDERS = ROOT / "shared" / "orders"
 
 LAYERS = (
+    {"lazy"},
     {"errors", "settings", "startup", "strict_json", "telemetry", "types"},
     {"aws", "cursors", "identity", "money"},
     {"models"},
@@ -104,8 +105,8 @@ def test_the_environment_is_read_in_one_place() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if re.search(r"os\.environ|getenv", path.read_text(encoding="utf-8"))
     }
-    # The other two run before any setting is read: they prepare how the process loads.
-    assert readers == {"settings", "startup", "__init__"}
+    # `startup` runs before any setting is read: it prepares how the process loads.
+    assert readers == {"settings", "startup"}
 
 
 def test_the_diagram_shows_the_imports() -> None:
