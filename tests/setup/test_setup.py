@@ -1,5 +1,6 @@
 """What is installed is what the locks list, whatever has been released since, with old and new versions of pip."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -83,13 +84,32 @@ def download(target: Path, *arguments: object) -> None:
     subprocess.run(command, check=True)
 
 
-def write_newer_release(folder: Path, name: str) -> None:
-    """Writes an empty wheel of a version that no package has yet."""
-    stem = f"{name.replace('-', '_')}-99999"
-    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 99999\n")
+def write_wheel(index: Path, name: str, version: str, *metadata: str) -> Path:
+    """Puts a package without content into an index."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    (index / name).mkdir(exist_ok=True)
+    path = index / name / f"{stem}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *metadata, ""]
+        wheel.writestr(f"{stem}.dist-info/METADATA", "\n".join(lines))
         wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{stem}.dist-info/RECORD", "")
+    return path
+
+
+def write_release_with_extra(index: Path) -> str:
+    """Puts two packages into an index, of which one needs an extra of the other, and locks them.
+
+    Old versions of pip look for that extra in newer releases, too. No package that is deployed has such a need today.
+    """
+    wheels = [
+        write_wheel(index, "needed", "1.0", "Provides-Extra: more"),
+        write_wheel(index, "needing", "1.0", "Requires-Dist: needed[more]>=1"),
+    ]
+    hashes = [hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels]
+    return "".join(
+        f"{wheel.parent.name}==1.0 --hash=sha256:{value}\n" for wheel, value in zip(wheels, hashes, strict=True)
+    )
 
 
 class Files(SimpleHTTPRequestHandler):
@@ -114,15 +134,23 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def index(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def folder_of_index(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index where each locked package has a newer release."""
     folder = tmp_path_factory.mktemp("index")
     for wheel in wheels.glob("*.whl"):
         name = canonicalize_name(wheel.name.split("-")[0])
         (folder / name).mkdir(exist_ok=True)
         (folder / name / wheel.name).hardlink_to(wheel)
-        write_newer_release(folder / name, name)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=folder)) as server:
+    (folder / "extra.txt").write_text(write_release_with_extra(folder))
+    for package in [path for path in folder.iterdir() if path.is_dir()]:
+        write_wheel(folder, package.name, "99999")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def index(folder_of_index: Path) -> Iterator[str]:
+    """Where that index is served."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=folder_of_index)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
@@ -157,7 +185,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("pip", PIPS)
 def test_new_releases_change_nothing(
-    pip: str, project: Path, wheels: Path, environment: dict[str, str], tmp_path: Path
+    pip: str, project: Path, wheels: Path, folder_of_index: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     version = PIPS[pip].split()[0].removeprefix("pip==")
     python = tmp_path / "python"
@@ -175,11 +203,12 @@ def test_new_releases_change_nothing(
     assert ready.returncode == 0, ready.stderr
     assert in_environment(venv) == locked(ROOT / "requirements-dev.txt")
 
-    for lock in DEPLOYED:
-        target = tmp_path / lock.parent
+    extra = Path(shutil.copy(folder_of_index / "extra.txt", project))
+    for lock in [*DEPLOYED, extra.relative_to(project)]:
+        target = tmp_path / "packages" / lock.parent / lock.stem
         command = [venv / "bin/python", "-c", INSTALL, lock, target]
         subprocess.run([str(each) for each in command], cwd=project, env=environment, check=True)
-        assert installed(target) == locked(ROOT / lock, python_full_version="3.13.0", python_version="3.13")
+        assert installed(target) == locked(project / lock, python_full_version="3.13.0", python_version="3.13")
 
 
 def test_two_terminals_may_set_up_at_once(project: Path, environment: dict[str, str]) -> None:
