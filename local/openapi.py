@@ -62,7 +62,7 @@ OCCURRENCES: dict[Kind, errors.DomainError] = {
     type(problem): problem
     for problem in (
         errors.Invalid([("content", "must not be blank")]),
-        errors.MailRefused("The mail service refused the mail. It was not sent."),
+        errors.MailRefused("The mail service rejected the mail. It was not sent."),
         errors.MailUnknown(
             "The mail service did not confirm that it accepted the mail. It will not be retried automatically."
         ),
