@@ -241,7 +241,7 @@ def write_json(value: Any) -> str:
 def answers(
     status: int,
     description: str,
-    *errors: type[DomainError],
+    *failures: type[DomainError],
     headers: Mapping[str, str] | None = None,
     content: Mapping[str, Mapping[str, Any]] | None = None,
     also: Mapping[int, str] | None = None,
@@ -254,13 +254,13 @@ def answers(
     Args:
         status: The status of a success.
         description: What the success means.
-        errors: The errors that are specific to this route.
+        failures: The errors that are specific to this route.
         headers: Headers of the success and their descriptions.
         content: Schemas of the success by media type, if it is not the JSON of the function's return type.
         also: Other successful answers and what they mean: like the success below 300, else without a body.
     """
     named: dict[int, Any] = {}
-    for problem in map(PROBLEMS.__getitem__, errors):
+    for problem in map(PROBLEMS.__getitem__, failures):
         named.setdefault(problem.status, {})[problem.slug] = {}
     return {
         status: success(description, headers, content),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from orders.errors import InternalError, MailRefused
-from orders.http import to_domain_error
+from orders.errors import DomainError, InternalError, MailRefused
+from orders.http import PROBLEMS, to_domain_error
 
 
 def test_what_is_not_foreseen_is_counted_and_its_text_kept_out(capsys: pytest.CaptureFixture[str]) -> None:
@@ -16,3 +16,8 @@ def test_what_is_not_foreseen_is_counted_and_its_text_kept_out(capsys: pytest.Ca
 def test_what_is_foreseen_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
     assert type(to_domain_error(MailRefused())) is MailRefused
     assert "InternalErrors" not in capsys.readouterr().out
+
+
+def test_every_domain_error_has_its_own_problem_type() -> None:
+    assert set(PROBLEMS) == set(DomainError.__subclasses__())
+    assert len({problem.slug for problem in PROBLEMS.values()}) == len(PROBLEMS)

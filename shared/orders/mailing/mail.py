@@ -84,7 +84,7 @@ class Mailer:
             if code in THROTTLED or status == 429:
                 raise Unavailable("The mail service is throttling. The mail was not sent.", reason=code) from error
             if 400 <= status < 500:
-                raise MailRefused("The mail service refused the mail. It was not sent.", reason=code) from error
+                raise MailRefused("The mail service rejected the mail. It was not sent.", reason=code) from error
             raise _unknown(code) from error
         except NEVER_LEFT as error:
             raise MailRefused(
