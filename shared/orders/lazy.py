@@ -38,6 +38,7 @@ POSTPONED: Mapping[str, Mapping[str, str]] = {
         "APIGatewayProxyEventV2": "api_gateway_proxy_event",
         "BedrockAgentEvent": "bedrock_agent_event",
         "LambdaFunctionUrlEvent": "lambda_function_url_event",
+        "S3Event": "s3_event",
         "VPCLatticeEvent": "vpc_lattice",
         "VPCLatticeEventV2": "vpc_lattice",
     },
@@ -47,11 +48,9 @@ POSTPONED: Mapping[str, Mapping[str, str]] = {
     "asyncio": {},
     # Writes botocore's reference documentation.
     "botocore.docs": {},
-    # Used by botocore for configuration files, sign-in, waiters and paginators.
+    # Used by botocore for configuration files, and for operations on several items, waiters and paginators.
     "configparser": {},
     "jmespath": {},
-    "subprocess": {},
-    "tempfile": {},
     # Used by importlib.metadata to look for installed packages.
     "csv": {},
     "importlib.resources": {"abc": "abc"},

@@ -42,14 +42,14 @@ ALSO = {
 """What only one function may import. Powertools' batch processor brings asyncio."""
 
 NEEDLESS = {
-    *("asyncio", "configparser", "jmespath", "multiprocessing", "subprocess", "tempfile", "zipfile"),
+    *("asyncio", "configparser", "multiprocessing", "zipfile"),
     *(
         "aws_lambda_powertools.event_handler.appsync",
         "aws_lambda_powertools.utilities.data_classes.s3_event",
         "aws_lambda_powertools.utilities.jmespath_utils",
         "aws_lambda_powertools.utilities.parser",
     ),
-    *("botocore.docs.service", "importlib.resources"),
+    *("botocore.docs.service", "importlib.resources._common"),
 }
 """Modules that are slow to import, that a dependency imports, and that nothing here uses."""
 
