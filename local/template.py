@@ -246,7 +246,5 @@ def _overrides(path: Path) -> dict[str, str]:
     given = config.get("local", {}).get("global", {}).get("parameters", {}).get("parameter_overrides", [])
     pairs = shlex.split(given if isinstance(given, str) else " ".join(given))
     if wrong := [pair for pair in pairs if "=" not in pair]:
-        raise UsageError(
-            f'{path.name}, parameter_overrides: {wrong[0]!r} must be Name=value or Name="two words"'
-        )
+        raise UsageError(f'{path.name}, parameter_overrides: {wrong[0]!r} must be Name=value or Name="two words"')
     return dict(pair.split("=", 1) for pair in pairs)

@@ -201,8 +201,8 @@ def answers(
 ) -> dict[int, Any]:
     """What a route can answer, as OpenAPI has it.
 
-    It runs at each cold start, so it only names the problems. `openapi.document` says the rest about them, and adds those
-    that every route has: of the token, of the body, and of ours.
+    It runs at each cold start, so it only names the problems. `openapi.document` documents the rest, and adds the
+    problems that every route has: of the token, of the body, and of ours.
 
     Args:
         status: The success.
