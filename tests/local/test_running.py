@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from local import ROOT, UsageError
+from local import __main__ as command
 from local.running import RunningGateway, announce, choose, running
 from local.template import Jwt
+from local.tokens import SigningKey
 
 
 def gateway(port: int) -> RunningGateway:
@@ -47,3 +49,26 @@ def test_no_or_several_gateways_are_an_error_that_says_what_to_do() -> None:
     ):
         choose([gateway(3000), gateway(3001)], "")
     assert choose([gateway(3000), gateway(3001)], "3001") == gateway(3001)
+
+
+def test_token_without_a_running_gateway_is_printed_with_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "STATE", tmp_path)
+    assert command.main(["token", "--sub", "alice"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.count(".") == 2
+    assert printed.err == "orders: no local gateway is running; the token is valid once you start one: make run\n"
+
+
+def test_token_is_made_for_the_running_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "STATE", tmp_path)
+    with announce(tmp_path, gateway(3000)):
+        assert command.main(["token", "--sub", "alice"]) == 0
+    printed = capsys.readouterr()
+    required = gateway(3000).jwt
+    assert required
+    assert SigningKey(tmp_path).verify(printed.out, required)["sub"] == "alice"
+    assert printed.err == ""
