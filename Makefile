@@ -3,8 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# uv does not read pip's settings: an index that is set there, or by the variables of either, holds for both.
+UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX-$${UV_INDEX_URL-$${PIP_INDEX_URL-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}}" $(BIN)/uv
 # What is deployed; what develops it has the same versions.
 LOCKS := shared/requirements.txt functions/send_invoice/requirements.txt functions/notify_customer/requirements.txt
+# The resources of template.yaml that contain them.
+RESOURCES := OrdersLayer SendInvoiceFunction NotifyCustomerFunction
 SBOM := .local/sbom
 
 export HOST PORT AWS_PORT DEBUG CASES
@@ -32,19 +36,19 @@ help:
 	@echo "make format   let the formatter and the linter mend what they can"
 	@echo "make openapi  regenerate openapi.json and the schemas of the events"
 	@echo "make lock     pin all packages anew, with hashes, as the requirements.in ask for them [UPGRADE=1]"
-	@echo "make sbom     write what is deployed, package by package, as CycloneDX into .local/sbom"
+	@echo "make sbom     list the packages that are deployed, as CycloneDX, in .local/sbom [BUILT=.aws-sam/build]"
 	@echo "make clean    remove what the above made"
 
-run: $(VENV)/ready
+run: $(VENV)/running
 	@$(BIN)/python -m local
 
 # Nothing but the token on standard output, so that it can be used as $$(make token SUB=alice).
-token: $(VENV)/ready
+token: $(VENV)/running
 	@$(if $(SUB),,$(error say for whom: make token SUB=alice [ADMIN=1] [NAME="Ada Admin"] [EXPIRES=3600]))
 	@$(BIN)/python -m local token --sub "$$SUB" $(if $(ADMIN),--admin) $(if $(TOKEN_NAME),--name "$$NAME") $(if $(EXPIRES),--expires "$$EXPIRES")
 
 # FILE and TABLE are exported, because they are on the command line. Without TABLE, the local gateway is found by its state.
-import: $(VENV)/ready
+import: $(VENV)/running
 	@$(if $(FILE),,$(error name the file: make import FILE=orders.jsonl [TABLE=orders-prod]))
 	@$(BIN)/python -m $(if $(TABLE),importer "$$FILE" --table "$$TABLE",local import "$$FILE")
 
@@ -76,7 +80,7 @@ e2e: $(VENV)/ready
 	LOCAL_GATEWAY=1 $(BIN)/pytest tests/e2e $(ARGS)
 
 bench: $(VENV)/ready
-	@PYTHONPATH=shared:functions:packaging:.:tests $(BIN)/python -m bench --rounds $(ROUNDS)
+	@PYTHONPATH=shared:functions:.:tests $(BIN)/python -m bench --rounds $(ROUNDS)
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .
@@ -96,31 +100,51 @@ openapi: $(VENV)/ready
 # For all systems and processors at once. Lambda has one Python, developers have several. An index of one's own, or a folder
 # of wheels, is named in no lock.
 lock: $(VENV)/ready
-	@for lock in $(LOCKS) requirements-dev.txt; do \
-	  case $$lock in requirements-dev.txt) python=3.11 ;; *) python=3.13 ;; esac; \
-	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-python-downloads $(if $(UPGRADE),--upgrade) \
+	@for lock in $(LOCKS) requirements-run.txt requirements-dev.txt requirements-uv.txt; do \
+	  case $$lock in requirements-*) python=3.11 ;; *) python=3.13 ;; esac; \
+	  $(UV) pip compile --quiet --universal --generate-hashes --no-python-downloads $(if $(UPGRADE),--upgrade) \
 	    --python-version $$python --output-file $$lock $${lock%.txt}.in || exit; \
 	done
 
-# The same commit gives the same bytes: no date, no serial number.
+# From what is built: BUILT is a folder of built resources, such as .aws-sam/build after `sam build`. Without it, they are
+# built first. PYTHONPATH shows the resource's packages only to the interpreter that is inspected (-I ignores it).
+# The output has no date and no serial number, so that the same build gives the same bytes.
 sbom: $(VENV)/ready
-	@mkdir -p $(SBOM)
-	@for lock in $(LOCKS); do \
-	  name=$${lock%/requirements.txt}; \
-	  PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --validate \
-	    --output-file $(SBOM)/$${name#functions/}.cdx.json $$lock || exit; \
+	@rm -rf $(SBOM) && mkdir -p $(SBOM)
+	@for resource in $(RESOURCES); do \
+	  built="$(or $(BUILT),.local/build)/$$resource" && \
+	  $(if $(BUILT),,rm -rf "$$built" && $(BIN)/python bundle/build.py --architecture arm64 $$resource "$$built" &&) \
+	  PYTHONWARNINGS=ignore PYTHONPATH="$$built/python:$$built" $(BIN)/python -I -W ignore -m cyclonedx_py environment -S \
+	    --pyproject pyproject.toml --output-reproducible --validate \
+	    --output-file "$(SBOM)/$$resource.cdx.json" $(BIN)/python || exit; \
 	done
 
 clean:
 	rm -rf $(VENV) .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
-# A second make, in another terminal, waits for the first: the lock is held for as long as this shell has the file open.
-$(VENV)/ready: requirements-dev.txt
+# The virtual environment is set up in two steps: what running needs, then what development adds. Both install exactly what
+# the locks list, by hash, and resolve nothing, so that no new release of any package can break them.
+$(VENV)/running: requirements-uv.txt requirements-run.txt
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or name yours: make PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1). Python 3.11 or newer is needed; name one: make PYTHON=python3.13 …" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@echo "Setting up $(VENV), once: a minute or so …" >&2
-	@exec 9<$< && $(PYTHON) -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' && { [ $@ -nt $< ] || { \
+	@{ $(SET_UP_ELSEWHERE) || { \
+	  echo "Setting up $(VENV), once: about 100 MB to download …" && \
 	  $(PYTHON) -m venv --clear $(VENV) && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< && \
-	  touch $@; }; } >&2
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes -r $< && \
+	  $(call sync,--compile-bytecode requirements-run.txt); } || { $(SET_UP_FAILED); }; } >&2
+
+$(VENV)/ready: requirements-dev.txt $(VENV)/running
+	@{ $(SET_UP_ELSEWHERE) || { \
+	  echo "Adding to $(VENV) what tests and checks need, once: about 100 MB to download …" && \
+	  $(call sync,$<); } || { $(SET_UP_FAILED); }; } >&2
+
+# Waits while another make sets up, and succeeds if that one did what was to do here. The lock is held for as long as this
+# shell has the file open.
+SET_UP_ELSEWHERE = { exec 9<Makefile && $(PYTHON) -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' && [ -e $@ ] && [ -z "$$(find $^ -newer $@)" ]; }
+
+# Shows uv's progress without its list of packages. Whether it succeeded is told by the stamp, because a pipe has the exit
+# status of its last command. What runs is compiled: each function has a process of its own, and all would compile at once.
+sync = rm -f $@ && { $(UV) pip sync --python $(BIN)/python --require-hashes --no-build $(1) 2>&1 && touch $@; } | sed '/^ [-+~] /d' && [ -e $@ ]
+
+SET_UP_FAILED = echo "$(VENV) could not be set up; the reason is above. An index of your own is taken from pip's settings or UV_DEFAULT_INDEX. Then run make again." && exit 1

@@ -6,12 +6,11 @@ import subprocess
 import sys
 import time
 
-from build import PYTHON, runtime_python
-
 from bench import artifacts, growth, lambda_runtime, report
 from bench.artifacts import CANCEL, COMMENT, FASTAPI, INVOICE, POWERTOOLS, READ, ROOT, YARDSTICK, Artifact, ours, plain
 from bench.orders import answers
 from bench.processes import EVENTS, TEMPLATE, Aws, Runner, event, stub
+from bundle.build import PYTHON, runtime_python
 
 STARTED = (
     YARDSTICK,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from build import PLATFORMS, PYTHON, package_of
+from bundle.build import PLATFORMS, PYTHON, package_of
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / ".local" / "bench"
@@ -83,7 +83,7 @@ def build(python: str, say: Callable[[str], None]) -> None:
     EMPTY.mkdir(parents=True)
     for resource in ("OrdersLayer", *FUNCTIONS):
         say(f"building {resource}")
-        command = [python, str(ROOT / "packaging/build.py"), "--architecture", ARCHITECTURE, resource]
+        command = [python, str(ROOT / "bundle/build.py"), "--architecture", ARCHITECTURE, resource]
         _run([*command, str(OUT / "ours" / resource)])
     say("packaging the same without bytecode")
     install(python, ROOT / "shared/requirements.txt", OUT / "plain/OrdersLayer/python")

@@ -21,9 +21,10 @@ from importer import ImportFailed
 from importer.progress import Progress, rate
 from importer.reading import SUFFIXES, format_error, read
 from importer.writing import WORKERS, Tally, write
-from orders.errors import Invalid, Problem, StillRunning, TooLarge, Unavailable
+from orders.bulk import BulkStore
+from orders.errors import DomainError, Invalid, StillRunning, TooLarge, Unavailable
 from orders.models import Order
-from orders.store import Store
+from orders.table import Table
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -93,7 +94,7 @@ class _StopSignal(Event):
 def _run(path: Path, table: str, stop: _StopSignal) -> int:
     client, where = _connect(table)
     print(f"Importing {path} into {where}.")
-    store = Store(client, table)
+    store = BulkStore(Table(client, table))
     total = _validate(path, store, stop)
     if total is None:
         return 128 + stop.signal if stop.signal else 1
@@ -105,8 +106,8 @@ def _run(path: Path, table: str, stop: _StopSignal) -> int:
         write(store, _orders(path, store), stop, tally, lambda: progress.show(tally.done))
     except (Unavailable, StillRunning):
         failure = "DynamoDB is throttling or does not respond."
-    except Problem as problem:
-        failure = str(_explain(problem.__cause__ or problem, where))
+    except DomainError as error:
+        failure = str(_explain(error.__cause__ or error, where))
     except (BotoCoreError, ImportFailed) as error:
         failure = str(_explain(error, where))
     seconds = progress.end(tally.done)
@@ -177,7 +178,7 @@ def _explain(error: BaseException, where: str) -> ImportFailed:
     return ImportFailed(f"cannot connect to {where}: {error}")
 
 
-def _validate(path: Path, store: Store, stop: _StopSignal) -> int | None:
+def _validate(path: Path, store: BulkStore, stop: _StopSignal) -> int | None:
     """Validates every order and prints the errors.
 
     Returns:
@@ -206,7 +207,7 @@ def _validate(path: Path, store: Store, stop: _StopSignal) -> int | None:
     return count
 
 
-def _errors(path: Path, store: Store) -> Iterator[Sequence[str]]:
+def _errors(path: Path, store: BulkStore) -> Iterator[Sequence[str]]:
     """Yields the errors of each entry of a file."""
     places: dict[str, str] = {}
     for entry in read(path):
@@ -218,14 +219,14 @@ def _errors(path: Path, store: Store) -> Iterator[Sequence[str]]:
             if entry.order:
                 store.check(entry.order.order(store.now(), IMPORTER))
         except Invalid as error:
-            for each in error.members["errors"]:
+            for each in error.facts["errors"]:
                 errors.append(format_error(entry.place, entry.order_id, each["field"], each["message"]))
         except TooLarge as error:
             errors.append(format_error(entry.place, entry.order_id, "", error.detail))
         yield errors
 
 
-def _orders(path: Path, store: Store) -> Iterator[Order]:
+def _orders(path: Path, store: BulkStore) -> Iterator[Order]:
     for entry in read(path):
         if entry.order is None:
             raise ImportFailed(f"{entry.place} has changed since it was checked")

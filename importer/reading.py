@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from importer import ImportFailed
 from orders import strict_json
-from orders.models import NewOrder, NewOrderLine
+from orders.requests import NewOrder, NewOrderLine
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import ParamSpec, TypeVar
 
+from orders.bulk import BulkStore, batches
 from orders.errors import StillRunning, Unavailable
 from orders.models import Order
-from orders.store import Store, batches
 
 WORKERS = 8
 """Batches that are written concurrently."""
@@ -50,7 +50,9 @@ class Tally:
         self.conflicts += other.conflicts
 
 
-def write(store: Store, orders: Iterable[Order], stop: Event, tally: Tally, on_progress: Callable[[], None]) -> None:
+def write(
+    store: BulkStore, orders: Iterable[Order], stop: Event, tally: Tally, on_progress: Callable[[], None]
+) -> None:
     """Writes the orders that do not exist yet. Once `stop` is set, only the batches in progress are finished.
 
     Args:
@@ -96,9 +98,9 @@ def write(store: Store, orders: Iterable[Order], stop: Event, tally: Tally, on_p
         raise failed[0]
 
 
-def _write_batch(store: Store, orders: list[Order], stop: Event) -> Tally:
+def _write_batch(store: BulkStore, orders: list[Order], stop: Event) -> Tally:
     # Reading first costs little and avoids writes that would fail.
-    known = _retry(stop, store.known, orders)
+    known = _retry(stop, store.find_existing, orders)
     missing = [order for order in orders if order.order_id not in known]
     conflicts = [order_id for order_id, same in known.items() if not same]
     if missing:

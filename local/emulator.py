@@ -133,7 +133,8 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
     # The folders of the functions are on the path only after the template was read.
     from importer.reading import read  # noqa: PLC0415
     from orders.errors import OrderExists  # noqa: PLC0415
-    from orders.store import Creation, Store  # noqa: PLC0415
+    from orders.store import CreateResult, OrderStore  # noqa: PLC0415
+    from orders.table import Table  # noqa: PLC0415
 
     orders = []
     for entry in read(path):
@@ -142,10 +143,10 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
         orders.append(entry.order)
     loaded = 0
     for table in tables:
-        store = Store(client("dynamodb"), table)
+        store = OrderStore(Table(client("dynamodb"), table))
         for order in orders:
             try:
-                loaded += store.create(order.order(store.now()))[1] is Creation.NEW
+                loaded += store.create(order.order(store.now()))[1] is CreateResult.NEW
             except OrderExists:
                 continue
     return loaded

@@ -43,7 +43,7 @@ class GatewayError(Exception):
         cause: str = "",
     ) -> None:
         # The folders of the functions are on the path only after the template was read.
-        from orders.errors import PROBLEM_TYPE  # noqa: PLC0415
+        from orders.http import PROBLEM_TYPE  # noqa: PLC0415
 
         super().__init__(detail)
         self.status = status

@@ -17,11 +17,11 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Licen
 
 from local.template import Template
 from orders import errors
-from orders.http import JSON, LARGEST_BODY, PROBLEM, problem_answer
-from orders.records import ProblemDocument
+from orders.http import JSON, LARGEST_BODY, PROBLEM, PROBLEMS, problem_answer
+from orders.responses import ProblemDocument
 
 Json = dict[str, Any]
-Kind = type[errors.Problem]
+Kind = type[errors.DomainError]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -60,7 +60,7 @@ GATEWAY_MESSAGE = {
     "required": ["message"],
 }
 
-EXAMPLES: dict[Kind, errors.Problem] = {
+EXAMPLES: dict[Kind, errors.DomainError] = {
     type(problem): problem
     for problem in (
         errors.Invalid([("content", "must not be blank")]),
@@ -75,9 +75,10 @@ EXAMPLES: dict[Kind, errors.Problem] = {
             payment_status="paid",
         ),
         errors.StillRunning(
-            "An invoice of this order is being mailed. Nothing was changed; try again.", retry_after=10
+            "An invoice for this order is being mailed. Nothing was changed; try again.", retry_after=10
         ),
-        errors.TooLarge(f"At most {LARGEST_BODY} bytes are read."),
+        errors.Outdated(2),
+        errors.TooLarge(f"The body may have at most {LARGEST_BODY} bytes."),
     )
 }
 """Examples of the problems whose detail varies. The class of any other problem has its only detail."""
@@ -114,12 +115,12 @@ def describe(template: Template) -> str:
     schemas["GatewayMessage"] = GATEWAY_MESSAGE
     schemas["ProblemDocument"] = ProblemDocument.model_json_schema(ref_template=_reference("schemas", "{model}"))
     schemas |= schemas["ProblemDocument"].pop("$defs")
-    kinds = {kind.slug: kind for kind in errors.Problem.__subclasses__()}
+    kinds = {problem.slug: kind for kind, problem in PROBLEMS.items()}
     for path, item in document["paths"].items():
         for operation in item.values():
             _complete(path, operation, kinds, schemas)
     document["components"]["examples"] = {
-        slug: {"summary": kind.title, "value": json.loads(_example_answer(kind)["body"])}
+        slug: {"summary": PROBLEMS[kind].title, "value": json.loads(_example_answer(kind)["body"])}
         for slug, kind in sorted(kinds.items())
     }
     _drop_unused(document)
@@ -143,8 +144,8 @@ def _complete(path: str, operation: Json, kinds: dict[str, Kind], schemas: Json)
     if body:
         problems.update(BODY_PROBLEMS)
     by_status: defaultdict[str, list[Kind]] = defaultdict(list)
-    for kind in sorted(problems, key=lambda kind: kind.slug):
-        by_status[str(kind.status)].append(kind)
+    for kind in sorted(problems, key=lambda kind: PROBLEMS[kind].slug):
+        by_status[str(PROBLEMS[kind].status)].append(kind)
     successes = {status: response for status, response in responses.items() if status < "400"}
     for part in filter(None, (body, *successes.values())):
         for media_type, media in part["content"].items():
@@ -165,11 +166,13 @@ def _named_problems(responses: Json, kinds: dict[str, Kind]) -> list[Kind]:
 
 def _failure(status: str, kinds: list[Kind]) -> Json:
     """Describes the answers with one error status, which may come from a function, from API Gateway or from either."""
-    response: Json = {"description": " / ".join(kind.title for kind in kinds), "content": {}}
+    response: Json = {"description": " / ".join(PROBLEMS[kind].title for kind in kinds), "content": {}}
     if kinds:
         response["content"][PROBLEM] = {
             "schema": {"$ref": _reference("schemas", "ProblemDocument")},
-            "examples": {kind.slug: {"$ref": _reference("examples", kind.slug)} for kind in kinds},
+            "examples": {
+                slug: {"$ref": _reference("examples", slug)} for slug in (PROBLEMS[kind].slug for kind in kinds)
+            },
         }
     if any("Retry-After" in _example_answer(kind)["headers"] for kind in kinds):
         text = "Seconds to wait before repeating the request."

@@ -24,11 +24,13 @@ from process import gateway, http
 from importer import __main__ as command
 from importer import reading, writing
 from local import emulator, server
-from orders import store as stores
+from orders import table as tables
+from orders.bulk import BulkStore, batches
 from orders.errors import Unavailable
 from orders.identity import Caller, Role
-from orders.models import NewOrder, Order, OrderPatch
-from orders.store import Store, batches
+from orders.models import Order
+from orders.requests import NewOrder, OrderPatch
+from orders.store import order_size
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -83,7 +85,7 @@ class Table:
         self.port = port
         self.faults = faults
         self.client = cast("DynamoDBClient", get_session().create_client("dynamodb"))
-        self.store = Store(self.client, "OrdersTable")
+        self.store = BulkStore(tables.Table(self.client, "OrdersTable"))
 
     def items(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Returns all items by key."""
@@ -211,7 +213,7 @@ def test_every_error_is_printed_and_nothing_is_written(table: Table, run: Any, t
     status, _, meanwhile = run(path)
     assert status == 1
     assert [line.removeprefix("orders.jsonl:") for line in meanwhile[:-2]] == [
-        "2: order 2: grand_total: is 28.74 and adds up to 26.75: 1.99 too much",
+        "2: order 2: grand_total: is 28.74 but must be 26.75: 1.99 too much",
         "3: order 3: customer_id: Input should be a valid string",
         "3: order 3: colour: unknown field",
         "5: order 4: order_line_details.1.item_id: Input should be a valid integer",
@@ -223,7 +225,7 @@ def test_every_error_is_printed_and_nothing_is_written(table: Table, run: Any, t
         "9: must be a JSON object",
         "10: order 1: order_id: is already in orders.jsonl:1",
         "11: order 9: created: must be a time between 1970 and now",
-        "12: order 10: The texts of this order are too long. Split it, or shorten the names of its lines.",
+        "12: order 10: The order is too large to store. Split it or shorten its texts.",
         "13: order_id: String should match pattern '^[A-Za-z0-9_-]{1,64}$'",
         "14: order 12: ?[31mx: unknown field",
         "15: is not UTF-8",
@@ -517,7 +519,7 @@ def test_unprocessed_keys_are_read_again(table: Table) -> None:
         parsed["UnprocessedKeys"] = {"OrdersTable": {"Keys": left}} if left else {}
 
     table.client.meta.events.register("after-call.dynamodb.BatchGetItem", leave_out)
-    assert table.store.known(orders) == {str(each): True for each in range(10)}
+    assert table.store.find_existing(orders) == {str(each): True for each in range(10)}
     assert table.faults.calls["BatchGetItem"] == 4
 
     def leave_out_all(parsed: Any, **_: Any) -> None:
@@ -526,7 +528,7 @@ def test_unprocessed_keys_are_read_again(table: Table) -> None:
 
     table.client.meta.events.register("after-call.dynamodb.BatchGetItem", leave_out_all)
     with pytest.raises(Unavailable):
-        table.store.known(orders)
+        table.store.find_existing(orders)
 
 
 def test_batches_are_as_large_as_dynamodb_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -539,7 +541,7 @@ def test_batches_are_as_large_as_dynamodb_accepts(monkeypatch: pytest.MonkeyPatc
     assert [len(batch) for batch in batches(some(120))] == [50, 50, 20]
     assert list(batches([])) == []
     large = some(12, order_line_details=[line | {"product_name": 300 * "é"} for _ in range(400)])
-    sizes = [[stores._size(each) for each in batch] for batch in batches(large)]
+    sizes = [[order_size(each) for each in batch] for batch in batches(large)]
     assert sum(map(len, sizes)) == 12
     assert all(3_000_000 - 300_000 < sum(batch) <= 3_000_000 for batch in sizes[:-1])
 

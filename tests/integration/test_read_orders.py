@@ -235,7 +235,7 @@ def many(count: int) -> list[Order]:
 @pytest.fixture
 def shop(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[Order]:
     """All orders of a larger shop, newest first. With a filter, a page looks at few of them."""
-    monkeypatch.setattr("orders.store.EXAMINED", 40)
+    monkeypatch.setattr("orders.table.EXAMINED", 40)
     brought = many(70)
     bring(brought)
     samples = TypeAdapter(list[Order]).validate_json((ROOT / "local" / "orders.json").read_bytes())
@@ -376,7 +376,7 @@ def test_each_order_comes_once_while_others_are_created(service: Service, path: 
 def test_no_page_costs_more_than_the_first(
     service: Service, monkeypatch: pytest.MonkeyPatch, path: str, calls: int, read: int
 ) -> None:
-    monkeypatch.setattr("orders.store.EXAMINED", 48)
+    monkeypatch.setattr("orders.table.EXAMINED", 48)
     bring(many(130))
     costs: list[list[Exchange]] = []
     with traffic() as exchanges:

@@ -3,14 +3,12 @@
 import os
 import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import urllib3
@@ -53,25 +51,6 @@ def serving(**environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             yield process, screen
         finally:
             process.kill()
-
-
-def test_two_terminals_can_set_up_at_once(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    # Nothing to install: the virtual environment is what they would take from each other.
-    (tmp_path / "requirements-dev.txt").touch()
-    makes = [
-        subprocess.Popen(
-            ["make", ".venv/ready", f"PYTHON={sys.executable}"],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    said = [make.communicate(timeout=60)[0] for make in makes]
-    assert [make.returncode for make in makes] == [0, 0, 0], said
-    assert subprocess.run([tmp_path / ".venv/bin/python", "-m", "pip", "--version"], check=False).returncode == 0
 
 
 def address(screen: str) -> str:

@@ -1,0 +1,1 @@
+"""The build of what is deployed to Lambda."""

@@ -1,0 +1,265 @@
+"""Response bodies: orders, comments, invoices and problems as their readers see them.
+
+`orders.views` makes them from the models.
+"""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from orders.models import (
+    CustomerSummary,
+    DeliveryEvent,
+    FieldChange,
+    InvoiceState,
+    OrderStatus,
+    PaymentStatus,
+    ShippingStatus,
+    TimelineEvent,
+)
+from orders.types import Model, Moment
+
+NextCursor = Annotated[
+    str | None,
+    Field(description="The `cursor` of the next page. Null on the last page.", examples=["MTc5NTQ1NDcwOTEyMzQ1Ng"]),
+]
+
+
+class Comment(Model):
+    """A comment, as the specification shows it. `id` is the time of `created` in microseconds since 1970."""
+
+    id: Annotated[int, Field(ge=0, lt=2**53, examples=[1795454709123456])]
+    content: Annotated[str, Field(examples=["Please ring twice."])]
+    admin_name: str | None
+    is_visible_to_customer: Annotated[bool, Field(examples=[True])]
+    is_admin: bool
+    created: Moment
+
+
+class StaffComment(Comment):
+    """A comment as the staff sees it: also whether it is flagged for them, and its author."""
+
+    flagged: bool
+    author: Annotated[str, Field(examples=["alice"])]
+
+
+class Comments(Model):
+    """The answer to a new comment: that comment only."""
+
+    comments: tuple[Comment, ...]
+
+
+class CommentPage(Model):
+    """Comments that the customer may read, oldest first."""
+
+    comments: tuple[Comment, ...]
+    next_cursor: NextCursor
+
+
+class StaffCommentPage(Model):
+    """Comments, internal ones included, oldest first."""
+
+    comments: tuple[StaffComment, ...]
+    next_cursor: NextCursor
+
+
+class DeliveryReport(Model):
+    """One event that SES reported about an invoice, and when it first happened."""
+
+    event: DeliveryEvent
+    at: Moment
+
+
+class InvoiceRecord(Model):
+    """An invoice as the staff sees it: what was mailed, to which address, and the result.
+
+    `sent_at` is when SES accepted the mail; it is null if that is not known. Amounts are strings with the decimals of
+    the currency.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "number": "INV-1001-1",
+                    "state": "delivered",
+                    "started": "2026-11-23T17:25:09.123456Z",
+                    "sent_at": "2026-11-23T17:25:09.654321Z",
+                    "recipient": "alice@example.com",
+                    "requested_by": "ada",
+                    "currency_code": "EUR",
+                    "grand_total": "92.26",
+                    "paid": "0.00",
+                    "due": "92.26",
+                    "payment_status": "unpaid",
+                    "payment_method_options": ["Bank transfer"],
+                    "notes": None,
+                    "reason": None,
+                    "archived": True,
+                    "events": [
+                        {"event": "send", "at": "2026-11-23T17:25:10.000000Z"},
+                        {"event": "delivery", "at": "2026-11-23T17:25:12.000000Z"},
+                    ],
+                }
+            ]
+        }
+    )
+
+    number: str
+    state: InvoiceState
+    started: Moment
+    sent_at: Moment | None
+    recipient: str
+    requested_by: str
+    currency_code: str
+    grand_total: str
+    paid: str
+    due: str
+    payment_status: PaymentStatus
+    payment_method_options: tuple[str, ...]
+    notes: str | None
+    reason: str | None
+    archived: bool
+    events: tuple[DeliveryReport, ...]
+
+
+class InvoiceSent(Model):
+    """The answer to send-invoice: SES accepted the mail."""
+
+    status: Annotated[str, Field(pattern="^success$", examples=["success"])] = "success"
+
+
+class OrderLineRecord(Model):
+    """One line of an order. Amounts and the quantity are strings; amounts have the decimals of the currency."""
+
+    item_id: Annotated[int, Field(examples=[1])]
+    product_name: Annotated[str, Field(examples=["Brunost, 250 g"])]
+    product_id: int | None
+    sku: str | None
+    quantity: Annotated[str, Field(examples=["2"])]
+    price: Annotated[str, Field(examples=["12.50"])]
+    total_amount: Annotated[str, Field(examples=["25.00"])]
+    tax: Annotated[str, Field(examples=["1.75"])]
+    discount: Annotated[str, Field(examples=["0.00"])]
+
+
+class OrderRecord(Model):
+    """An order as its customer sees it.
+
+    Amounts are strings with the decimals of the currency. `version` counts the changes and is the order's `ETag`.
+    """
+
+    order_id: Annotated[str, Field(examples=["2001"])]
+    customer_id: Annotated[str, Field(examples=["alice"])]
+    order_status: Annotated[OrderStatus, Field(examples=["in_progress"])]
+    payment_status: PaymentStatus
+    shipping_status: ShippingStatus
+    currency_code: Annotated[str, Field(examples=["EUR"])]
+    sub_total: Annotated[str, Field(examples=["25.00"])]
+    shipping_cost: Annotated[str, Field(examples=["4.90"])]
+    shipping_tax: Annotated[str, Field(examples=["0.00"])]
+    handling_cost: Annotated[str, Field(examples=["0.00"])]
+    total_surcharge: Annotated[str, Field(examples=["0.00"])]
+    total_discount: Annotated[str, Field(examples=["0.00"])]
+    total_tax: Annotated[str, Field(examples=["1.75"])]
+    grand_total: Annotated[str, Field(examples=["31.65"])]
+    paid: Annotated[str, Field(examples=["0.00"])]
+    due: Annotated[str, Field(examples=["31.65"])]
+    items_total: Annotated[str, Field(examples=["2"])]
+    created: Moment
+    version: Annotated[int, Field(examples=[1])]
+    cancelled_at: Moment | None
+    cancel_reason: str | None
+    customer_summary: CustomerSummary
+    order_line_details: tuple[OrderLineRecord, ...]
+
+
+class AdminOrderRecord(OrderRecord):
+    """An order as the staff sees it. `refund_due` is the amount paid by the time the order was cancelled."""
+
+    created_by: Annotated[str | None, Field(examples=["erp"])]
+    cancelled_by: str | None
+    cancelled_as: str | None
+    status_before_cancel: OrderStatus | None
+    refund_due: str | None
+
+
+class ListedOrder(Model):
+    """An order in a list: its status and totals."""
+
+    order_id: Annotated[str, Field(examples=["1001"])]
+    customer_id: Annotated[str, Field(examples=["alice"])]
+    order_status: OrderStatus
+    payment_status: PaymentStatus
+    shipping_status: ShippingStatus
+    currency_code: Annotated[str, Field(examples=["EUR"])]
+    grand_total: Annotated[str, Field(examples=["31.65"])]
+    paid: Annotated[str, Field(examples=["0.00"])]
+    due: Annotated[str, Field(examples=["31.65"])]
+    created: Moment
+    version: Annotated[int, Field(examples=[1])]
+
+
+class OrderPage(Model):
+    """Orders, newest first. With a filter, a page may be short or even empty without being the last."""
+
+    orders: tuple[ListedOrder, ...]
+    next_cursor: NextCursor
+
+
+class TimelineEntry(Model):
+    """One thing that happened to an order.
+
+    `by`, `role` and `name` identify the person who did it; they are null if that is not known, and for reports from
+    SES. The other fields are null unless the event has them: the `changes`, the `comment`, the number of the
+    `invoice`, the `report` from SES, and the `reason` of a cancellation or of a failed mail.
+    """
+
+    at: Moment
+    event: TimelineEvent
+    by: Annotated[str | None, Field(examples=["ada"])] = None
+    role: Annotated[str | None, Field(examples=["admin"])] = None
+    name: Annotated[str | None, Field(examples=["Ada Admin"])] = None
+    changes: tuple[FieldChange, ...] | None = None
+    comment: StaffComment | None = None
+    invoice: Annotated[str | None, Field(examples=["INV-1002-1"])] = None
+    report: DeliveryEvent | None = None
+    reason: Annotated[str | None, Field(examples=["Ordered twice"])] = None
+
+
+class TimelinePage(Model):
+    """The history of an order, oldest first."""
+
+    timeline: tuple[TimelineEntry, ...]
+    next_cursor: NextCursor
+
+
+class Invoices(Model):
+    """All invoices of an order, newest last."""
+
+    invoices: tuple[InvoiceRecord, ...]
+
+
+class FieldError(Model):
+    """One invalid field."""
+
+    field: Annotated[str, Field(examples=["payment_settings.payment_method_options.0"])]
+    message: str
+
+
+class ProblemDocument(Model):
+    """A problem document (RFC 9457).
+
+    `type` ends in a slug that clients may branch on. `errors` lists the invalid fields; a conflict with the order's
+    state also has the order's statuses.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Annotated[str, Field(examples=["urn:problem:orders:order-not-found"])]
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+    errors: tuple[FieldError, ...] | None = None
