@@ -104,6 +104,7 @@ class Story(RuleBasedStateMachine):
         self.service = service
         service.clock.now = Clock().now
         service.begin_anew()
+        service.skip_records()
         self.orders = {order_id: new_order(owner) for order_id, owner in ORDERS.items()}
         self.done: dict[tuple[str, ...], tuple[Any, Answer | None]] = {}
         self.records: list[Any] = []
