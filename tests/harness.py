@@ -126,7 +126,7 @@ class Service:
         initial = copy.deepcopy(_initial_account())
         for backend in _account():
             vars(backend).update(initial[type(backend).__name__])
-        s3_backends.bucket_accounts |= {name: ("aws", ACCOUNT) for name in s3_backends[ACCOUNT]["aws"].buckets}
+        s3_backends.bucket_accounts |= dict.fromkeys(s3_backends[ACCOUNT]["aws"].buckets, ("aws", ACCOUNT))
 
     def event(self, method: str, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
         """An event of the route that serves a path, made from the route's event file."""

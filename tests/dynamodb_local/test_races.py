@@ -25,7 +25,10 @@ from orders import aws
 from orders.models import Order
 from orders.store import get_store, utc_now
 
-pytestmark = pytest.mark.skipif(not DYNAMODB_LOCAL, reason="needs DynamoDB Local: make test-dynamodb-local")
+pytestmark = [
+    pytest.mark.races,
+    pytest.mark.skipif(not DYNAMODB_LOCAL, reason="needs DynamoDB Local: make test-dynamodb-local"),
+]
 
 Event = dict[str, Any]
 

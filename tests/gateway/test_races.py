@@ -16,6 +16,8 @@ from local.emulator import provision
 from orders.models import Order
 from orders.store import Store
 
+pytestmark = pytest.mark.races
+
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Gateway]:

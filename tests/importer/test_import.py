@@ -431,6 +431,7 @@ def test_of_an_order_that_is_there_by_half_nothing_is_overwritten(table: Table, 
 # Bad days ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("code", "lost"),
     [("ThrottlingException", False), ("ProvisionedThroughputExceededException", False), ("InternalServerError", True)],
@@ -452,6 +453,7 @@ def test_it_waits_when_dynamodb_cannot_keep_up(table: Table, run: Any, tmp_path:
     assert table.holds(*ids)
 
 
+@pytest.mark.faults
 def test_it_gives_up_at_last_and_the_same_command_goes_on(
     table: Table, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -556,6 +558,7 @@ def start(table: Table, *arguments: str, **options: Any) -> subprocess.Popen[str
     )
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_it_can_be_ended_at_any_moment(table: Table, tmp_path: Path, ending: signal.Signals) -> None:
     ids = [str(each) for each in range(800)]
@@ -632,6 +635,7 @@ def test_on_a_terminal_the_same_line_shows_how_far_it_is(table: Table, tmp_path:
     assert shown.count("\n") == 2
 
 
+@pytest.mark.gateway
 def test_the_make_target_fills_the_local_gateway(tmp_path: Path) -> None:
     path = write(tmp_path / "orders.csv", [order("imported")])
     with gateway() as local:

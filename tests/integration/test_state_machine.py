@@ -18,8 +18,8 @@ from harness import ADA, ALICE, BOB, Answer, Clock, Service, break_at
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-EXAMPLES = int(os.environ.get("EXAMPLES") or 12)
-"""How many stories are made up. `make storm` asks for more."""
+EXAMPLES = int(os.environ.get("EXAMPLES") or max(3, settings.default.max_examples // 8))
+"""How many stories are made up, the first of them trivial. `make storm` asks for more."""
 
 STEPS = 40
 """How many steps a story has at most."""

@@ -72,6 +72,7 @@ def test_what_tests_run_with_is_what_is_deployed(path: Path) -> None:
     assert str(path.relative_to(ROOT)) in makefile[1].split()
 
 
+@pytest.mark.build
 @pytest.mark.parametrize(
     ("pattern", "instead", "complaint"),
     [
@@ -96,6 +97,7 @@ def test_what_is_not_locked_stops_the_build(
     assert complaint in capfd.readouterr().err
 
 
+@pytest.mark.build
 def test_the_bill_of_materials_lists_what_is_deployed_and_is_always_the_same(tmp_path: Path) -> None:
     bills = []
     for folder in (tmp_path / "a", tmp_path / "b"):
@@ -187,6 +189,7 @@ def test_bytecode_is_used_whatever_the_dates_are_and_names_no_folder_of_this_mac
     assert str(tmp_path).encode() not in content
 
 
+@pytest.mark.build
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, as Lambda has, to import what is built for it")
 def test_functions_find_all_they_import_in_the_built_folders_and_compile_nothing(tmp_path: Path) -> None:
     python = build.runtime_python()

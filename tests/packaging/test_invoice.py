@@ -47,6 +47,7 @@ def run(*command: object, **more: Any) -> bytes:
     return bytes(done.stdout)
 
 
+@pytest.mark.build
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, as Lambda has, to import what is built for it")
 def test_it_prints_there_what_it_prints_here(tmp_path: Path) -> None:
     python = sys.executable if sys.version_info[:2] == (3, 13) else shutil.which("python3.13")

@@ -29,9 +29,12 @@ from local.events import find_route
 from notify_customer import notices
 from send_invoice import rendering
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="needs Linux, as Lambda has, to run what is built for it"
-)
+pytestmark = [
+    pytest.mark.build,
+    # One worker builds the functions, and it builds them once.
+    pytest.mark.xdist_group("starts"),
+    pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, as Lambda has, to run what is built for it"),
+]
 
 SHARED = {"annotated_types", "aws_lambda_powertools", "botocore", "dateutil", "orders", "pydantic", "pydantic_core"} | {
     *("six", "typing_extensions", "typing_inspection", "urllib3")
