@@ -435,6 +435,7 @@ def test_incomplete_order_is_not_overwritten(table: Table, run: Any, tmp_path: P
 # Bad days ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("code", "lost"),
     [("ThrottlingException", False), ("ProvisionedThroughputExceededException", False), ("InternalServerError", True)],
@@ -456,6 +457,7 @@ def test_import_retries_while_dynamodb_throttles(table: Table, run: Any, tmp_pat
     assert table.holds(*ids)
 
 
+@pytest.mark.faults
 def test_import_gives_up_and_the_same_command_continues(
     table: Table, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -560,6 +562,7 @@ def start(table: Table, *arguments: str, **options: Any) -> subprocess.Popen[str
     )
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_import_can_be_stopped_at_any_moment(table: Table, tmp_path: Path, ending: signal.Signals) -> None:
     ids = [str(each) for each in range(800)]
@@ -636,6 +639,7 @@ def test_progress_is_one_line_on_a_terminal(table: Table, tmp_path: Path) -> Non
     assert shown.count("\n") == 2
 
 
+@pytest.mark.gateway
 def test_make_import_finds_the_running_gateway(tmp_path: Path) -> None:
     path = write(tmp_path / "orders.csv", [order("imported")])
     with gateway() as local:

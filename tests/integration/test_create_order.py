@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from harness import ADA, ALICE, ERP, Service, load
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 ORDERS = "/admin/orders"
@@ -360,7 +360,6 @@ def plain(value: Any, name: str = "", currency: str = "") -> Any:
     return Decimal(value) if name in AMOUNTS | {"quantity", "items_total"} else value
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(orders())
 def test_every_field_comes_back_as_it_was_given(service: Service, order: dict[str, Any]) -> None:
     service.begin_anew()
