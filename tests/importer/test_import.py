@@ -220,7 +220,7 @@ def test_every_error_is_printed_and_nothing_is_written(table: Table, run: Any, t
         "5: order 4: order_line_details.1.quantity: Input should be greater than 0",
         "5: order 4: order_line_details.1.price: must be a decimal number with at most 15 digits and 4 decimals",
         "6: is not JSON: NaN and Infinity are not JSON",
-        "7: is not JSON: a member is named twice",
+        "7: is not JSON: a member is repeated",
         "8: is not JSON: Expecting ',' delimiter (column 17)",
         "9: must be a JSON object",
         "10: order 1: order_id: is already in orders.jsonl:1",
