@@ -3,13 +3,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# uv does not read pip's settings: an index that is set there, or by the variables of either, holds for both.
+UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX-$${UV_INDEX_URL-$${PIP_INDEX_URL-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}}" $(BIN)/uv
 # What is deployed; what develops it has the same versions.
 LOCKS := shared/requirements.txt functions/send_invoice/requirements.txt functions/notify_customer/requirements.txt
 # The resources of template.yaml that contain them.
 RESOURCES := OrdersLayer SendInvoiceFunction NotifyCustomerFunction
 SBOM := .local/sbom
 
-export HOST PORT AWS_PORT CASES
+export HOST PORT AWS_PORT DEBUG CASES
 ROUNDS ?= 10
 
 # Some systems set NAME for every process; only the one on the command line is meant.
@@ -18,9 +20,9 @@ TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 .PHONY: help run token import test test-dynamodb-local faults storm fuzz load bench e2e check format openapi lock sbom clean
 
 help:
-	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=)"
+	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=, DEBUG=1)"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
-	@echo "make import   bring the orders of a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
+	@echo "make import   import the orders of a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
 	@echo "make test     run all tests that need nothing but Python and the package index"
 	@echo "make test-dynamodb-local"
 	@echo "              run the integration tests and races on DynamoDB Local; needs Java 17 and Maven, too"
@@ -32,22 +34,23 @@ help:
 	@echo "make bench    measure what starts, requests and large orders cost, into docs/performance.md [ROUNDS=10]"
 	@echo "make check    formatter, linter, types, templates, validity of OpenAPI, drift of it and of schemas"
 	@echo "make format   let the formatter and the linter mend what they can"
-	@echo "make openapi  write openapi.json and the events' schemas anew"
+	@echo "make openapi  regenerate openapi.json and the schemas of the events"
 	@echo "make lock     pin all packages anew, with hashes, as the requirements.in ask for them [UPGRADE=1]"
 	@echo "make sbom     list the packages that are deployed, as CycloneDX, in .local/sbom [BUILT=.aws-sam/build]"
 	@echo "make clean    remove what the above made"
 
-run: $(VENV)/ready
+run: $(VENV)/running
 	@$(BIN)/python -m local
 
 # Nothing but the token on standard output, so that it can be used as $$(make token SUB=alice).
-token: $(VENV)/ready
+token: $(VENV)/running
 	@$(if $(SUB),,$(error say for whom: make token SUB=alice [ADMIN=1] [NAME="Ada Admin"] [EXPIRES=3600]))
 	@$(BIN)/python -m local token --sub "$$SUB" $(if $(ADMIN),--admin) $(if $(TOKEN_NAME),--name "$$NAME") $(if $(EXPIRES),--expires "$$EXPIRES")
 
-# FILE and TABLE are exported, because they are on the command line. Without FILE, it says what to type.
-import: $(VENV)/ready
-	@$(BIN)/python -m importer $(if $(FILE),"$$FILE") $(if $(TABLE),--table "$$TABLE")
+# FILE and TABLE are exported, because they are on the command line. Without TABLE, the local gateway is found by its state.
+import: $(VENV)/running
+	@$(if $(FILE),,$(error name the file: make import FILE=orders.jsonl [TABLE=orders-prod]))
+	@$(BIN)/python -m $(if $(TABLE),importer "$$FILE" --table "$$TABLE",local import "$$FILE")
 
 # Whatever the shell has in mind for `make run`, these tests are moto's.
 test: $(VENV)/ready
@@ -84,7 +87,7 @@ check: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml .github/deploy-role.yaml docs/events/consumer.yaml
-	$(BIN)/python -m local openapi --check
+	$(BIN)/python -m openapi --check
 	$(BIN)/openapi-spec-validator openapi.json
 
 format: $(VENV)/ready
@@ -92,14 +95,14 @@ format: $(VENV)/ready
 	$(BIN)/ruff check --fix .
 
 openapi: $(VENV)/ready
-	$(BIN)/python -m local openapi
+	$(BIN)/python -m openapi
 
 # For all systems and processors at once. Lambda has one Python, developers have several. An index of one's own, or a folder
 # of wheels, is named in no lock.
 lock: $(VENV)/ready
-	@for lock in $(LOCKS) requirements-dev.txt; do \
-	  case $$lock in requirements-dev.txt) python=3.11 ;; *) python=3.13 ;; esac; \
-	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-python-downloads $(if $(UPGRADE),--upgrade) \
+	@for lock in $(LOCKS) requirements-run.txt requirements-dev.txt requirements-uv.txt; do \
+	  case $$lock in requirements-*) python=3.11 ;; *) python=3.13 ;; esac; \
+	  $(UV) pip compile --quiet --universal --generate-hashes --no-python-downloads $(if $(UPGRADE),--upgrade) \
 	    --python-version $$python --output-file $$lock $${lock%.txt}.in || exit; \
 	done
 
@@ -119,13 +122,29 @@ sbom: $(VENV)/ready
 clean:
 	rm -rf $(VENV) .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
-# A second make, in another terminal, waits for the first: the lock is held for as long as this shell has the file open.
-$(VENV)/ready: requirements-dev.txt
+# The virtual environment is set up in two steps: what running needs, then what development adds. Both install exactly what
+# the locks list, by hash, and resolve nothing, so that no new release of any package can break them.
+$(VENV)/running: requirements-uv.txt requirements-run.txt
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or name yours: make PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1). Python 3.11 or newer is needed; name one: make PYTHON=python3.13 …" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@echo "Setting up $(VENV), once: a minute or so …" >&2
-	@exec 9<$< && $(PYTHON) -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' && { [ $@ -nt $< ] || { \
+	@{ $(SET_UP_ELSEWHERE) || { \
+	  echo "Setting up $(VENV), once: about 100 MB to download …" && \
 	  $(PYTHON) -m venv --clear $(VENV) && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< && \
-	  touch $@; }; } >&2
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes -r $< && \
+	  $(call sync,--compile-bytecode requirements-run.txt); } || { $(SET_UP_FAILED); }; } >&2
+
+$(VENV)/ready: requirements-dev.txt $(VENV)/running
+	@{ $(SET_UP_ELSEWHERE) || { \
+	  echo "Adding to $(VENV) what tests and checks need, once: about 100 MB to download …" && \
+	  $(call sync,$<); } || { $(SET_UP_FAILED); }; } >&2
+
+# Waits while another make sets up, and succeeds if that one did what was to do here. The lock is held for as long as this
+# shell has the file open.
+SET_UP_ELSEWHERE = { exec 9<Makefile && $(PYTHON) -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' && [ -e $@ ] && [ -z "$$(find $^ -newer $@)" ]; }
+
+# Shows uv's progress without its list of packages. Whether it succeeded is told by the stamp, because a pipe has the exit
+# status of its last command. What runs is compiled: each function has a process of its own, and all would compile at once.
+sync = rm -f $@ && { $(UV) pip sync --python $(BIN)/python --require-hashes --no-build $(1) 2>&1 && touch $@; } | sed '/^ [-+~] /d' && [ -e $@ ]
+
+SET_UP_FAILED = echo "$(VENV) could not be set up; the reason is above. An index of your own is taken from pip's settings or UV_DEFAULT_INDEX. Then run make again." && exit 1

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from orders.models import NewOrder, Order
-from orders.store import Store
+from orders.models import Order
+from orders.requests import NewOrder
+from orders.store import OrderStore
+from orders.table import Table
 
 NOW = datetime(2026, 11, 23, 9, 0, 0, tzinfo=UTC)
 TEXT = "Bitte bei der Nachbarin abgeben, falls niemand öffnet. " * 5
@@ -48,7 +50,7 @@ class Recorder:
 def items(order: Order) -> list[dict[str, Any]]:
     """The items that the table stores for an order: its header, then its detail."""
     recorder: Any = Recorder()
-    Store(recorder, "", now=lambda: NOW).create(order)
+    OrderStore(Table(recorder, "", now=lambda: NOW)).create(order)
     found: list[dict[str, Any]] = recorder.items
     return found
 

@@ -211,10 +211,10 @@ def snake_case(name: str) -> str:
 
 
 def install(requirements: Path, architecture: str, target: Path) -> None:
-    """Fetches the packages for Lambda's processor, whatever this machine's is, and none but those that are locked."""
+    """Downloads exactly the locked packages, for Lambda's processor architecture."""
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"),
-        *("--root-user-action=ignore", "--no-compile", "--only-binary=:all:", "--require-hashes"),
+        *("--root-user-action=ignore", "--no-compile", "--no-deps", "--only-binary=:all:", "--require-hashes"),
         *("--implementation=cp", f"--python-version={PYTHON}", f"--platform={PLATFORMS[architecture]}"),
         *(f"--requirement={requirements}", f"--target={target}"),
     ]

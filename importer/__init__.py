@@ -1,5 +1,9 @@
-"""Brings many orders from a file into a table: `make import FILE=orders.jsonl TABLE=orders-prod`.
+"""Imports orders from a file into a table: `make import FILE=orders.jsonl TABLE=orders-prod`.
 
-Twice through the file: first every order is checked, then they are written. What is there already is left as it is, so
-that the same command goes on wherever it was stopped.
+The file is read twice: the first pass validates every order, the second writes them. Existing orders are left
+unchanged, so an interrupted import continues when the same command is run again.
 """
+
+
+class ImportFailed(Exception):
+    """The import cannot start or continue. The message says why and what to do; no traceback is shown."""

@@ -1,4 +1,4 @@
-"""Writes orders in batches, several at once, and waits as long as it takes when the table cannot keep up."""
+"""Writes orders in concurrent batches, and retries for as long as DynamoDB throttles."""
 
 import random
 import time
@@ -8,60 +8,62 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import ParamSpec, TypeVar
 
+from orders.bulk import BulkStore, batches
 from orders.errors import StillRunning, Unavailable
 from orders.models import Order
-from orders.store import Store, batches
 
 WORKERS = 8
-"""Batches that are on their way at once."""
+"""Batches that are written concurrently."""
 
-PATIENCE = 120.0
-"""Seconds that one batch is tried again when DynamoDB throttles or does not answer, before the import gives up."""
+GIVE_UP_AFTER = 120.0
+"""Seconds for which a batch is retried when DynamoDB throttles or does not respond."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
-"""Seconds between two tries: twice as long each time, and anything between half and all of it, so that batches which
-were throttled together do not come back together."""
+FIRST_DELAY, MAX_DELAY = 0.1, 10.0
+"""Seconds between two attempts. The delay doubles each time, with jitter, so that batches which were throttled together
+are not retried together."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
 class Stopped(Exception):
-    """The import ends before this was done."""
+    """The import was stopped before this batch was written."""
 
 
 @dataclass
 class Tally:
-    """What became of the orders. What is in none of these is not known to be there."""
+    """The number of orders by outcome. The outcome of an order that is not counted is unknown."""
 
     new: int = 0
-    there: int = 0
-    taken: list[str] = field(default_factory=list)
+    existing: int = 0
+    conflicts: list[str] = field(default_factory=list)
 
     @property
     def done(self) -> int:
-        """How many orders are settled."""
-        return self.new + self.there + len(self.taken)
+        """The number of orders with a known outcome."""
+        return self.new + self.existing + len(self.conflicts)
 
-    def add(self, more: "Tally") -> None:
-        """Counts others in."""
-        self.new += more.new
-        self.there += more.there
-        self.taken += more.taken
+    def add(self, other: "Tally") -> None:
+        """Adds the counts of another tally."""
+        self.new += other.new
+        self.existing += other.existing
+        self.conflicts += other.conflicts
 
 
-def write(store: Store, orders: Iterable[Order], stop: Event, tally: Tally, tick: Callable[[], None]) -> None:
-    """Writes orders, those that are not there yet. Once `stop` is set, only what has begun is ended.
+def write(
+    store: BulkStore, orders: Iterable[Order], stop: Event, tally: Tally, on_progress: Callable[[], None]
+) -> None:
+    """Writes the orders that do not exist yet. Once `stop` is set, only the batches in progress are finished.
 
     Args:
-        store: Where to.
-        orders: Which orders. No id comes twice.
-        stop: Ends it early.
-        tally: Is kept up to date.
-        tick: Is called when it has changed.
+        store: The store to write to.
+        orders: The orders, each id once.
+        stop: Ends the import early.
+        tally: Is updated as batches finish.
+        on_progress: Is called after each update.
 
     Raises:
-        Unavailable, StillRunning: A batch had to be given up.
+        Unavailable, StillRunning: A batch could not be written in time.
     """
     running: set[Future[Tally]] = set()
     failed: list[BaseException] = []
@@ -75,15 +77,15 @@ def write(store: Store, orders: Iterable[Order], stop: Event, tally: Tally, tick
             elif not isinstance(error, Stopped):
                 failed.append(error)
                 stop.set()
-        tick()
+        on_progress()
 
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
             for batch in batches(orders):
                 if stop.is_set():
                     break
-                running.add(pool.submit(_bring, store, batch, stop))
-                # One batch for each worker lies ready, so that none of them waits for the file.
+                running.add(pool.submit(_write_batch, store, batch, stop))
+                # Each worker has one more batch waiting, so that no worker waits for the file.
                 if len(running) == 2 * WORKERS:
                     settle()
         except BaseException:
@@ -96,32 +98,32 @@ def write(store: Store, orders: Iterable[Order], stop: Event, tally: Tally, tick
         raise failed[0]
 
 
-def _bring(store: Store, orders: list[Order], stop: Event) -> Tally:
-    # To look first costs little, and nothing is written where nothing is to be written.
-    known = _patiently(stop, store.known, orders)
+def _write_batch(store: BulkStore, orders: list[Order], stop: Event) -> Tally:
+    # Reading first costs little and avoids writes that would fail.
+    known = _retry(stop, store.find_existing, orders)
     missing = [order for order in orders if order.order_id not in known]
-    taken = [order_id for order_id, same in known.items() if not same]
+    conflicts = [order_id for order_id, same in known.items() if not same]
     if missing:
-        taken += _patiently(stop, store.create_many, missing)
-    there = sum(known.values())
-    return Tally(new=len(orders) - there - len(taken), there=there, taken=taken)
+        conflicts += _retry(stop, store.create_many, missing)
+    existing = sum(known.values())
+    return Tally(new=len(orders) - existing - len(conflicts), existing=existing, conflicts=conflicts)
 
 
-def _patiently(stop: Event, call: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-    """Does something until it succeeds.
+def _retry(stop: Event, call: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    """Repeats a call until it succeeds.
 
     Raises:
-        Stopped: It was told to stop between two tries.
-        Unavailable, StillRunning: It took too long.
+        Stopped: The import was stopped between two attempts.
+        Unavailable, StillRunning: The call did not succeed in time.
     """
-    end = time.monotonic() + PATIENCE
-    pause = FIRST_PAUSE
+    end = time.monotonic() + GIVE_UP_AFTER
+    delay = FIRST_DELAY
     while not stop.is_set():
         try:
             return call(*args, **kwargs)
         except (Unavailable, StillRunning):
             if time.monotonic() > end:
                 raise
-        stop.wait(random.uniform(pause / 2, pause))
-        pause = min(2 * pause, LONGEST_PAUSE)
+        stop.wait(random.uniform(delay / 2, delay))
+        delay = min(2 * delay, MAX_DELAY)
     raise Stopped

@@ -1,8 +1,8 @@
-"""The local gateway: the whole API on this machine, without AWS and without Docker.
+"""The local gateway serves the whole API on this machine, without AWS and without Docker.
 
-It stands where API Gateway stands: it checks tokens, makes events, runs the functions and turns what they return into
-HTTP. It wakes the functions that wait for changes of a table, too. What it serves it reads from `template.yaml`; it
-knows no single route. Behind it, moto emulates AWS.
+It takes the place of API Gateway: it checks tokens, turns HTTP requests into Lambda events, invokes the functions and
+turns their results into HTTP responses. It also invokes the functions that consume the streams of the tables. Routes
+and streams come from `template.yaml`. Behind it, moto emulates AWS.
 """
 
 from pathlib import Path
@@ -10,6 +10,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the project."""
 
+STATE = ROOT / ".local"
+"""The folder for what the gateway keeps: the signing key, the log, and the addresses of running gateways."""
 
-class Mistake(Exception):
-    """Something that the person at the keyboard can put right. Its text says what and how; no traceback is shown."""
+
+class UsageError(Exception):
+    """The user can fix this. The message says what is wrong and what to do; no traceback is shown."""

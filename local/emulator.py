@@ -1,6 +1,6 @@
-"""The emulated AWS: moto's server, and in it what the template describes.
+"""The emulated AWS: moto's server, with the resources of the template.
 
-All clients have made-up credentials, so that nothing can reach the account of whoever types `make run`.
+All clients use made-up credentials, so that nothing can reach the AWS account of the user who runs `make run`.
 """
 
 import os
@@ -19,14 +19,15 @@ from botocore.exceptions import ConnectionError as NotReachable
 from botocore.session import Session
 from werkzeug.serving import BaseWSGIServer
 
-from local import Mistake
+from local import UsageError
+from local.cloudformation import ACCOUNT, Properties
 from local.server import QuietHandler, serve
-from local.template import ACCOUNT, Properties, Template
+from local.template import Template
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_KEPT = ("PATH", "HOME", "TMPDIR")
+_INHERITED = ("PATH", "HOME", "TMPDIR", "TERM")
 
 _TABLE_ARGUMENTS = (
     "AttributeDefinitions",
@@ -39,18 +40,18 @@ _INDEX_ARGUMENTS = ("IndexName", "KeySchema", "Projection", "ProvisionedThroughp
 
 
 def region(given: Mapping[str, str]) -> str:
-    """The region to emulate."""
+    """Returns the region to emulate."""
     return given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION") or "us-east-1"
 
 
 def environment(given: Mapping[str, str], endpoint: str) -> dict[str, str]:
-    """The environment variables of a program that shall use the emulated AWS, and only that.
+    """Returns the environment variables of a program that may only use the emulated AWS.
 
     Args:
-        given: The variables that `make run` was called with. An `AWS_ENDPOINT_URL_<SERVICE>` in them stays in force.
-        endpoint: Where all other services are.
+        given: The variables that `make run` was called with. An `AWS_ENDPOINT_URL_<SERVICE>` among them is kept.
+        endpoint: The address of all other services.
     """
-    kept = {name: value for name, value in given.items() if name in _KEPT or name.startswith("AWS_ENDPOINT_URL_")}
+    kept = {name: value for name, value in given.items() if name in _INHERITED or name.startswith("AWS_ENDPOINT_URL_")}
     return {
         **kept,
         "AWS_ENDPOINT_URL": endpoint,
@@ -65,9 +66,17 @@ def environment(given: Mapping[str, str], endpoint: str) -> dict[str, str]:
     }
 
 
+def use(environment: Mapping[str, str]) -> None:
+    """Makes the clients of this process use the emulated AWS only, whatever AWS settings and proxies they inherited."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            del os.environ[name]
+    os.environ.update(environment)
+
+
 def start(listener: socket.socket) -> BaseWSGIServer:
     """Starts moto's server."""
-    # Late, because a port that is taken is told at once, and a token is made without moto.
+    # Imported late, because moto is slow to import: a port that is in use is reported before that.
     from moto.dynamodbstreams.models import dynamodbstreams_backends  # noqa: PLC0415
     from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
         DomainDispatcherApplication,
@@ -75,87 +84,93 @@ def start(listener: socket.socket) -> BaseWSGIServer:
         create_backend_app,
     )
 
-    _keep_only_what_is_touched()
-    dynamodbstreams_backends[ACCOUNT][region(os.environ)].shard_iterators = _Iterators()
-    # Moto's own part comes first: it keeps header names that WSGI would lose.
+    _copy_only_touched_items()
+    dynamodbstreams_backends[ACCOUNT][region(os.environ)].shard_iterators = _NewestIterators()
+    # Moto's handler keeps header names that WSGI would lose.
     handler = type("Handler", (QuietHandler, MotoRequestHandler), {})
-    return serve(listener, _OneAtATime(DomainDispatcherApplication(create_backend_app)), handler)
+    return serve(listener, _SerializedDynamoDb(DomainDispatcherApplication(create_backend_app)), handler)
 
 
 def provision(template: Template) -> list[str]:
-    """Makes what the template describes and the functions need, where it does not exist yet.
+    """Creates the resources of the template that do not exist yet.
 
     Returns:
-        What will not work because it could not be made.
+        Warnings about features that will not work, because a resource could not be created.
 
     Raises:
-        Mistake: DynamoDB does not answer, or does not take a table: then nothing works.
+        UsageError: DynamoDB does not respond or rejects a table. Nothing works without it.
     """
     dynamodb = client("dynamodb")
     for name, properties in template.of_type("AWS::DynamoDB::Table").items():
         try:
             _create_table(dynamodb, name, properties)
         except (NotReachable, HTTPClientError) as error:
-            raise Mistake(
-                f"DynamoDB does not answer at {dynamodb.meta.endpoint_url}: start it, or unset what points there "
-                "(AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL)"
+            raise UsageError(
+                f"DynamoDB does not respond at {dynamodb.meta.endpoint_url}: start it, or unset "
+                "AWS_ENDPOINT_URL_DYNAMODB and AWS_ENDPOINT_URL"
             ) from error
         except (BotoCoreError, ClientError) as error:
-            raise Mistake(f"DynamoDB at {dynamodb.meta.endpoint_url} does not take {name}: {error}") from error
+            raise UsageError(f"DynamoDB at {dynamodb.meta.endpoint_url} rejects the table {name}: {error}") from error
     missing = []
-    for service, means, create in (
+    for service, feature, create in (
         ("sesv2", "mail", _create_senders),
-        ("s3", "what is kept in files", _create_buckets),
+        ("s3", "the archive", _create_buckets),
     ):
         made = client(service)
         try:
             create(made, template)
         except (BotoCoreError, ClientError):
-            missing.append(f"{service} does not work at {made.meta.endpoint_url}, so neither does {means}.")
+            missing.append(f"{service} does not work at {made.meta.endpoint_url}, so {feature} is unavailable.")
     return missing
 
 
 def load_orders(path: Path, tables: Iterable[str]) -> int:
-    """Puts the orders of a file into a table, those that are not there yet.
+    """Adds the orders of a file to tables. Existing orders are left unchanged.
 
     Returns:
-        How many were not there.
+        The number of orders that were added.
     """
-    # Late, because the functions' folders come onto the path once the template is read.
+    # The folders of the functions are on the path only after the template was read.
     from importer.reading import read  # noqa: PLC0415
     from orders.errors import OrderExists  # noqa: PLC0415
-    from orders.store import Creation, Store  # noqa: PLC0415
+    from orders.store import CreateResult, OrderStore  # noqa: PLC0415
+    from orders.table import Table  # noqa: PLC0415
 
     orders = []
-    for found in read(path):
-        if found.order is None:
-            raise Mistake("\n".join(["the sample orders cannot be loaded:", *found.wrong]))
-        orders.append(found.order)
+    for entry in read(path):
+        if entry.order is None:
+            raise UsageError("\n".join(["the sample orders cannot be loaded:", *entry.errors]))
+        orders.append(entry.order)
     loaded = 0
     for table in tables:
-        store = Store(client("dynamodb"), table)
+        store = OrderStore(Table(client("dynamodb"), table))
         for order in orders:
             try:
-                loaded += store.create(order.order(store.now()))[1] is Creation.NEW
+                loaded += store.create(order.order(store.now()))[1] is CreateResult.NEW
             except OrderExists:
                 continue
     return loaded
 
 
 def client(service: str, endpoint: str | None = None) -> Any:
-    """A client that gives up soon: what it talks to is on this machine, where the environment says or at `endpoint`."""
+    """Returns a client with short timeouts, because the service is on this machine.
+
+    Args:
+        service: The name of the service.
+        endpoint: Its address; without it, the environment variables decide.
+    """
     timeouts = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
     return _session().create_client(service, endpoint_url=endpoint, config=timeouts)
 
 
 @cache
 def _session() -> Session:
-    # One for all clients: each session reads botocore's descriptions of AWS anew.
+    # One session for all clients: each session loads the service descriptions again.
     return Session()
 
 
-class _Iterators(dict[str, Any]):
-    """Where moto keeps the iterators of streams: the newest. It would keep all, and each second makes two."""
+class _NewestIterators(dict[str, Any]):
+    """Keeps the newest stream iterators. Moto would keep all of them, and polling creates two per second."""
 
     def __setitem__(self, arn: str, iterator: Any) -> None:
         super().__setitem__(arn, iterator)
@@ -163,11 +178,11 @@ class _Iterators(dict[str, Any]):
             del self[next(iter(self))]
 
 
-class _OneAtATime:
-    """Makes moto's DynamoDB keep DynamoDB's promise that two writes never mix.
+class _SerializedDynamoDb:
+    """Serializes the requests to moto's DynamoDB, so that each write is atomic as in DynamoDB.
 
-    Moto checks a condition and then writes, in as many threads as there are requests. And a stream has what a
-    transaction writes before it is certain that it is not rolled back.
+    Moto checks a condition and then writes, in a thread per request. It also adds the writes of a transaction to the
+    stream before it knows whether the transaction succeeds.
     """
 
     def __init__(self, app: "WSGIApplication") -> None:
@@ -182,13 +197,13 @@ class _OneAtATime:
 
 
 @cache
-def _keep_only_what_is_touched() -> None:
-    """Makes a transaction of moto's DynamoDB cost what it touches.
+def _copy_only_touched_items() -> None:
+    """Makes moto copy only the items that a transaction changes.
 
-    Moto copies the whole table, once for each action, to put it back if one fails: with 200 orders in it, a
-    transaction of 100 actions takes a minute. `_OneAtATime` sees to it that nobody else writes meanwhile.
+    For a rollback, moto copies the whole table once per action: with 200 orders in the table, a transaction of 100
+    actions takes a minute. `_SerializedDynamoDb` prevents concurrent writes.
     """
-    from moto.dynamodb.models import DynamoDBBackend  # noqa: PLC0415 - late, as in `start`
+    from moto.dynamodb.models import DynamoDBBackend  # noqa: PLC0415 - moto, as in `start`
     from moto.dynamodb.models.dynamo_type import DynamoType  # noqa: PLC0415
     from moto.dynamodb.models.table import Table  # noqa: PLC0415
 
@@ -210,23 +225,23 @@ def _keep_only_what_is_touched() -> None:
                 del stream[length:]
             raise
 
-    setattr(DynamoDBBackend, "transact_write_items", transact)  # noqa: B010 - mypy lets nobody assign a method
+    setattr(DynamoDBBackend, "transact_write_items", transact)  # noqa: B010 - mypy allows no assignment to a method
 
 
 def _create_senders(ses: Any, template: Template) -> None:
     for properties in template.of_type("AWS::SES::EmailIdentity").values():
-        _once(ses.create_email_identity, EmailIdentity=properties["EmailIdentity"])
+        _create_once(ses.create_email_identity, EmailIdentity=properties["EmailIdentity"])
     for name, properties in template.of_type("AWS::SES::ConfigurationSet").items():
-        _once(ses.create_configuration_set, ConfigurationSetName=properties.get("Name", name))
+        _create_once(ses.create_configuration_set, ConfigurationSetName=properties.get("Name", name))
 
 
 def _create_buckets(s3: Any, template: Template) -> None:
-    # The one region that S3 does not take for an answer.
+    # S3 rejects us-east-1 as a location.
     place = s3.meta.region_name
     where = {} if place == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": place}}
     for name, properties in template.of_type("AWS::S3::Bucket").items():
         bucket = properties.get("BucketName", name)
-        _once(s3.create_bucket, Bucket=bucket, **where)
+        _create_once(s3.create_bucket, Bucket=bucket, **where)
         if versioning := properties.get("VersioningConfiguration"):
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=versioning)
 
@@ -240,14 +255,14 @@ def _create_table(dynamodb: Any, name: str, properties: Properties) -> None:
         ]
     if stream := properties.get("StreamSpecification"):
         arguments["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": stream["StreamViewType"]}
-    if _once(dynamodb.create_table, TableName=name, **arguments) and (
+    if _create_once(dynamodb.create_table, TableName=name, **arguments) and (
         expiry := properties.get("TimeToLiveSpecification")
     ):
         dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
 
 
-def _once(create: Any, **arguments: Any) -> bool:
-    """Makes something, and tells whether it was not there before."""
+def _create_once(create: Any, **arguments: Any) -> bool:
+    """Creates a resource and returns whether it did not exist before."""
     try:
         create(**arguments)
     except ClientError as error:

@@ -1,6 +1,6 @@
-"""Between HTTP and Lambda: requests become events of payload format 2.0, results become responses.
+"""Converts HTTP requests to Lambda events (payload format 2.0) and results to HTTP responses, as HTTP API does.
 
-As HTTP API does it: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
 
 import base64
@@ -16,55 +16,56 @@ from urllib.parse import parse_qsl, unquote
 
 from werkzeug.wrappers import Request, Response
 
-from local.template import ACCOUNT, Route
+from local.cloudformation import ACCOUNT
+from local.template import Route
 from local.tokens import as_text, token_scopes
 
 LARGEST_BODY = 10 * 1024 * 1024
-"""Bytes that HTTP API takes."""
+"""Bytes that HTTP API accepts in a body."""
 
 LARGEST_PAYLOAD = 6 * 1024 * 1024
-"""Bytes that Lambda takes and returns."""
+"""Bytes that Lambda accepts and returns."""
 
-# Measured against AWS by others: all else arrives base64-encoded, a body without a content type and forms included.
+# Known from measurements on AWS: every other body is base64-encoded, including forms and bodies without a content type.
 _TEXT_TYPES = frozenset({"application/json", "application/javascript", "application/xml"})
 
 
-class BadResult(Exception):
-    """What a function returned is no response."""
+class InvalidResult(Exception):
+    """A function returned something that is not a response."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """A route that fits a request, and the values of the variables in its path."""
+    """A route that matches a request, with the values of its path variables."""
 
     route: Route
     parameters: Mapping[str, str]
 
 
 def find_route(routes: Iterable[Route], method: str, path: str) -> Match | None:
-    """The most specific route for a request.
+    """Returns the most specific route that matches a request.
 
     Args:
         routes: All routes.
         method: The request's method.
         path: The request's path, still percent-encoded.
     """
-    fitting = [
+    matches = [
         Match(route, parameters)
         for route in routes
-        if route.method in {method, "ANY"} and (parameters := _fit(route.path, path)) is not None
+        if route.method in {method, "ANY"} and (parameters := _match_path(route.path, path)) is not None
     ]
-    return min(fitting, key=lambda match: _rank(match.route), default=None)
+    return min(matches, key=lambda match: _rank(match.route), default=None)
 
 
 def _rank(route: Route) -> tuple[bool, bool, list[bool], bool]:
-    """Whole matches come before greedy ones, literal segments before variables, `$default` last."""
+    """Ranks full matches before greedy ones, literal segments before variables, and `$default` last."""
     variables = [segment.startswith("{") for segment in route.path.split("/")]
     return route.path == "$default", "+}" in route.path, variables, route.method == "ANY"
 
 
-def _fit(pattern: str, path: str) -> dict[str, str] | None:
-    """The values of a pattern's variables, if the path fits: `{x}` is a segment, `{x+}` is all that is left."""
+def _match_path(pattern: str, path: str) -> dict[str, str] | None:
+    """Returns the values of a pattern's variables if the path matches: `{x}` is a segment, `{x+}` is the rest."""
     if pattern == "$default":
         return {}
     literals = re.split(r"\{.+?\}", pattern)
@@ -80,7 +81,7 @@ def _fit(pattern: str, path: str) -> dict[str, str] | None:
 
 
 def raw_path(request: Request) -> str:
-    """The path as the client sent it, percent-encoding and all. WSGI itself only hands over the decoded one."""
+    """Returns the percent-encoded path that the client sent. WSGI itself only provides the decoded one."""
     target: str = request.environ.get("RAW_URI", request.path)
     if not target.startswith("/"):
         target = "/" + target.partition("://")[2].partition("/")[2]
@@ -88,18 +89,18 @@ def raw_path(request: Request) -> str:
 
 
 def new_request_id() -> str:
-    """An id as HTTP API gives every request, such as `JKJaXmPLvHcESHA=`."""
+    """Returns an id like those of HTTP API, such as `JKJaXmPLvHcESHA=`."""
     return base64.b64encode(secrets.token_bytes(11)).decode().replace("+", "-").replace("/", "_")
 
 
 def to_event(request: Request, match: Match, claims: Mapping[str, Any] | None, request_id: str) -> dict[str, Any]:
-    """The event that a function gets for a request.
+    """Returns the event for a request.
 
     Args:
-        request: The request, its body at most `LARGEST_BODY`.
-        match: The route that was found.
-        claims: The claims of the caller's token; None on a route without authorizer.
-        request_id: The request's id.
+        request: The request, with a body of at most `LARGEST_BODY` bytes.
+        match: The route that matches it.
+        claims: The claims of the caller's token; None on a route without an authorizer.
+        request_id: The id of the request.
     """
     now = datetime.now(UTC)
     host = request.host
@@ -134,7 +135,7 @@ def to_event(request: Request, match: Match, claims: Mapping[str, Any] | None, r
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": match.route.key,
-        # Decoded, other than the name says: so does HTTP API.
+        # HTTP API decodes it, despite the name.
         "rawPath": unquote(raw_path(request)),
         "rawQueryString": request.query_string.decode("latin-1"),
         "headers": headers,
@@ -143,7 +144,7 @@ def to_event(request: Request, match: Match, claims: Mapping[str, Any] | None, r
     }
     if cookies := [cookie.strip() for cookie in request.headers.get("Cookie", "").split(";") if cookie.strip()]:
         event["cookies"] = cookies
-    if query := _joined(parse_qsl(event["rawQueryString"], keep_blank_values=True)):
+    if query := _join_values(parse_qsl(event["rawQueryString"], keep_blank_values=True)):
         event["queryStringParameters"] = query
     if match.parameters:
         event["pathParameters"] = dict(match.parameters)
@@ -156,10 +157,10 @@ def to_event(request: Request, match: Match, claims: Mapping[str, Any] | None, r
 
 
 def to_response(result: Any) -> Response:
-    """The response that a function's result stands for.
+    """Converts the result of a function to a response.
 
     Raises:
-        BadResult: It stands for none.
+        InvalidResult: The result is not a response.
     """
     if not (isinstance(result, dict) and "statusCode" in result):
         body = result if isinstance(result, str) else json.dumps(result)
@@ -168,7 +169,7 @@ def to_response(result: Any) -> Response:
         status = int(result["statusCode"])
         body = result.get("body") or ""
         if not isinstance(body, str):
-            raise BadResult("its body is not text")
+            raise InvalidResult("the body is not text")
         content = base64.b64decode(body, validate=True) if result.get("isBase64Encoded") else body.encode()
         response = Response(content, status, content_type="text/plain; charset=utf-8")
         if not content:
@@ -178,13 +179,13 @@ def to_response(result: Any) -> Response:
         for cookie in result.get("cookies") or []:
             response.headers.add("Set-Cookie", cookie)
     except (TypeError, ValueError, AttributeError, binascii.Error) as error:
-        raise BadResult(str(error)) from error
+        raise InvalidResult(str(error)) from error
     if not 100 <= status <= 599:
-        raise BadResult(f"{status} is no status")
+        raise InvalidResult(f"{status} is not an HTTP status")
     return response
 
 
-def _joined(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+def _join_values(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     joined: dict[str, str] = {}
     for name, value in pairs:
         joined[name] = f"{joined[name]},{value}" if name in joined else value

@@ -1,4 +1,4 @@
-"""The HTTP API: finds the route, checks the token, runs the function, answers. As API Gateway's HTTP API does."""
+"""The HTTP API: finds the route, verifies the token and invokes the function, as API Gateway's HTTP API does."""
 
 import json
 import logging
@@ -11,24 +11,24 @@ from werkzeug.wrappers import Request, Response
 
 from local import events
 from local.template import Route
-from local.tokens import Refused, SigningKey
+from local.tokens import InvalidToken, SigningKey
 from local.workers import FunctionFailed, FunctionTimedOut, Runtime
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 
-class Problem(Exception):
-    """The gateway's own answer, in place of a function's.
+class GatewayError(Exception):
+    """An error response of the gateway itself, which no function produced.
 
     Args:
         status: The HTTP status.
-        message: What API Gateway says. Deployed, its answer is this alone.
+        message: The message of API Gateway. When deployed, the response contains nothing else.
         slug: The last part of the problem's type, as in `orders.errors`.
-        title: The problem in a few words, the same for each occurrence.
+        title: A short summary, the same for each occurrence.
         detail: What happened this time.
-        headers: Further headers.
-        cause: What only the console says.
+        headers: Additional headers.
+        cause: An explanation that is only shown on the console.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
         cause: str = "",
     ) -> None:
-        # Late, because the functions' folders come onto the path once the template is read.
-        from orders.errors import PROBLEM_TYPE  # noqa: PLC0415
+        # The folders of the functions are on the path only after the template was read.
+        from orders.http import PROBLEM_TYPE  # noqa: PLC0415
 
         super().__init__(detail)
         self.status = status
@@ -63,10 +63,10 @@ class Gateway:
 
     Args:
         routes: The routes.
-        key: The key that tokens are signed with.
-        runtime: What runs the functions.
-        pages: Answers what is no route but the gateway's own, and None for all else.
-        say: Takes one line for each request.
+        key: The key that verifies tokens.
+        runtime: Invokes the functions.
+        pages: Responds to requests for the gateway's own pages, and returns None for all others.
+        log: Is called with one line per request.
     """
 
     def __init__(
@@ -75,16 +75,16 @@ class Gateway:
         key: SigningKey,
         runtime: Runtime,
         pages: Callable[[Request], Response | None],
-        say: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         self._routes = routes
         self._key = key
         self._runtime = runtime
         self._pages = pages
-        self._say = say
+        self._log = log
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answers a request, and says so."""
+        """Responds to a request and logs it."""
         started = time.perf_counter()
         request = Request(environ)
         request.max_content_length = events.LARGEST_BODY
@@ -97,7 +97,7 @@ class Gateway:
                 claims = self._claims(request, match.route)
                 note = match.route.function
                 response = self._run(request, match, claims, request_id)
-        except Problem as problem:
+        except GatewayError as problem:
             response = _problem_response(problem, request, request_id)
             note = ", ".join(filter(None, (note, problem.cause)))
         except HTTPException as error:
@@ -108,26 +108,26 @@ class Gateway:
         response.headers["apigw-requestid"] = request_id
         milliseconds = (time.perf_counter() - started) * 1000
         path = "".join(c if c.isprintable() else "?" for c in events.raw_path(request)[:100])
-        self._say(f"{request.method:<6} {path} → {response.status_code}  {milliseconds:.0f} ms  {note}".rstrip())
+        self._log(f"{request.method:<6} {path} → {response.status_code}  {milliseconds:.0f} ms  {note}".rstrip())
         return response(environ, start_response)
 
     def _match(self, request: Request) -> events.Match:
         match = events.find_route(self._routes, request.method, events.raw_path(request))
         if match is None:
-            raise Problem(404, "Not Found", "not-found", "Nothing here", "There is no such route.")
+            raise GatewayError(404, "Not Found", "not-found", "Not found", "No route matches this method and path.")
         return match
 
     def _run(self, request: Request, match: events.Match, claims: dict[str, Any] | None, request_id: str) -> Response:
         try:
             event = events.to_event(request, match, claims, request_id)
         except RequestEntityTooLarge:
-            raise _too_large(f"At most {events.LARGEST_BODY} bytes are read.") from None
+            raise _too_large(f"API Gateway accepts at most {events.LARGEST_BODY} bytes.") from None
         if len(event.get("body", "")) > events.LARGEST_PAYLOAD:
-            raise _too_large(f"Lambda takes at most {events.LARGEST_PAYLOAD} bytes.")
+            raise _too_large(f"Lambda accepts at most {events.LARGEST_PAYLOAD} bytes.")
         try:
             return events.to_response(self._runtime.invoke(match.route.function, event))
         except FunctionTimedOut as error:
-            raise Problem(
+            raise GatewayError(
                 503,
                 "Service Unavailable",
                 "unavailable",
@@ -136,7 +136,7 @@ class Gateway:
                 headers={"Retry-After": "2"},
                 cause=str(error),
             ) from error
-        except (FunctionFailed, events.BadResult) as error:
+        except (FunctionFailed, events.InvalidResult) as error:
             raise _internal_error(f"{error} (see the log)") from error
 
     def _claims(self, request: Request, route: Route) -> dict[str, Any] | None:
@@ -144,46 +144,46 @@ class Gateway:
             return None
         try:
             return self._key.verify(request.headers.get("Authorization"), route.jwt, route.scopes)
-        except Refused as refused:
-            if refused.missing_scope:
-                raise Problem(
+        except InvalidToken as error:
+            if error.missing_scope:
+                raise GatewayError(
                     403,
                     "Forbidden",
                     "forbidden",
-                    "The token is not for this",
+                    "Insufficient scope",
                     f"Use a token with one of the scopes {' '.join(route.scopes)}.",
                     headers={
                         "WWW-Authenticate": f'Bearer scope="{" ".join(route.scopes)}", error="insufficient_scope"'
                     },
-                    cause=str(refused),
-                ) from refused
-            raise Problem(
+                    cause=str(error),
+                ) from error
+            raise GatewayError(
                 401,
                 "Unauthorized",
                 "unauthenticated",
-                "Who is calling is not known",
-                f"Send an access token: Authorization: Bearer <JWT>. This time: {refused}.",
+                "Authentication required",
+                f"Send an access token: Authorization: Bearer <JWT>. Reason: {error}.",
                 headers={"WWW-Authenticate": "Bearer"},
-                cause=str(refused),
-            ) from refused
+                cause=str(error),
+            ) from error
 
 
-def _internal_error(cause: str) -> Problem:
-    return Problem(
+def _internal_error(cause: str) -> GatewayError:
+    return GatewayError(
         500,
         "Internal Server Error",
         "internal-error",
-        "Something went wrong on our side",
-        "The function did not answer, or not as it must. The gateway's log says more.",
+        "Internal error",
+        "The function failed or returned an invalid response. See the log of the gateway.",
         cause=cause,
     )
 
 
-def _too_large(detail: str) -> Problem:
-    return Problem(413, "Request Entity Too Large", "body-too-large", "The body is too large", detail)
+def _too_large(detail: str) -> GatewayError:
+    return GatewayError(413, "Request Entity Too Large", "body-too-large", "Body too large", detail)
 
 
-def _problem_response(problem: Problem, request: Request, request_id: str) -> Response:
+def _problem_response(problem: GatewayError, request: Request, request_id: str) -> Response:
     members = {**problem.members, "instance": request.path, "request_id": request_id}
     response = Response(
         json.dumps(members, ensure_ascii=False), problem.status, content_type="application/problem+json"

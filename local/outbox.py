@@ -1,14 +1,14 @@
-"""What the service has mailed, as moto's SES keeps it."""
+"""Reads the mails that moto's SES has accepted."""
 
 import email
 import email.policy
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from email.message import EmailMessage, Message
 from email.utils import getaddresses
 from typing import Any
 
-from local.template import ACCOUNT
+from local.cloudformation import ACCOUNT
 
 TAGS_HEADER = "X-SES-MESSAGE-TAGS"
 
@@ -23,14 +23,26 @@ class Attachment:
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """The size in bytes."""
         return len(self.content)
 
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail. `to` is whom SES delivers to: a bare address, or several with commas."""
+    """A mail.
 
+    Attributes:
+        id: The message id that SES returned.
+        to: The recipients' bare addresses, separated by commas.
+        sender: The From header.
+        subject: The Subject header.
+        html: The HTML body, if there is one.
+        text: The plain-text body, if there is one.
+        tags: The message tags that SES attaches to its events.
+        attachments: The attached files.
+    """
+
+    id: str
     to: str
     sender: str
     subject: str
@@ -40,42 +52,53 @@ class Mail:
     attachments: tuple[Attachment, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The mail without the content of its attachments."""
-        found = asdict(self)
-        found["from"] = found.pop("sender")
-        found["attachments"] = [
-            {"filename": file.filename, "content_type": file.content_type, "size": file.size}
-            for file in self.attachments
-        ]
-        return found
+        """Returns the mail without the content of its attachments."""
+        return {
+            "to": self.to,
+            "from": self.sender,
+            "subject": self.subject,
+            "html": self.html,
+            "text": self.text,
+            "tags": self.tags,
+            "attachments": [
+                {"filename": file.filename, "content_type": file.content_type, "size": file.size}
+                for file in self.attachments
+            ],
+        }
 
 
 class Outbox:
-    """All mails that moto's SES has taken in a region."""
+    """All mails that moto's SES has accepted in a region."""
 
     def __init__(self, region: str) -> None:
         self._region = region
 
     def mails(self) -> list[Mail]:
-        """All mails, oldest first."""
+        """Returns all mails, oldest first."""
         return [_read(message) for message in list(self._sent())]
 
+    def version(self) -> str:
+        """Returns a short text that changes whenever a mail is sent or the outbox is cleared."""
+        sent = list(self._sent())
+        return f"{len(sent)}-{sent[-1].id}" if sent else "0"
+
     def clear(self) -> None:
-        """Forgets them all."""
+        """Deletes all mails."""
         self._sent().clear()
 
     def _sent(self) -> list[Any]:
-        from moto.backends import get_backend  # noqa: PLC0415 - not before moto is wanted, it is slow
+        from moto.backends import get_backend  # noqa: PLC0415 - moto is slow to import
 
         sent: list[Any] = get_backend("ses")[ACCOUNT][self._region].sent_messages
         return sent
 
 
-def read_raw(raw: str, recipients: Sequence[str]) -> Mail:
-    """Reads a mail as it goes over the wire."""
+def read_raw(raw: str, recipients: Sequence[str], message_id: str = "") -> Mail:
+    """Parses a mail in the format that goes over the wire."""
     message = email.message_from_bytes(raw.encode(), _class=EmailMessage, policy=email.policy.default)
     html, text = message.get_body(("html",)), message.get_body(("plain",))
     return Mail(
+        id=message_id,
         to=", ".join(dict.fromkeys(address for _, address in getaddresses(recipients))),
         sender=str(message["From"] or ""),
         subject=str(message["Subject"] or ""),
@@ -95,9 +118,10 @@ def read_raw(raw: str, recipients: Sequence[str]) -> Mail:
 
 def _read(message: Any) -> Mail:
     if hasattr(message, "raw_data"):
-        return read_raw(message.raw_data, message.destinations)
-    # Moto keeps this much of a mail that was not sent raw, whether its body is HTML or not.
+        return read_raw(message.raw_data, message.destinations, message.id)
+    # This is all that moto keeps of a mail that was not sent raw. It does not say whether the body is HTML.
     return Mail(
+        id=message.id,
         to=", ".join(address for addresses in message.destinations.values() for address in addresses),
         sender=message.source,
         subject=getattr(message, "subject", ""),
@@ -114,6 +138,6 @@ def _content(part: Message) -> bytes:
 
 
 def _tags(header: str) -> dict[str, str]:
-    """`order_id=1002, invoice=INV-1002-1`, as SES reads it."""
+    """Parses `order_id=1002, invoice=INV-1002-1` as SES does."""
     pairs = (pair.partition("=") for pair in header.split(",") if "=" in pair)
     return {name.strip(): value.strip() for name, _, value in pairs}

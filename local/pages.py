@@ -1,4 +1,4 @@
-"""What the gateway serves of its own: the outbox, the API's page, and a way to find them."""
+"""The gateway's own pages: the start page, the API page and the outbox."""
 
 import json
 import mimetypes
@@ -14,7 +14,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from local import Mistake
+from local import UsageError
 from local.outbox import Outbox
 from local.template import Route
 
@@ -22,15 +22,15 @@ _SHOWN_INLINE = frozenset({"application/pdf", "image/png", "image/jpeg", "image/
 
 
 class Pages:
-    """Answers the requests that are for the gateway itself.
+    """Responds to requests for the gateway's own pages.
 
     Args:
-        openapi: The file with the API's description.
+        openapi: The file with the API description.
         routes: The routes of the API.
-        tokens: Makes tokens, by what to call their owners.
-        outbox: The mails.
-        other_ses: Where mails go instead, if they do not go to the outbox.
-        play: Plays an event of SES, and tells which functions took it.
+        tokens: Creates a token for each sample user, by user name.
+        outbox: The outbox.
+        other_ses: The address of another mail service, if mails do not go to the outbox.
+        simulate_ses_event: Simulates an SES event and returns the functions that received it.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class Pages:
         tokens: Callable[[], Mapping[str, str]],
         outbox: Outbox,
         other_ses: str | None,
-        play: Callable[[Mapping[str, Any]], list[str]],
+        simulate_ses_event: Callable[[Mapping[str, Any]], list[str]],
     ) -> None:
         self._openapi = openapi
         self._routes = routes
         self._tokens = tokens
         self._outbox = outbox
         self._other_ses = other_ses
-        self._play = play
+        self._simulate_ses_event = simulate_ses_event
         self._map = Map(
             [
                 Rule("/", methods=["GET"], endpoint=self._index),
@@ -57,8 +57,8 @@ class Pages:
                     "/docs/swagger-ui.js", methods=["GET"], endpoint=lambda _: self._swagger("swagger-ui-bundle.min.js")
                 ),
                 Rule("/openapi.json", methods=["GET"], endpoint=self._description),
-                Rule("/_local/outbox", methods=["GET"], endpoint=self._mails),
-                Rule("/_local/outbox", methods=["DELETE"], endpoint=self._clear),
+                Rule("/_local/outbox", methods=["GET"], endpoint=self._list_mails),
+                Rule("/_local/outbox", methods=["DELETE"], endpoint=self._clear_outbox),
                 Rule("/_local/ses-events", methods=["POST"], endpoint=self._ses_event),
                 Rule("/_local/outbox/<int:mail>/attachments/<int:file>", methods=["GET"], endpoint=self._attachment),
             ],
@@ -67,7 +67,7 @@ class Pages:
         )
 
     def __call__(self, request: Request) -> Response | None:
-        """The response, or None if the request is for somebody else."""
+        """Returns the response, or None if the request is not for one of these pages."""
         try:
             endpoint, values = self._map.bind_to_environ(request.environ).match()
             response: Response = endpoint(request, **values)
@@ -84,7 +84,7 @@ class Pages:
         return self._page("docs.html", request, tokens=self._tokens(), described=self._openapi.exists())
 
     def _swagger(self, name: str) -> Response:
-        # Powertools ships Swagger UI, so the page works without a network. Importing it would take half a second.
+        # Powertools ships Swagger UI, so the page works offline. Importing Powertools would take half a second.
         powertools = find_spec("aws_lambda_powertools")
         assert powertools
         assert powertools.origin
@@ -92,28 +92,35 @@ class Pages:
 
     def _description(self, request: Request) -> Response:
         if not self._openapi.exists():
-            text = f"{self._openapi.name} is not there yet: make openapi\n"
+            text = f"{self._openapi.name} does not exist: run make openapi\n"
             return Response(text, 404, content_type="text/plain; charset=utf-8")
         return self._file(self._openapi)
 
-    def _mails(self, request: Request) -> Response:
-        mails = self._outbox.mails()
+    def _list_mails(self, request: Request) -> Response:
         if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
-            listed = [mail.to_json() for mail in mails]
+            listed = [mail.to_json() for mail in self._outbox.mails()]
             return Response(json.dumps(listed, ensure_ascii=False, indent=2), content_type="application/json")
-        return self._page("outbox.html", request, mails=mails, other_ses=self._other_ses)
+        # The open page asks every other second, and rarely is anything new. The version is read before the mails: if
+        # one arrives in between, the next request shows it.
+        version = f'"{self._outbox.version()}"'
+        if request.headers.get("If-None-Match") == version:
+            return Response(status=304)
+        mails = self._outbox.mails()
+        response = self._page("outbox.html", request, mails=mails, other_ses=self._other_ses, version=version)
+        response.headers["ETag"] = version
+        return response
 
-    def _clear(self, request: Request) -> Response:
+    def _clear_outbox(self, request: Request) -> Response:
         self._outbox.clear()
         return Response(status=204)
 
     def _ses_event(self, request: Request) -> Response:
         try:
-            asked = json.loads(request.get_data())
-            taken = self._play(asked if isinstance(asked, dict) else {})
-        except (ValueError, Mistake) as mistake:
-            return Response(f"{mistake}\n", 422, content_type="text/plain; charset=utf-8")
-        return Response(json.dumps({"taken_by": taken}), content_type="application/json")
+            body = json.loads(request.get_data())
+            functions = self._simulate_ses_event(body if isinstance(body, dict) else {})
+        except (ValueError, UsageError) as error:
+            return Response(f"{error}\n", 422, content_type="text/plain; charset=utf-8")
+        return Response(json.dumps({"taken_by": functions}), content_type="application/json")
 
     def _attachment(self, request: Request, mail: int, file: int) -> Response:
         try:
@@ -132,7 +139,7 @@ class Pages:
         nonce = secrets.token_urlsafe()
         text = self._templates.get_template(template).render(values, request=request, nonce=nonce)
         response = Response(text, content_type="text/html; charset=utf-8")
-        # A mail may look as it likes and do nothing: its frame has this policy, and a sandbox around it.
+        # A mail can have any style, but cannot run anything: its frame inherits this policy and is sandboxed.
         response.headers["Content-Security-Policy"] = (
             f"default-src 'self'; script-src 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src * data:; "
             "form-action 'none'; base-uri 'none'"

@@ -1,4 +1,4 @@
-"""The first screen: where things are, tokens, and a line to copy for each route."""
+"""The start screen: addresses, tokens, and a curl command for each route."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from typing import Any
 from local.template import Route
 
 
-def first(
+def start_screen(
     url: str,
     places: Mapping[str, str],
     warnings: Sequence[str],
@@ -18,15 +18,15 @@ def first(
     routes: Sequence[Route],
     events: Path,
 ) -> str:
-    """The screen's text.
+    """Returns the text of the screen.
 
     Args:
-        url: Where the API is.
-        places: What else is where.
-        warnings: What does not work.
-        tokens: Tokens, by what to call their owners.
+        url: The address of the API.
+        places: Further addresses and files, by name.
+        warnings: Features that do not work.
+        tokens: Tokens by user name.
         routes: The routes.
-        events: The folder with an event for each route and role; what the lines send is what these send.
+        events: The folder with an event for each route and role. The commands send what these events contain.
     """
     rows = {"API": f"{url}/docs", "Outbox": f"{url}/_local/outbox", **places}
     width = max(map(len, rows))
@@ -34,27 +34,27 @@ def first(
     return "\n".join(
         [
             "",
-            f"The shop's orders are at {url}",
+            f"The orders service is running at {url}",
             "",
             *(f"  {name:<{width}}  {value}" for name, value in rows.items()),
             *(f"\nWarning: {warning}" for warning in warnings),
             "",
-            "Tokens, to copy into another terminal (for others: make token SUB=...):",
+            "Tokens to paste into another terminal (for other users: make token SUB=...):",
             "",
             *(f"export {name.upper()}={token}" for name, token in tokens.items()),
             "",
-            "A line for each route:",
+            "A command for each route:",
             "",
             *(_curl(url, route, samples.get(route.key, {})) for route in routes),
             "",
-            "Ctrl-C ends it. Requests:",
+            "Press Ctrl-C to stop. Requests:",
             "",
         ]
     )
 
 
 def _samples(folder: Path) -> dict[str, dict[str, Any]]:
-    """An event for each route key, as far as there are any."""
+    """Returns an event for each route key that has one."""
     samples: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("*.json")):
         event = json.loads(path.read_text(encoding="utf-8"))

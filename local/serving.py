@@ -1,4 +1,4 @@
-"""`make run`: what is started, and in which order."""
+"""`make run`: starts everything in order and serves the API."""
 
 import logging
 import os
@@ -13,17 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from local import ROOT, Mistake, emulator, screen, server
+from local import ROOT, STATE, UsageError, emulator, running, screen, server
 from local.gateway import Gateway
 from local.outbox import Outbox
 from local.pages import Pages
+from local.running import RunningGateway
 from local.ses_events import SesEvents
 from local.streams import Streams
 from local.template import Jwt, Template
 from local.tokens import SigningKey, claims_for
 from local.workers import LambdaRuntime, LocalRuntime, Runtime
 
-STATE = ROOT / ".local"
 OPENAPI = ROOT / "openapi.json"
 ORDERS = ROOT / "local" / "orders.json"
 
@@ -32,20 +32,20 @@ CALLERS: Mapping[str, dict[str, Any]] = {
     "bob": {"sub": "bob"},
     "admin": {"sub": "ada", "admin": True, "name": "Ada Admin"},
 }
-"""Who the first screen and the API's page have tokens for: the customers of the sample orders, and an admin."""
+"""The users that the start screen and the API page have tokens for: the customers of the sample orders and an admin."""
 
 TOKEN_LIFETIME = 12 * 60 * 60
 """Seconds."""
 
 LARGEST_LOG = 10_000_000
-"""Bytes that the log may have at start. If it has more, it begins anew."""
+"""Bytes. A log that is larger at start is deleted."""
 
 
 def serve() -> None:
     """Serves the API until Ctrl-C or SIGTERM.
 
     Raises:
-        Mistake: It cannot be served.
+        UsageError: The settings, the template or the sample orders are invalid, or a port is in use.
     """
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
@@ -54,7 +54,7 @@ def serve() -> None:
     api = _listen(given, "PORT", 3000)
     moto = None if given.get("AWS_ENDPOINT_URL") else _listen(given, "AWS_PORT", 4566)
     environment = emulator.environment(given, server.url(moto) if moto else given["AWS_ENDPOINT_URL"])
-    _use_only(environment)
+    emulator.use(environment)
     with _log(STATE / "gateway.log", verbose=bool(given.get("VERBOSE"))) as log:
         if moto:
             emulator.start(moto)
@@ -65,6 +65,7 @@ def serve() -> None:
         with (
             _runtime(given, template, environment, log) as runtime,
             closing(Streams(template.streams, template.functions, runtime)) as streams,
+            running.announce(STATE, _describe(api, template, environment)),
         ):
             warnings += streams.start()
             pages = Pages(
@@ -73,9 +74,9 @@ def serve() -> None:
                 tokens,
                 Outbox(environment["AWS_REGION"]),
                 _other_ses(given),
-                SesEvents(template.functions, runtime).play,
+                SesEvents(template.functions, runtime).simulate,
             )
-            gateway = Gateway(template.routes, key, runtime, pages, _say)
+            gateway = Gateway(template.routes, key, runtime, pages, _print_line)
             server.serve(api, gateway, server.QuietHandler)
             places = {
                 "Sample orders": f"{ORDERS.relative_to(ROOT)} ({loaded} loaded)",
@@ -83,8 +84,8 @@ def serve() -> None:
                 "Log": str(Path(log.name).relative_to(ROOT)) if log else "this screen",
                 **_places(environment),
             }
-            print(screen.first(server.url(api), places, warnings, tokens(), template.routes, ROOT / "events"))
-            # In steps: a signal that comes just before a wait without end would go unnoticed.
+            print(screen.start_screen(server.url(api), places, warnings, tokens(), template.routes, ROOT / "events"))
+            # Sleeps in steps, because a signal that arrives right before an endless wait would not be noticed.
             while True:
                 time.sleep(0.5)
 
@@ -92,21 +93,13 @@ def serve() -> None:
 def _listen(given: Mapping[str, str], variable: str, default: int) -> socket.socket:
     text = given.get(variable) or str(default)
     if not text.isdecimal() or int(text) > 65535:
-        raise Mistake(f"{variable}={text} is no port: give a number up to 65535")
-    return server.listen(given.get("HOST") or "127.0.0.1", int(text), f"end what listens there, or set {variable}")
-
-
-def _use_only(environment: Mapping[str, str]) -> None:
-    """Makes this process's own clients use nothing else, whatever AWS settings and proxies it was started with."""
-    for name in list(os.environ):
-        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
-            del os.environ[name]
-    os.environ.update(environment)
+        raise UsageError(f"{variable}={text} is not a port: use a number up to 65535")
+    return server.listen(given.get("HOST") or "127.0.0.1", int(text), f"stop what uses it, or set {variable}")
 
 
 @contextmanager
 def _log(path: Path, *, verbose: bool) -> Iterator[IO[bytes] | None]:
-    """The file for what functions and libraries log; None for standard error."""
+    """Opens the log file of the functions and libraries. None means standard error."""
     if verbose:
         logging.basicConfig(level=logging.WARNING)
         yield None
@@ -123,10 +116,11 @@ def _log(path: Path, *, verbose: bool) -> Iterator[IO[bytes] | None]:
 def _runtime(
     given: Mapping[str, str], template: Template, environment: Mapping[str, str], log: IO[bytes] | None
 ) -> Iterator[Runtime]:
+    debug = bool(given.get("DEBUG"))
     if endpoint := given.get("AWS_ENDPOINT_URL_LAMBDA"):
-        yield LambdaRuntime(endpoint)
+        yield LambdaRuntime(endpoint, debug=debug)
         return
-    runtime = LocalRuntime(template.functions, environment, log)
+    runtime = LocalRuntime(template.functions, environment, log, debug=debug)
     woken = [route.function for route in template.routes] + [stream.function for stream in template.streams]
     runtime.warm(list(dict.fromkeys(woken)))
     try:
@@ -135,27 +129,38 @@ def _runtime(
         runtime.close()
 
 
+def _describe(api: socket.socket, template: Template, environment: Mapping[str, str]) -> RunningGateway:
+    """Describes this gateway for the other commands."""
+    return RunningGateway(
+        url=server.url(api),
+        port=api.getsockname()[1],
+        table=next(iter(template.of_type("AWS::DynamoDB::Table"))),
+        environment={name: value for name, value in environment.items() if name.startswith("AWS_")},
+        jwt=template.jwt,
+    )
+
+
 def _load_orders(template: Template) -> int:
-    # The models and the store of the functions are used, from where the functions have them.
+    # Loading uses the models and the store of the functions.
     sys.path += template.code
     return emulator.load_orders(ORDERS, template.of_type("AWS::DynamoDB::Table"))
 
 
-def _say(line: str) -> None:
-    # In one piece: print would let lines of other requests in between text and line end.
+def _print_line(line: str) -> None:
+    # One write: print would let lines of other requests in between the text and the line end.
     sys.stdout.write(f"{line}\n")
 
 
-def _tokens(asked: Jwt | None, key: SigningKey) -> dict[str, str]:
-    """A token for each caller, if the API asks for any."""
-    if asked is None:
+def _tokens(jwt: Jwt | None, key: SigningKey) -> dict[str, str]:
+    """Returns a token for each caller, if the API requires tokens."""
+    if jwt is None:
         return {}
-    return {name: key.sign(claims_for(asked, **who, expires=TOKEN_LIFETIME)) for name, who in CALLERS.items()}
+    return {name: key.sign(claims_for(jwt, **who, expires=TOKEN_LIFETIME)) for name, who in CALLERS.items()}
 
 
 def _places(environment: Mapping[str, str]) -> dict[str, str]:
-    """Where functions run, and where each part of AWS is."""
-    here = f"{platform.python_implementation()} {platform.python_version()}, here"
+    """Describes where the functions run and where each AWS service is."""
+    here = f"{platform.python_implementation()} {platform.python_version()} on this machine"
     services = {
         name.removeprefix("AWS_ENDPOINT_URL_").replace("_", " "): url
         for name, url in environment.items()
@@ -164,16 +169,16 @@ def _places(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         "Functions": services.pop("LAMBDA", here),
         "Emulated AWS": environment["AWS_ENDPOINT_URL"],
-        **{f"but {service}": url for service, url in services.items()},
+        **{f"  {service}": url for service, url in services.items()},
     }
 
 
 def _streams(template: Template) -> dict[str, str]:
-    """Which changes run which functions, if any do."""
+    """Describes which table streams invoke which functions."""
     lines = [f"{stream.table} → {stream.function}" for stream in template.streams]
     return {"Streams": ", ".join(lines)} if lines else {}
 
 
 def _other_ses(given: Mapping[str, str]) -> str | None:
-    """Where mail goes, if not to moto."""
+    """Returns the address of the mail service, if it is not moto."""
     return given.get("AWS_ENDPOINT_URL_SESV2") or given.get("AWS_ENDPOINT_URL") or None

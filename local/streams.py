@@ -1,7 +1,6 @@
-"""Hands what changes in the tables to the functions that wait for it, as Lambda's event source mappings do.
+"""Invokes functions with the records of table streams, as Lambda's event source mappings do.
 
-What Lambda does beyond that is not done here: it goes on where it stopped, also after a restart, and keeps in a queue
-what it gave up.
+Unlike Lambda, it does not resume where it stopped before a restart, and has no queue for records that it gave up.
 """
 
 import base64
@@ -22,19 +21,19 @@ from local.workers import FunctionFailed, FunctionTimedOut, Runtime
 Record = dict[str, Any]
 
 PAUSE = 1.0
-"""Seconds between two looks at a stream. Lambda looks four times as often."""
+"""Seconds between two polls of a stream. Lambda polls four times as often."""
 
 RETRIES = 3
-"""How often a function gets records again, where the template says more: on one machine, waiting mends little."""
+"""The maximum number of retries, even if the template has more: on one machine, waiting rarely helps."""
 
 
 class Streams:
-    """Reads streams, each in a thread of its own.
+    """Reads streams, each in its own thread.
 
     Args:
         streams: The streams.
         functions: All functions, by logical id.
-        runtime: What runs them.
+        runtime: Invokes them.
     """
 
     def __init__(self, streams: Sequence[Stream], functions: Mapping[str, Function], runtime: Runtime) -> None:
@@ -44,41 +43,43 @@ class Streams:
         self._ended = threading.Event()
 
     def start(self) -> list[str]:
-        """Reads whatever comes into the streams from now on.
+        """Starts to read the records that arrive from now on.
 
         Returns:
-            What will not work, because a stream is not there.
+            Warnings about functions that will not run, because their stream does not exist.
         """
         missing = []
         for stream in self._streams:
             consumer = _Consumer(stream, self._functions[stream.function].timeout, self._runtime, self._ended)
             try:
-                consumer.begin()
+                consumer.skip_to_end()
             except (BotoCoreError, ClientError) as error:
-                missing.append(f"{stream.table} has no stream to read ({error}), so {stream.function} does not run.")
+                missing.append(
+                    f"The stream of {stream.table} is unavailable ({error}): {stream.function} will not run."
+                )
                 continue
             threading.Thread(target=consumer.run, name=f"stream of {stream.table}", daemon=True).start()
         return missing
 
     def close(self) -> None:
-        """Hands nothing over from then on."""
+        """Stops invoking functions."""
         self._ended.set()
 
 
-def fits(stream: Stream, record: Record) -> bool:
-    """Whether a record is one that wakes the function."""
-    # Late, as all of moto.
+def matches_filter(stream: Stream, record: Record) -> bool:
+    """Returns whether the filter of a stream lets a record through to the function."""
+    # Imported late, because moto is slow to import.
     from moto.events.models import EventPattern  # noqa: PLC0415
 
     event: Any = record
     return not stream.patterns or any(EventPattern(None, {**each}).matches_event(event) for each in stream.patterns)
 
 
-def as_in_events(record: Record, arn: str) -> Record:
-    """A record of DynamoDB's API as Lambda hands it to functions: JSON, where times are numbers, and whose it is."""
+def to_lambda_record(record: Record, arn: str) -> Record:
+    """Converts a record of DynamoDB's API to the JSON that Lambda passes to functions, with the ARN of its stream."""
     plain: dict[str, Any] = json.loads(json.dumps(record, default=_as_json))
     for image in {"NewImage", "OldImage"} & plain["dynamodb"].keys():
-        # DynamoDB Local says nothing of an empty map, not even that it is one; DynamoDB does.
+        # DynamoDB Local omits the type of an empty map.
         # https://github.com/awslabs/amazon-dynamodb-local-samples/issues/37
         attributes = plain["dynamodb"][image]
         plain["dynamodb"][image] = {name: value or {"M": {}} for name, value in attributes.items()}
@@ -90,7 +91,7 @@ def _as_json(value: datetime | bytes) -> float | str:
 
 
 class _Consumer:
-    """Reads one stream for one function."""
+    """Reads a stream for a function."""
 
     def __init__(self, stream: Stream, timeout: float, runtime: Runtime, ended: threading.Event) -> None:
         self._stream = stream
@@ -99,59 +100,59 @@ class _Consumer:
         self._ended = ended
         self._retries = RETRIES if stream.retries < 0 else min(stream.retries, RETRIES)
         self._dynamodb = emulator.client("dynamodb")
-        # DynamoDB Local has its streams on the same port.
+        # DynamoDB Local serves streams on the port of its tables.
         elsewhere = [os.environ.get(f"AWS_ENDPOINT_URL_DYNAMODB{suffix}") for suffix in ("_STREAMS", "")]
         self._client = emulator.client("dynamodbstreams", next(filter(None, elsewhere), None))
         self._arn = ""
-        # The last record of each shard that was read. Iterators are not kept: they expire, while a laptop sleeps.
-        self._places: dict[str, str] = {}
+        # The sequence number of the last record read from each shard. Iterators expire while a laptop sleeps.
+        self._last_read: dict[str, str] = {}
 
-    def begin(self) -> None:
-        """Goes to the end of the stream. What was there before is nobody's business."""
+    def skip_to_end(self) -> None:
+        """Skips the records that are in the stream already."""
         self._arn = self._dynamodb.describe_table(TableName=self._stream.table)["Table"].get("LatestStreamArn", "")
-        self._places = {}
+        self._last_read = {}
         for shard in self._shards():
             while self._page(shard):
                 pass
 
     def run(self) -> None:
-        """Reads until the end."""
+        """Reads records until the gateway ends."""
         lost = False
         while not self._ended.wait(PAUSE):
             try:
                 if lost:
-                    self.begin()
-                    self._warn("can be read again, from now on")
+                    self.skip_to_end()
+                    self._warn("can be read again from now on")
                     lost = False
                 for shard in self._shards():
                     while records := self._page(shard):
-                        self._deliver([record for record in records if fits(self._stream, record)])
+                        self._deliver([record for record in records if matches_filter(self._stream, record)])
             except (BotoCoreError, ClientError) as error:
                 if not lost:
                     self._warn(f"cannot be read: {error}")
                 lost = True
 
     def _shards(self) -> list[str]:
-        """All there are, parents before their children. moto has one for ever."""
+        """Returns all shards, parents before their children. Moto has a single one."""
         return [
             shard["ShardId"]
             for shard in self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]["Shards"]
         ]
 
     def _page(self, shard: str) -> list[Record]:
-        """The next records of a shard; none if there are none yet."""
-        last = self._places.get(shard)
+        """Returns the next records of a shard, or none if there are none yet."""
+        last = self._last_read.get(shard)
         place = {"ShardIteratorType": "TRIM_HORIZON"}
         if last:
             place = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": last}
         iterator = self._client.get_shard_iterator(StreamArn=self._arn, ShardId=shard, **place)["ShardIterator"]
         records = self._client.get_records(ShardIterator=iterator)["Records"]
         if records:
-            self._places[shard] = records[-1]["dynamodb"]["SequenceNumber"]
-        return [as_in_events(record, self._arn) for record in records]
+            self._last_read[shard] = records[-1]["dynamodb"]["SequenceNumber"]
+        return [to_lambda_record(record, self._arn) for record in records]
 
     def _deliver(self, records: list[Record]) -> None:
-        """Hands records over, in their order. What the function fails with comes again, until it is given up."""
+        """Invokes the function with records in order. Failed records are retried, then given up."""
         size, attempts = self._stream.batch_size, 0
         while records and not self._ended.is_set():
             batch = records[:size]
@@ -168,24 +169,24 @@ class _Consumer:
                 self._ended.wait(PAUSE)
             else:
                 names = ", ".join(record["dynamodb"]["SequenceNumber"] for record in failed)
-                self._warn(f"gives up after {attempts + 1} attempts to hand over {names}")
+                self._warn(f"gives up on {names} after {attempts + 1} attempts")
                 size, attempts, records = self._stream.batch_size, 0, records[len(failed) :]
 
     def _invoke(self, batch: Sequence[Record]) -> int:
-        """Hands a batch over, and tells with how many of it, from the first on, the function is done."""
+        """Invokes the function with a batch and returns how many records, counted from the first, succeeded."""
         try:
             answer = self._runtime.invoke(self._stream.function, {"Records": batch}, within=self._timeout)
         except (FunctionFailed, FunctionTimedOut) as error:
-            self._warn(f"could not hand over: {error}")
+            self._warn(f"failed: {error}")
             return 0
         if not self._stream.partial or not isinstance(answer, dict):
             return len(batch)
         failed = {each.get("itemIdentifier") for each in answer.get("batchItemFailures") or []}
         numbers = [record["dynamodb"]["SequenceNumber"] for record in batch]
-        # As in Lambda, whoever names no record of the batch has failed with all.
+        # As in Lambda, an identifier that is not in the batch means that the whole batch failed.
         return next((at for at, number in enumerate(numbers) if number in failed), 0 if failed else len(batch))
 
-    def _warn(self, what: str) -> None:
-        # A function that ends with the gateway has not failed.
+    def _warn(self, message: str) -> None:
+        # When the gateway ends, its functions end, which is not a failure.
         if not self._ended.is_set():
-            logging.warning("the stream of %s for %s %s", self._stream.table, self._stream.function, what)
+            logging.warning("the stream of %s for %s %s", self._stream.table, self._stream.function, message)

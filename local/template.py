@@ -1,39 +1,28 @@
-"""Reads `template.yaml` as far as a gateway needs it: functions, routes, streams, the authorizer, what is behind them.
+"""Reads what the gateway needs from `template.yaml`: functions, routes, streams, the authorizer and resources.
 
-What CloudFormation resolves at a deployment is resolved here, with two differences: parameters come from
-`samconfig.toml`, `[local.global.parameters]`, and `Ref` of a resource is its logical id, as in `sam local`. So the
-table has the same name here and there.
+Parameters come from `samconfig.toml`, `[local.global.parameters]`. `Ref` of a resource is its logical id, as in
+`sam local`, so the table has the same name in both.
 """
 
 import json
-import re
 import shlex
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-import yaml
-
-from local import Mistake
-
-ACCOUNT = "123456789012"
-"""The account that moto emulates."""
-
-Properties = Mapping[str, Any]
-
-_NO_VALUE = object()
+from local import UsageError
+from local.cloudformation import Properties, Resolver, as_text, read_template
 
 
 @dataclass(frozen=True)
 class Function:
     """A Lambda function.
 
-    `name` is its logical id, `paths` are the folders of its code and its layers, `sources` are those of EventBridge
-    whose events it is called with.
+    `name` is its logical id. `paths` are the folders of its code and layers. `sources` are the EventBridge sources
+    whose events invoke it.
     """
 
     name: str
@@ -47,7 +36,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Jwt:
-    """What a JWT authorizer asks of a token."""
+    """What a JWT authorizer requires of a token."""
 
     issuer: str
     audience: tuple[str, ...]
@@ -55,7 +44,7 @@ class Jwt:
 
 @dataclass(frozen=True)
 class Route:
-    """A route of the HTTP API. Without `jwt`, anybody may call it. `scopes` are alternatives."""
+    """A route of the HTTP API. Without `jwt`, it needs no token. A token needs one of the `scopes`."""
 
     method: str
     path: str
@@ -65,24 +54,24 @@ class Route:
 
     @property
     def key(self) -> str:
-        """The route key, such as `POST /orders/{order_id}/cancel`."""
+        """Returns the route key, such as `POST /orders/{order_id}/cancel`."""
         return self.path if self.path == "$default" else f"{self.method} {self.path}"
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A table whose changes wake a function: an event source mapping.
+    """An event source mapping: a table whose changes invoke a function.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html
 
     Attributes:
         table: The table's name.
         function: The function's logical id.
-        patterns: What wakes it: whatever fits one of them, everything if there are none.
-        batch_size: How many records it gets at once.
-        retries: How often it gets records again that it failed with; -1 is without end.
-        bisect: Whether they are halved before.
-        partial: Whether its answer says which failed.
+        patterns: The filter patterns. A record must match one of them, if there are any.
+        batch_size: The maximum number of records per invocation.
+        retries: How often failed records are retried; -1 means without limit.
+        bisect: Whether a failed batch is split in two before.
+        partial: Whether the function's response names the failed records.
     """
 
     table: str
@@ -95,27 +84,27 @@ class Stream:
 
 
 class Template:
-    """A SAM template, with the parameters that `samconfig.toml` next to it has for `local`.
+    """A SAM template, with the parameters for `local` from the `samconfig.toml` next to it.
 
     Attributes:
-        globals: What all resources of a kind have in common, by the last word of the kind.
+        globals: The common properties of the resources of a type, by the last word of the type.
         functions: The functions, by logical id.
         routes: The routes of all functions.
         streams: The streams of all functions.
 
     Raises:
-        Mistake: A file is missing, is not what it should be, or asks for something that is not known here.
+        UsageError: A file is missing or invalid, or uses something that the gateway does not support.
     """
 
     def __init__(self, path: Path, region: str = "us-east-1") -> None:
         self._path = path
-        document = _read_yaml(path)
+        document = read_template(path)
         self._resources: dict[str, Any] = document["Resources"]
-        with self._blaming("Parameters"):
-            self._resolver = _Resolver(document, _overrides(path.with_name("samconfig.toml")), region)
-        with self._blaming("Globals"):
+        with self._error_context("Parameters"):
+            self._resolver = Resolver(document, _overrides(path.with_name("samconfig.toml")), region)
+        with self._error_context("Globals"):
             self.globals: dict[str, Any] = self._resolver.resolve(document.get("Globals", {}))
-        # What routes belong to that name no API.
+        # Routes that name no API belong to this one.
         apis: dict[str, Properties] = {"ServerlessHttpApi": {}} | self.of_type("AWS::Serverless::HttpApi")
         apis = {name: _merge(self.globals.get("HttpApi", {}), own) for name, own in apis.items()}
         layers = self.of_type("AWS::Serverless::LayerVersion")
@@ -124,46 +113,48 @@ class Template:
         self.routes: list[Route] = []
         self.streams: list[Stream] = []
         for name, own in self.of_type("AWS::Serverless::Function").items():
-            with self._blaming(name):
+            with self._error_context(name):
                 properties = _merge(self.globals.get("Function", {}), own)
                 self.functions[name] = _function(name, properties, layers, path.parent)
                 self.routes += _routes(name, properties, apis)
                 self.streams += _streams(name, properties, tables)
 
     def of_type(self, kind: str) -> dict[str, Properties]:
-        """The properties of all resources of a type that the conditions leave, by logical id."""
+        """Returns the properties of the resources of a type whose conditions are true, by logical id."""
         found = {}
         for name, resource in self._resources.items():
-            with self._blaming(name):
+            with self._error_context(name):
                 if resource["Type"] == kind and self._resolver.exists(resource):
                     found[name] = self._resolver.resolve(resource.get("Properties", {}))
         return found
 
     @property
     def code(self) -> list[str]:
-        """Where the code of all functions and layers is, for `sys.path`."""
+        """Returns the folders of all functions and layers, for `sys.path`."""
         return list(dict.fromkeys(str(path) for function in self.functions.values() for path in function.paths))
 
     @property
     def jwt(self) -> Jwt | None:
-        """The first authorizer that a route has: whom local tokens are made for."""
+        """Returns the authorizer of the first route that has one. Local tokens are made for it."""
         return next((route.jwt for route in self.routes if route.jwt), None)
 
     @contextmanager
-    def _blaming(self, place: str) -> Iterator[None]:
+    def _error_context(self, place: str) -> Iterator[None]:
         try:
             yield
-        except Mistake as mistake:
-            raise Mistake(f"{self._path.name}, {place}: {mistake}") from mistake
+        except UsageError as error:
+            raise UsageError(f"{self._path.name}, {place}: {error}") from error
         except (LookupError, TypeError, AttributeError, ValueError) as error:
-            raise Mistake(f"{self._path.name}, {place}: not as SAM has it ({type(error).__name__}: {error})") from error
+            raise UsageError(
+                f"{self._path.name}, {place}: not valid for SAM ({type(error).__name__}: {error})"
+            ) from error
 
 
 def _function(name: str, properties: Properties, layers: Mapping[str, Properties], folder: Path) -> Function:
-    # Layers that are no part of this template are ARNs, and what is in them is not known here.
+    # The content of a layer outside this template is unknown; such a layer is given as an ARN.
     contents = [layers[layer]["ContentUri"] for layer in properties.get("Layers", []) if layer in layers]
     logging: Properties = properties.get("LoggingConfig", {})
-    # What Lambda turns its settings for logs into, and Powertools' Logger reads.
+    # Lambda sets these variables from its logging settings, and Powertools' Logger reads them.
     logs = {"AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text")}
     if "ApplicationLogLevel" in logging:
         logs["AWS_LAMBDA_LOG_LEVEL"] = logging["ApplicationLogLevel"]
@@ -172,7 +163,7 @@ def _function(name: str, properties: Properties, layers: Mapping[str, Properties
         handler=properties["Handler"],
         paths=tuple((folder / place).resolve() for place in [properties["CodeUri"], *contents]),
         environment=logs
-        | {key: _as_text(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()},
+        | {key: as_text(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()},
         memory=int(properties.get("MemorySize", 128)),
         timeout=float(properties.get("Timeout", 3)),
         sources=frozenset(
@@ -209,7 +200,7 @@ def _streams(function: str, properties: Properties, tables: Mapping[str, Propert
         if event["Type"] != "DynamoDB":
             continue
         mapping: Properties = event["Properties"]
-        # A table that is no part of this template is an ARN, and nobody changes it here.
+        # A table outside this template is given as an ARN, and does not exist here.
         table = mapping["Stream"].removesuffix(".StreamArn")
         if table not in tables:
             continue
@@ -231,101 +222,8 @@ def _jwt(settings: Properties) -> Jwt:
     return Jwt(settings["issuer"], (audience,) if isinstance(audience, str) else tuple(audience))
 
 
-class _Resolver:
-    """CloudFormation's parameters, conditions and functions."""
-
-    def __init__(self, document: Properties, overrides: Mapping[str, str], region: str) -> None:
-        self._resources: Properties = document["Resources"]
-        self._conditions: Properties = document.get("Conditions", {})
-        self._mappings: Properties = document.get("Mappings", {})
-        self._names: dict[str, Any] = {
-            "AWS::AccountId": ACCOUNT,
-            "AWS::NoValue": _NO_VALUE,
-            "AWS::Partition": "aws",
-            "AWS::Region": region,
-            "AWS::StackId": f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/local/{UUID(int=0)}",
-            "AWS::StackName": "local",
-            "AWS::URLSuffix": "amazonaws.com",
-        }
-        for name, parameter in document.get("Parameters", {}).items():
-            if name not in overrides and "Default" not in parameter:
-                raise Mistake(
-                    f'{name} has no value: add "{name}=..." to parameter_overrides '
-                    "in samconfig.toml, [local.global.parameters]"
-                )
-            self._names[name] = overrides.get(name, _as_text(parameter.get("Default")))
-        self._functions: dict[str, Callable[[Any], Any]] = {
-            "Ref": self._ref,
-            "Fn::FindInMap": lambda keys: self._mappings[keys[0]][keys[1]][keys[2]],
-            "Fn::GetAtt": ".".join,
-            "Fn::Join": lambda value: value[0].join(value[1]),
-            "Fn::Select": lambda value: value[1][int(value[0])],
-            "Fn::Split": lambda value: value[1].split(value[0]),
-        }
-
-    def exists(self, resource: Properties) -> bool:
-        """Whether the resource's condition, if there is one, holds."""
-        return "Condition" not in resource or self._holds({"Condition": resource["Condition"]})
-
-    def resolve(self, value: Any) -> Any:
-        """The value with everything in it resolved. What is `AWS::NoValue` is left out."""
-        if isinstance(value, list):
-            return [found for item in value if (found := self.resolve(item)) is not _NO_VALUE]
-        if not isinstance(value, dict):
-            return value
-        if len(value) == 1:
-            [(name, argument)] = value.items()
-            if name == "Fn::If":
-                condition, yes, no = argument
-                return self.resolve(yes if self._holds({"Condition": condition}) else no)
-            if name == "Fn::Sub":
-                return self._sub(argument)
-            if name in self._functions:
-                return self._functions[name](self.resolve(argument))
-            if name.startswith("Fn::"):
-                raise Mistake(f"{name} is not known to the local gateway")
-        return {key: found for key, item in value.items() if (found := self.resolve(item)) is not _NO_VALUE}
-
-    def _holds(self, condition: Any) -> bool:
-        [(name, argument)] = condition.items()
-        match name:
-            case "Condition":
-                return self._holds(self._conditions[argument])
-            case "Fn::Equals":
-                left, right = self.resolve(argument)
-                return _as_text(left) == _as_text(right)
-            case "Fn::Not":
-                return not self._holds(argument[0])
-            case "Fn::And":
-                return all(map(self._holds, argument))
-            case "Fn::Or":
-                return any(map(self._holds, argument))
-        raise Mistake(f"{name} is no condition that the local gateway knows")
-
-    def _ref(self, name: str) -> Any:
-        if name in self._names:
-            return self._names[name]
-        # SAM's own: the alias that a function is called by.
-        if name.removesuffix(".Alias") in self._resources:
-            return name
-        raise Mistake(f"{name} is neither a parameter nor a resource")
-
-    def _sub(self, argument: str | list[Any]) -> str:
-        text, own = (argument, {}) if isinstance(argument, str) else (argument[0], self.resolve(argument[1]))
-
-        def found(match: re.Match[str]) -> str:
-            name = match[1]
-            if name.startswith("!"):
-                return f"${{{name[1:]}}}"
-            if name in own:
-                return _as_text(own[name])
-            return name if "." in name else _as_text(self._ref(name))
-
-        return re.sub(r"\$\{\s*([^}]+?)\s*\}", found, text)
-
-
 def _merge(shared: Properties, own: Properties) -> Properties:
-    """Globals under a resource's own properties: SAM merges maps, appends lists, and lets other values win."""
+    """Merges Globals with a resource's properties as SAM does: maps are merged, lists joined, other values replaced."""
     merged = dict(shared)
     for key, value in own.items():
         below = merged.get(key)
@@ -338,52 +236,15 @@ def _merge(shared: Properties, own: Properties) -> Properties:
     return merged
 
 
-def _as_text(value: Any) -> str:
-    """A scalar as CloudFormation writes it into text."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _overrides(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise Mistake(f"{path.name} is not TOML: {error}") from error
+        raise UsageError(f"{path.name} is not valid TOML: {error}") from error
     given = config.get("local", {}).get("global", {}).get("parameters", {}).get("parameter_overrides", [])
     pairs = shlex.split(given if isinstance(given, str) else " ".join(given))
     if wrong := [pair for pair in pairs if "=" not in pair]:
-        raise Mistake(f'{path.name}, parameter_overrides: {wrong[0]!r} should read Name=value, or Name="two words"')
+        raise UsageError(f'{path.name}, parameter_overrides: {wrong[0]!r} must be Name=value or Name="two words"')
     return dict(pair.split("=", 1) for pair in pairs)
-
-
-# libyaml's loader where PyYAML has it: ten times as fast.
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML with CloudFormation's short forms: `!Ref x` is `{Ref: x}`, `!Sub x` is `{"Fn::Sub": x}`."""
-
-
-def _short_form(loader: Any, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(node, deep=True)
-    if suffix == "GetAtt" and isinstance(value, str):
-        value = value.split(".", 1)
-    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _short_form)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise Mistake(f"{path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise Mistake(f"{path.name} is not YAML: {error}") from error
-    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
-        raise Mistake(f"{path.name} has no Resources")
-    return document

@@ -1,4 +1,4 @@
-"""Tokens: signed with a key of this machine, and checked as API Gateway's JWT authorizer checks them.
+"""Signs tokens with a key of this machine, and verifies them as API Gateway's JWT authorizer does.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
 """
@@ -16,14 +16,14 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from local import Mistake
+from local import UsageError
 from local.template import Jwt
 
 KEY_FILE = "signing-key.pem"
 
 
-class Refused(Exception):
-    """The token is not accepted. `missing_scope` tells a token that is valid but lacks the route's scope."""
+class InvalidToken(Exception):
+    """The token is not accepted. `missing_scope` means that it is valid but has none of the route's scopes."""
 
     def __init__(self, reason: str, *, missing_scope: bool = False) -> None:
         super().__init__(reason)
@@ -31,10 +31,10 @@ class Refused(Exception):
 
 
 class SigningKey:
-    """The RSA key that local tokens are signed with. It stands for the keys of an identity provider.
+    """The RSA key that signs local tokens, in place of an identity provider's keys.
 
     Args:
-        folder: Where the key is kept. It is made there when it is missing.
+        folder: The folder of the key file, which is created if it does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,42 +44,42 @@ class SigningKey:
         try:
             private = serialization.load_pem_private_key(path.read_bytes(), password=None)
         except (OSError, ValueError, TypeError) as error:
-            raise Mistake(f"{path} holds no usable key ({error}). Delete the file: a new key is made.") from error
+            raise UsageError(f"{path} is not a valid key ({error}). Delete it to create a new one.") from error
         if not isinstance(private, rsa.RSAPrivateKey):
-            raise Mistake(f"{path} holds no RSA key. Delete the file: a new key is made.")
+            raise UsageError(f"{path} is not an RSA key. Delete it to create a new one.")
         self._private = private
         self._public = private.public_key()
         der = self._public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         self.id = hashlib.sha256(der).hexdigest()[:16]
 
     def sign(self, claims: Mapping[str, Any]) -> str:
-        """A token with these claims."""
+        """Returns a token with these claims."""
         return jwt.encode(dict(claims), self._private, algorithm="RS256", headers={"kid": self.id})
 
-    def verify(self, header: str | None, asked: Jwt, scopes: Sequence[str] = ()) -> dict[str, Any]:
-        """The claims of the token in an `Authorization` header.
+    def verify(self, header: str | None, required: Jwt, scopes: Sequence[str] = ()) -> dict[str, Any]:
+        """Returns the claims of the token in an `Authorization` header.
 
         Args:
-            header: The header's value: `Bearer <token>`, or the token alone.
-            asked: What the authorizer asks of a token.
-            scopes: The route's scopes. The token must have one of them, if there are any.
+            header: The value of the header: `Bearer <token>`, or the token alone.
+            required: What the authorizer requires of a token.
+            scopes: The scopes of the route. If there are any, the token must have one of them.
 
         Raises:
-            Refused: There is no token, or it is not accepted.
+            InvalidToken: The token is missing or not accepted.
         """
         if not header or not header.strip():
-            raise Refused("no token")
+            raise InvalidToken("no token")
         scheme, _, rest = header.strip().partition(" ")
         token = rest.strip() if scheme.lower() == "bearer" else header.strip()
         try:
             if jwt.get_unverified_header(token).get("kid") != self.id:
-                raise Refused("the token is signed with a key that is not known here")
+                raise InvalidToken("the token is signed with an unknown key")
             claims: dict[str, Any] = jwt.decode(
                 token,
                 self._public,
                 algorithms=["RS256"],
-                issuer=asked.issuer,
-                # The audience is checked below; what sub and jti look like is nothing that API Gateway looks at.
+                issuer=required.issuer,
+                # The audience is checked below. API Gateway does not check the form of sub and jti.
                 options={
                     "require": ["exp"],
                     "verify_aud": False,
@@ -88,31 +88,31 @@ class SigningKey:
                 },
             )
         except jwt.PyJWTError as error:
-            raise Refused(str(error)) from error
-        if not _audience(claims).intersection(asked.audience):
-            raise Refused("the token does not have a valid audience")
+            raise InvalidToken(str(error)) from error
+        if not _audience(claims).intersection(required.audience):
+            raise InvalidToken("the token does not have a valid audience")
         if scopes and not set(scopes).intersection(token_scopes(claims)):
-            raise Refused(f"the token has none of the scopes {', '.join(scopes)}", missing_scope=True)
+            raise InvalidToken(f"the token has none of the scopes {', '.join(scopes)}", missing_scope=True)
         return claims
 
 
 def claims_for(
-    asked: Jwt, sub: str, *, admin: bool = False, name: str | None = None, expires: int = 3600
+    required: Jwt, sub: str, *, admin: bool = False, name: str | None = None, expires: int = 3600
 ) -> dict[str, Any]:
-    """The claims of a token for somebody, as an identity provider would write them.
+    """Returns the claims of a token for a user, as an identity provider would issue them.
 
     Args:
-        asked: What the authorizer asks of a token.
-        sub: Who it is for; on a customer's routes also the customer's id.
-        admin: Whether they are of the staff.
-        name: What to call them.
-        expires: In how many seconds it expires. Negative makes one that has expired.
+        required: What the authorizer requires of a token.
+        sub: The id of the user, which is also the customer id on the routes for customers.
+        admin: Whether the user is an admin.
+        name: The name of the user.
+        expires: The seconds until the token expires. A negative number creates an expired token.
     """
     now = int(time.time())
     claims = {
         "sub": sub,
-        "iss": asked.issuer,
-        "aud": asked.audience[0] if len(asked.audience) == 1 else list(asked.audience),
+        "iss": required.issuer,
+        "aud": required.audience[0] if len(required.audience) == 1 else list(required.audience),
         "iat": now if expires > 0 else now + expires - 1,
         "exp": now + expires,
         "token_use": "access",
@@ -126,7 +126,7 @@ def claims_for(
 
 
 def token_scopes(claims: Mapping[str, Any]) -> list[str]:
-    """The scopes of a token, from `scope` or `scp`, as text or as a list."""
+    """Returns the scopes of a token from `scope` or `scp`, each of which may be text or a list."""
     value = claims.get("scope", claims.get("scp"))
     if isinstance(value, list):
         return [str(item) for item in value]
@@ -134,7 +134,7 @@ def token_scopes(claims: Mapping[str, Any]) -> list[str]:
 
 
 def as_text(value: Any) -> str:
-    """A claim as HTTP API hands it to a function: always text, and a list as `[a b]`."""
+    """Converts a claim as HTTP API does: always to text, and a list to `[a b]`."""
     match value:
         case str():
             return value
@@ -151,18 +151,18 @@ def as_text(value: Any) -> str:
 
 
 def _audience(claims: Mapping[str, Any]) -> set[str]:
-    """`client_id` counts only where there is no `aud`: access tokens of Cognito have none."""
+    """Returns the audience: `aud`, or `client_id` where there is no `aud`, as in access tokens of Cognito."""
     value = claims.get("aud", claims.get("client_id"))
     return {item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)}
 
 
 def _create(path: Path) -> None:
-    """Puts a new key there, unless somebody else was first: whoever comes second uses the first one's."""
+    """Creates the key file, unless another process has just created it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     pem = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    # A temporary file is readable by its owner only, and a link appears with its whole content or not at all.
+    # A temporary file is readable by its owner only, and a link appears with its complete content or not at all.
     with tempfile.NamedTemporaryFile(dir=path.parent) as file:
         file.write(pem)
         file.flush()

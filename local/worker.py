@@ -1,14 +1,15 @@
-"""One execution environment of a function: a process that runs its handler, one event after the other.
+"""An execution environment of a function: a process that runs its handler, one event after the other.
 
-Started by `local.workers` with the environment variables of the function and nothing but its code on the path, so this
-file stands for itself. Events come in on standard input and results leave on standard output, a line of JSON each.
-What the handler prints goes to standard error, with its log.
+`local.workers` starts it with the function's environment variables, and with only the function's code on the path, so
+this file imports nothing of the project. Events arrive on standard input and results leave on standard output, as one
+line of JSON each. The output of the handler goes to standard error, like its log.
 """
 
 import importlib
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import Any, BinaryIO
 
 
 class Context:
-    """What Lambda hands to a handler next to the event."""
+    """The context object that Lambda passes to a handler."""
 
     def __init__(self, request_id: str, deadline: float) -> None:
         region = os.environ["AWS_REGION"]
@@ -34,17 +35,23 @@ class Context:
         self._deadline = deadline
 
     def get_remaining_time_in_millis(self) -> int:
-        """How long the function may still run."""
+        """Returns the time until the function times out."""
         return max(0, int((self._deadline - time.time()) * 1000))
 
 
-def main(handler_string: str) -> None:
-    """Answers events until the gateway is gone."""
+def main(handler_string: str, debug: bool) -> None:
+    """Handles events until the gateway ends.
+
+    Args:
+        handler_string: The function's handler, such as `send_invoice.app.handler`.
+        debug: Whether `breakpoint()` opens a debugger on the terminal of the gateway.
+    """
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     incoming = os.fdopen(os.dup(0), "rb")
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+    _prepare_breakpoints(debug)
     threading.Thread(target=_receive, args=(incoming, requests), daemon=True).start()
     try:
         module, _, name = handler_string.rpartition(".")
@@ -64,15 +71,37 @@ def main(handler_string: str) -> None:
         _send(outgoing, reply)
 
 
+def _prepare_breakpoints(debug: bool) -> None:
+    """Connects `breakpoint()` with the terminal, or makes it say how to do that. An IDE's own breakpoints stay."""
+    if sys.breakpointhook is not sys.__breakpointhook__:
+        return
+    if debug:
+        try:
+            terminal = os.open("/dev/tty", os.O_RDWR)
+        except OSError:
+            pass
+        else:
+            os.dup2(terminal, 0)
+            os.dup2(terminal, 1)
+            # Ctrl-C ends the gateway, which then ends this process.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            return
+    sys.breakpointhook = _no_debugger
+
+
+def _no_debugger(*_: object, **__: object) -> None:
+    raise RuntimeError("breakpoint() needs a debugger: start the gateway in a terminal with make run DEBUG=1")
+
+
 def _receive(incoming: BinaryIO, requests: "queue.SimpleQueue[bytes]") -> None:
-    """Reads ahead while the handler works: the pipe's end is how a process learns that the gateway was killed."""
+    """Reads ahead while the handler works, because the end of the pipe means that the gateway was killed."""
     for line in incoming:
         requests.put(line)
     os._exit(0)
 
 
 def _report(error: Exception) -> bytes:
-    """What Lambda reports of an error; the traceback goes to the log."""
+    """Logs the traceback and returns the error as Lambda reports it."""
     traceback.print_exc()
     return json.dumps({"error": {"errorType": type(error).__name__, "errorMessage": str(error)}}).encode()
 
@@ -83,4 +112,4 @@ def _send(outgoing: BinaryIO, reply: bytes) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], debug="--debug" in sys.argv[2:])

@@ -1,7 +1,7 @@
-"""Runs the functions: here, in processes that stand for Lambda's execution environments, or in Lambda's own runtime.
+"""Invokes the functions, either in processes on this machine or through Lambda's API.
 
-A process handles one event at a time, as in Lambda: handlers need not be thread-safe, and each function has its own
-environment variables.
+Each process takes the place of a Lambda execution environment. It handles one event at a time, so handlers need not be
+thread-safe, and has the environment variables of its function.
 """
 
 import contextlib
@@ -24,13 +24,16 @@ from local.events import LARGEST_PAYLOAD
 from local.template import Function
 
 CONCURRENCY = 8
-"""Processes per function. More requests than that wait, where Lambda would start more."""
+"""Processes per function. Further requests wait; Lambda would start more environments."""
 
 INIT_TIMEOUT = 30
-"""Seconds that loading a function may take: Lambda allows 10, on machines that do nothing else."""
+"""Seconds that loading a function may take. Lambda allows 10, but this machine may be busy."""
 
 GATEWAY_TIMEOUT = 30
-"""Seconds after which HTTP API gives up on a function."""
+"""Seconds after which HTTP API stops waiting for a function."""
+
+DEBUG_TIMEOUT = 24 * 60 * 60
+"""Seconds that a function may run while it is debugged."""
 
 
 class FunctionFailed(Exception):
@@ -42,35 +45,41 @@ class FunctionTimedOut(Exception):
 
 
 class Runtime(Protocol):
-    """Whatever runs functions."""
+    """Invokes functions."""
 
     def invoke(self, function: str, event: Mapping[str, Any], within: float = GATEWAY_TIMEOUT) -> Any:
-        """What the function returns for an event.
+        """Returns the result of a function for an event.
 
         Args:
             function: Its logical id.
             event: The event.
-            within: Seconds that whoever calls will wait.
+            within: Seconds that the caller waits.
 
         Raises:
-            FunctionFailed: It returned nothing.
-            FunctionTimedOut: It took too long.
+            FunctionFailed: The function raised an error or its process died.
+            FunctionTimedOut: The function did not answer in time.
         """
 
 
 class LocalRuntime:
-    """Runs functions in processes of this machine. Changed code is noticed: the next event runs it.
+    """Runs functions in processes on this machine. After a change of the code, the next event runs the new code.
 
     Args:
         functions: The functions, by name.
-        environment: Environment variables that all functions have; they win over a function's own.
-        log: Where the functions log to; None is standard error.
+        environment: Environment variables of all functions. They override those of a single function.
+        log: The file for the functions' logs; None means standard error.
+        debug: Whether functions run without a timeout, with `breakpoint()` on the terminal of the gateway.
     """
 
     def __init__(
-        self, functions: Mapping[str, Function], environment: Mapping[str, str], log: IO[bytes] | None
+        self,
+        functions: Mapping[str, Function],
+        environment: Mapping[str, str],
+        log: IO[bytes] | None,
+        *,
+        debug: bool = False,
     ) -> None:
-        self._pools = {name: _Pool(function, environment, log) for name, function in functions.items()}
+        self._pools = {name: _Pool(function, environment, log, debug) for name, function in functions.items()}
         self._warming: threading.Thread | None = None
 
     def invoke(self, function: str, event: Mapping[str, Any], within: float = GATEWAY_TIMEOUT) -> Any:
@@ -78,11 +87,11 @@ class LocalRuntime:
         return self._pools[function].invoke(event, within)
 
     def warm(self, functions: Sequence[str]) -> None:
-        """Starts a process of each of these functions, one after the other, in the background."""
+        """Starts a process for each of these functions, one after the other, in the background."""
 
         def start() -> None:
             for name in functions:
-                # Whoever calls the function is told what is wrong with it.
+                # The first request for the function reports the error.
                 with contextlib.suppress(FunctionFailed, FunctionTimedOut):
                     self._pools[name].warm()
 
@@ -90,7 +99,7 @@ class LocalRuntime:
         self._warming.start()
 
     def close(self) -> None:
-        """Ends all processes. No event is taken from then on."""
+        """Ends all processes. No more events are accepted."""
         for pool in self._pools.values():
             pool.close()
         if self._warming:
@@ -98,14 +107,16 @@ class LocalRuntime:
 
 
 class LambdaRuntime:
-    """Runs functions by Lambda's API, as `sam local start-lambda` has it: in containers with Lambda's own runtime.
+    """Invokes functions through Lambda's API, such as that of `sam local start-lambda`, which runs them in containers.
 
     Args:
-        endpoint: Where the API is. Functions are known there by their logical ids.
+        endpoint: The address of the API, which knows functions by their logical ids.
+        debug: Whether to wait without a timeout.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, *, debug: bool = False) -> None:
         self._endpoint = endpoint
+        self._debug = debug
         self._clients: dict[float, Any] = {}
 
     def invoke(self, function: str, event: Mapping[str, Any], within: float = GATEWAY_TIMEOUT) -> Any:
@@ -114,7 +125,7 @@ class LambdaRuntime:
         try:
             answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
         except botocore.exceptions.ReadTimeoutError as error:
-            raise FunctionTimedOut(f"no answer from {self._endpoint}") from error
+            raise FunctionTimedOut(f"{self._endpoint} did not answer") from error
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
             raise FunctionFailed(str(error)) from error
         result = json.loads(answer["Payload"].read())
@@ -128,10 +139,10 @@ class LambdaRuntime:
         return get_session().create_client(
             "lambda",
             endpoint_url=self._endpoint,
-            # The first call of a function starts a container, which may take longer than the function itself.
+            # The first call starts a container, which may take longer than the function itself.
             config=Config(
                 connect_timeout=2,
-                read_timeout=within + INIT_TIMEOUT,
+                read_timeout=DEBUG_TIMEOUT if self._debug else within + INIT_TIMEOUT,
                 retries={"total_max_attempts": 1},
                 max_pool_connections=50,
             ),
@@ -141,14 +152,15 @@ class LambdaRuntime:
 class _Pool:
     """The processes of one function."""
 
-    def __init__(self, function: Function, environment: Mapping[str, str], log: IO[bytes] | None) -> None:
+    def __init__(self, function: Function, environment: Mapping[str, str], log: IO[bytes] | None, debug: bool) -> None:
         self._function = function
         self._log = log
+        self._debug = debug
         self._environment = {
             **function.environment,
             **environment,
             "PYTHONPATH": os.pathsep.join(map(str, function.paths)),
-            # Lambda's own: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+            # Set by Lambda itself: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
             "AWS_LAMBDA_FUNCTION_NAME": function.name,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
@@ -158,30 +170,31 @@ class _Pool:
             "LAMBDA_TASK_ROOT": str(function.paths[0]),
             "_HANDLER": function.handler,
             "TZ": ":UTC",
-            # What a handler prints is in the log before the process dies of it.
+            # The output of a handler is logged even if its process crashes right after.
             "PYTHONUNBUFFERED": "1",
         }
-        self._room = threading.BoundedSemaphore(CONCURRENCY)
+        self._slots = threading.BoundedSemaphore(CONCURRENCY)
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._closed = False
 
     def invoke(self, event: Mapping[str, Any], within: float) -> Any:
-        if not self._room.acquire(timeout=within):
+        timeout = DEBUG_TIMEOUT if self._debug else min(self._function.timeout, within)
+        if not self._slots.acquire(timeout=DEBUG_TIMEOUT if self._debug else within):
             raise FunctionTimedOut(f"all {CONCURRENCY} processes of {self._function.name} are busy")
         try:
             worker = self._take()
             try:
-                result = worker.invoke(event, min(self._function.timeout, within))
+                result = worker.invoke(event, timeout)
             finally:
                 self._give_back(worker)
             return result
         finally:
-            self._room.release()
+            self._slots.release()
 
     def warm(self) -> None:
-        with self._room:
+        with self._slots:
             self._give_back(self._take())
 
     def close(self) -> None:
@@ -202,8 +215,8 @@ class _Pool:
                 self._all.discard(worker)
                 worker.kill()
             if self._closed:
-                raise FunctionFailed("the gateway ends")
-            worker = _Worker(self._function, self._environment, self._log, newest)
+                raise FunctionFailed("the gateway is shutting down")
+            worker = _Worker(self._function, self._environment, self._log, newest, self._debug)
             self._all.add(worker)
         try:
             worker.wait_until_ready()
@@ -221,26 +234,29 @@ class _Pool:
 
 
 class _Worker:
-    """A process that runs `local.worker`. `code` is what `_newest` said when it was started."""
+    """A process that runs `local.worker`. `code` is the time of the newest change to its code when it was started."""
 
-    def __init__(self, function: Function, environment: Mapping[str, str], log: IO[bytes] | None, code: float) -> None:
+    def __init__(
+        self, function: Function, environment: Mapping[str, str], log: IO[bytes] | None, code: float, debug: bool
+    ) -> None:
         self._name = function.name
         self.code = code
+        script = str(Path(__file__).with_name("worker.py"))
         self._process = subprocess.Popen(
-            # -P: the folder of the script is not on the path, so a handler imports here what it can import in Lambda.
-            [sys.executable, "-P", str(Path(__file__).with_name("worker.py")), function.handler],
+            # -P keeps the folder of the script off the path, so that a handler can import here what it can in Lambda.
+            [sys.executable, "-P", script, function.handler, *(["--debug"] if debug else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             env=environment,
             bufsize=0,
-            # Ctrl-C is meant for the gateway, which then ends its workers.
-            start_new_session=True,
+            # Ctrl-C is for the gateway, which then ends its workers. A new session has no terminal to debug on, though.
+            start_new_session=not debug,
         )
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def wait_until_ready(self) -> None:
@@ -252,7 +268,7 @@ class _Worker:
             raise
 
     def invoke(self, event: Mapping[str, Any], timeout: float) -> Any:
-        """What the handler returns for an event."""
+        """Returns the result of the handler for an event."""
         request = {
             "event": event,
             "request_id": event.get("requestContext", {}).get("requestId", ""),
@@ -260,17 +276,17 @@ class _Worker:
             "deadline": time.time() + timeout,
         }
         assert self._process.stdin
-        # A process that has ended meanwhile says so when its reply is read.
+        # If the process has died, reading its reply raises the error.
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
         return self._reply(timeout).get("result")
 
     def interrupt(self) -> None:
-        """Ends the process, for whoever waits for its reply to notice."""
+        """Kills the process. The thread that waits for its reply cleans up."""
         self._process.kill()
 
     def kill(self) -> None:
-        """Ends the process, and all that is left of it."""
+        """Kills the process and releases its pipes."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.kill()
@@ -302,14 +318,14 @@ class _Worker:
 
 
 def _newest(folders: Sequence[Path]) -> float:
-    """When the code in these folders was last changed."""
+    """Returns the time of the newest change in these folders."""
     newest = 0.0
     for top in folders:
         for folder, _, files in os.walk(top):
             if folder.endswith("__pycache__"):
                 continue
             for file in files:
-                # Editors make files that are gone a moment later.
+                # Editors create files that disappear a moment later.
                 with contextlib.suppress(OSError):
                     newest = max(newest, os.stat(os.path.join(folder, file)).st_mtime)
     return newest

@@ -54,13 +54,13 @@ from moto.ses.models import ses_backends  # noqa: E402
 
 from local.emulator import client, load_orders, provision  # noqa: E402
 from local.events import find_route  # noqa: E402
-from local.streams import as_in_events  # noqa: E402
+from local.streams import to_lambda_record  # noqa: E402
 from local.template import Template  # noqa: E402
 from orders import aws  # noqa: E402
 from orders.archive import get_archive  # noqa: E402
 from orders.mailing.mail import get_mailer  # noqa: E402
 from orders.mailing.shop import get_shop  # noqa: E402
-from orders.store import Store, get_store  # noqa: E402
+from orders.table import Table, get_table  # noqa: E402
 
 ALICE = {"sub": "alice"}
 BOB = {"sub": "bob"}
@@ -187,7 +187,7 @@ class Service:
         place = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
         found = streams.get_records(ShardIterator=streams.get_shard_iterator(**place)["ShardIterator"])["Records"]
         before, self.read = self.read, len(found)
-        return [as_in_events(record, arn) for record in found[before:]]
+        return [to_lambda_record(record, arn) for record in found[before:]]
 
     def notify(self, records: list[dict[str, Any]]) -> list[str]:
         """Hands records to the function that tells customers, and says which it failed with."""
@@ -324,7 +324,7 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
             # moto answers at AWS's own addresses.
             if name != "AWS_ENDPOINT_URL":
                 monkeypatch.setenv(name, value)
-    caches = (aws.dynamodb, aws.s3, aws.ses, get_archive, get_store, get_mailer, get_shop)
+    caches = (aws.dynamodb, aws.s3, aws.ses, get_archive, get_table, get_mailer, get_shop)
     for cached in caches:
         cached.cache_clear()
     ROLES.refused.clear()
@@ -332,13 +332,13 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     with mock_aws(config={"core": {"mock_credentials": False}}):
         service = Service(clock)
         service.begin_anew()
-        store = Store(aws.dynamodb(), os.environ["TABLE_NAME"], now=clock, sleep=clock.sleep)
+        table = Table(aws.dynamodb(), os.environ["TABLE_NAME"], now=clock, sleep=clock.sleep)
         for function in TEMPLATE.functions.values():
             module = import_module(function.handler.rpartition(".")[0])
             if hasattr(module, "app"):
-                monkeypatch.setitem(module.app.dependency_overrides, get_store, lambda: store)
-            elif hasattr(module, "get_store"):
-                monkeypatch.setattr(module, "get_store", lambda: store)
+                monkeypatch.setitem(module.app.dependency_overrides, get_table, lambda: table)
+            elif hasattr(module, "get_table"):
+                monkeypatch.setattr(module, "get_table", lambda: table)
         for used in (aws.dynamodb(), aws.s3(), aws.ses()):
             used.meta.events.register("before-call", lambda model, **_: service.calls.update([model.name]))
         aws.dynamodb().meta.events.register("provide-client-params", refuse_reserved_words)

@@ -7,7 +7,8 @@ from harness import ROOT, Service
 
 from orders import aws
 from orders.models import Order
-from orders.store import Store
+from orders.store import OrderStore
+from orders.table import Table
 
 SAMPLE = Order.model_validate_json((ROOT / "tests" / "order.json").read_bytes())
 
@@ -21,7 +22,7 @@ def bring(orders: Iterable[Order], client: Any = None) -> None:
             put.extend({"PutRequest": {"Item": action["Put"]["Item"]}} for action in arguments["TransactItems"])
 
     batch: Any = Batch()
-    store = Store(batch, "OrdersTable")
+    store = OrderStore(Table(batch, "OrdersTable"))
     for order in orders:
         store.create(order)
     for begin in range(0, len(put), 25):

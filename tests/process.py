@@ -57,6 +57,11 @@ class Gateway:
     def post(self, path: str, body: Any = None, **more: Any) -> Answer:
         return self.call("POST", path, body=body, **more)
 
+    def send_invoice(self, order_id: str, **body: Any) -> None:
+        """Mails an order's invoice."""
+        answer = self.post(f"/admin/orders/{order_id}/send-invoice", body)
+        assert answer.status == 200, answer.text
+
     def outbox(self, order_id: str, about: str) -> list[dict[str, Any]]:
         """Every mail about an order, oldest first: each `invoice`, or each `notice`."""
         mails: list[dict[str, Any]] = self.call("GET", "/_local/outbox", token="", accept="application/json").json
@@ -101,7 +106,7 @@ def gateway(**environment: str) -> Iterator[Gateway]:
     said = []
     for line in process.stdout:
         said.append(line)
-        if "Ctrl-C ends it" in line:
+        if "Press Ctrl-C to stop" in line:
             break
     else:
         raise AssertionError("the gateway did not start:\n" + "".join(said))

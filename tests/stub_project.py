@@ -164,7 +164,7 @@ class Client:
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[Client]:
+def serve(folder: Path, *, debug: bool = False) -> Iterator[Client]:
     """Serves the project in a folder."""
     template = Template(folder / "template.yaml")
     key = SigningKey(folder / ".local")
@@ -173,7 +173,7 @@ def serve(folder: Path) -> Iterator[Client]:
         {"PATH": "/bin", "AWS_ENDPOINT_URL_SQS": "http://sqs.example"}, "http://aws.example"
     )
     with (folder / "log").open("ab") as log:
-        runtime = LocalRuntime(template.functions, environment, log)
+        runtime = LocalRuntime(template.functions, environment, log, debug=debug)
         gateway = Gateway(template.routes, key, runtime, _pages, lines.append)
         listener = server.listen("127.0.0.1", 0, "")
         running = server.serve(listener, gateway, server.QuietHandler)

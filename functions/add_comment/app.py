@@ -5,34 +5,38 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
+from orders import views
+from orders.comments import CommentStore
 from orders.errors import OrderNotFound, StillRunning
-from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, caller, same_order
+from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, check_same_order, get_caller
 from orders.identity import Caller
-from orders.models import AdminCommentRequest, CommentRequest, Comments
-from orders.store import Key, Store, get_store
+from orders.keys import RequestKey
+from orders.requests import AdminCommentRequest, CommentRequest
+from orders.responses import Comments
+from orders.table import Table, get_table
 from orders.telemetry import count
 
-app = Api()
+app = Api(get_table)
 handler = app.resolve
 
 
 @app.post(
     "/orders/<order_id>/comments",
     operation_id="addComment",
-    summary="Comment on one's own order",
+    summary="Comment on my order",
     tags=["Customer"],
     status_code=201,
-    responses=answers(201, "The new comment, alone.", OrderNotFound, StillRunning),
+    responses=answers(201, "The new comment.", OrderNotFound, StillRunning),
 )
 def comment_as_customer(
     order_id: OrderIdInPath,
     request: Annotated[CommentRequest, Body()],
-    who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
     key: IdempotencyKey = None,
 ) -> Comments:
-    """Adds a comment that customer and staff can read. `flagged` asks the staff for attention."""
-    return _add(order_id, request, who, store, key)
+    """Adds a comment that the customer and the staff can read. `flagged` asks the staff for attention."""
+    return _add(order_id, request, caller, table, key)
 
 
 @app.post(
@@ -41,29 +45,29 @@ def comment_as_customer(
     summary="Comment on an order",
     tags=["Admin"],
     status_code=201,
-    responses=answers(201, "The new comment, alone.", OrderNotFound, StillRunning),
+    responses=answers(201, "The new comment.", OrderNotFound, StillRunning),
 )
 def comment_as_admin(
     order_id: OrderIdInPath,
     request: Annotated[AdminCommentRequest, Body()],
-    who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
     key: IdempotencyKey = None,
 ) -> Comments:
-    """Adds a comment of the staff. A flagged one is internal, unless `is_visible_to_customer` says otherwise."""
-    return _add(order_id, request, who, store, key)
+    """Adds a staff comment. A flagged comment is internal unless `is_visible_to_customer` says otherwise."""
+    return _add(order_id, request, caller, table, key)
 
 
-def _add(order_id: str, request: CommentRequest, who: Caller, store: Store, key: str | None) -> Comments:
-    same_order(order_id, request.id, "id")
-    comment, new = store.add_comment(
+def _add(order_id: str, request: CommentRequest, caller: Caller, table: Table, key: str | None) -> Comments:
+    check_same_order(order_id, request.id, "id")
+    comment, new = CommentStore(table).add(
         order_id,
-        who,
+        caller,
         request.content,
         flagged=bool(request.flagged),
         visible=request.visible_to_customer(),
-        key=Key.of("add-comment", who, request, key) if key else None,
+        key=RequestKey.of("add-comment", caller, request, key) if key else None,
     )
     if new:
         count("CommentsAdded")
-    return Comments(comments=(comment,))
+    return Comments(comments=(views.comment_for_customer(comment),))

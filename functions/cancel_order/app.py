@@ -7,18 +7,19 @@ from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
 from orders.errors import OrderNotFound, StateConflict, StillRunning
-from orders.http import Api, OrderIdInPath, answers, caller
+from orders.http import Api, OrderIdInPath, answers, get_caller
 from orders.identity import Caller
-from orders.models import CancelRequest
-from orders.store import Store, get_store
+from orders.requests import CancelRequest
+from orders.store import OrderStore
+from orders.table import Table, get_table
 from orders.telemetry import count
 
-app = Api()
+app = Api(get_table)
 handler = app.resolve
 
 CANCELLED = answers(
     204,
-    "The order is cancelled, by this request or before.",
+    "The order is cancelled, by this or an earlier request.",
     OrderNotFound,
     StateConflict,
     StillRunning,
@@ -29,7 +30,7 @@ CANCELLED = answers(
 @app.post(
     "/admin/orders/<order_id>/cancel",
     operation_id="cancelOrderAsAdmin",
-    summary="Cancel an order, also a partly shipped one",
+    summary="Cancel an order",
     tags=["Admin"],
     status_code=204,
     responses=CANCELLED,
@@ -37,18 +38,18 @@ CANCELLED = answers(
 @app.post(
     "/orders/<order_id>/cancel",
     operation_id="cancelOrder",
-    summary="Cancel one's own order",
+    summary="Cancel my order",
     tags=["Customer"],
     status_code=204,
     responses=CANCELLED,
 )
 def cancel(
     order_id: OrderIdInPath,
-    who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
     request: Annotated[CancelRequest | None, Body()] = None,
 ) -> Response[None]:
-    """Cancels an order for good: from then on it cannot be invoiced, shipped or paid. Cancelling again is a success."""
-    if store.cancel(order_id, who, request.reason if request else None):
+    """Cancels an order permanently: it can no longer be invoiced, shipped or paid. Cancelling it again succeeds."""
+    if OrderStore(table).cancel(order_id, caller, request.reason if request else None):
         count("OrdersCancelled")
     return Response(204)

@@ -1,3 +1,3 @@
-"""Bring an order."""
+"""Create an order."""
 
-import orders  # noqa: F401 (first: see there)
+import orders  # noqa: F401 (first, because it prepares the start)

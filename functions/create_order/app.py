@@ -8,49 +8,52 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 
 from orders import views
 from orders.errors import OrderExists, StillRunning
-from orders.http import Api, IdempotencyKey, answers, caller, etag
+from orders.http import Api, IdempotencyKey, answers, etag, get_caller
 from orders.identity import Caller
-from orders.models import NewOrder
-from orders.records import AdminOrderRecord
-from orders.store import Creation, Key, Store, get_store
+from orders.keys import RequestKey
+from orders.requests import NewOrder
+from orders.responses import AdminOrderRecord
+from orders.store import CreateResult, OrderStore
+from orders.table import Table, get_table
 from orders.telemetry import count
 
-app = Api()
+app = Api(get_table)
 handler = app.resolve
 
 
 @app.post(
     "/admin/orders",
     operation_id="createOrder",
-    summary="Bring an order",
+    summary="Create an order",
     tags=["Admin"],
     status_code=201,
     responses=answers(
         201,
-        "The order, new.",
+        "The new order.",
         OrderExists,
         StillRunning,
-        headers={"Location": "Where the order can be read.", "ETag": "The order's version."},
-        also={200: "The order was there already: this is how it is now."},
+        headers={"Location": "The URL of the order.", "ETag": "The order's version."},
+        also={200: "The same order existed already; this is its current state."},
     ),
 )
 def create_order(
     request: Annotated[NewOrder, Body()],
-    who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
     key: IdempotencyKey = None,
 ) -> Response[AdminOrderRecord]:
-    """Brings an order into the service. Totals that are left out are computed; those that are given must add up.
+    """Creates an order. Totals that are left out are computed; totals that are given must add up.
 
-    Repeating is safe: the same order under the same id changes nothing, and another one is refused.
+    Safe to retry: the same order with the same id changes nothing, and a different order with that id is refused.
     """
-    new = request.order(store.now(), who.id)
-    order, creation = store.create(new, Key.of("create-order", who, request, key) if key else None)
-    if creation is Creation.NEW:
+    store = OrderStore(table)
+    new = request.order(store.now(), caller.id)
+    order, result = store.create(new, RequestKey.of("create-order", caller, request, key) if key else None)
+    if result is CreateResult.NEW:
         count("OrdersCreated")
     return Response(
-        200 if creation is Creation.THERE else 201,
+        200 if result is CreateResult.EXISTING else 201,
         content_type="application/json",
-        body=views.for_staff(order),
+        body=views.order_for_staff(order),
         headers={"Location": f"/admin/orders/{order.order_id}", "ETag": etag(order.version)},
     )

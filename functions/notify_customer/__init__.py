@@ -1,3 +1,3 @@
-"""Tell the customer what the shop did: answered them, or cancelled their order."""
+"""Mail customers about replies and cancellations."""
 
-import orders  # noqa: F401 (first: see there)
+import orders  # noqa: F401 (first, because it prepares the start)

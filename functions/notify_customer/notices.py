@@ -1,4 +1,4 @@
-"""The mails that tell a customer what the shop did. Pure functions of their arguments."""
+"""Notices: mails that tell a customer about a comment or a cancellation. Pure functions of their arguments."""
 
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -10,64 +10,64 @@ from orders.mailing.formatting import Formats
 from orders.mailing.letters import formats_for, imprint, letter, one_line, templates
 from orders.mailing.shop import Shop
 from orders.models import Order, OrderHeader, PaymentStatus
-from orders.stream import CommentAdded, Happening, OrderCancelled
+from orders.stream import CommentAddition, DomainEvent, OrderCancellation
 
 _templates = templates(Path(__file__).parent / "templates")
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a customer is told of.
+    """A message to a customer.
 
     Attributes:
-        kind: `comment` or `cancellation`: the name of its templates, and of the shop's switch.
-        id: Tells it from all others about the same order, and stays the same however often it is read.
-        order_id: Which order it is about.
-        happening: What happened.
+        kind: `comment` or `cancellation`: the name of its templates.
+        id: Unique within the order, and the same for every delivery of the same event.
+        order_id: The order it is about.
+        event: The domain event.
     """
 
     kind: str
     id: str
     order_id: str
-    happening: CommentAdded | OrderCancelled
+    event: CommentAddition | OrderCancellation
 
 
-def notice_of(happening: Happening | None) -> Notice | None:
-    """What the customer is to be told of a happening: what the staff wrote to them, and that their order is cancelled.
+def notice_of(event: DomainEvent | None) -> Notice | None:
+    """Returns the notice for an event: for a comment by the staff that the customer may read, and for a cancellation.
 
-    Never what is internal, nor what the customer wrote.
+    Internal comments and the customer's own comments have none.
     """
-    match happening:
-        case CommentAdded(order_id, comment) if comment.is_visible_to_customer and comment.is_admin:
-            return Notice("comment", f"COMMENT#{comment.id:016}", order_id, happening)
-        case OrderCancelled(order):
-            return Notice("cancellation", "CANCELLED", order.order_id, happening)
+    match event:
+        case CommentAddition(order_id, comment) if comment.is_visible_to_customer and comment.is_admin:
+            return Notice("comment", f"COMMENT#{comment.id:016}", order_id, event)
+        case OrderCancellation(order):
+            return Notice("cancellation", "CANCELLED", order.order_id, event)
     return None
 
 
 def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
-    """Writes the mail.
+    """Renders the mail.
 
     Args:
-        notice: What it tells.
+        notice: The notice.
         order: The order as it is now, with an e-mail address.
-        shop: Who sends it.
+        shop: The sender.
     """
     name = one_line(order.customer_summary.first_name)
-    said: dict[str, Any] = {
+    values: dict[str, Any] = {
         "order_id": order.order_id,
         "greeting": f"Hello {name}," if name else "Hello,",
         "shop": imprint(shop),
     }
-    match notice.happening:
-        case CommentAdded(_, comment):
-            subject, date = f"A message about your order {order.order_id} at {said['shop']['name']}", comment.created
-            said |= {"content": comment.content.strip("\r\n")}
-        case OrderCancelled(cancelled):
-            subject = f"Your order {order.order_id} at {said['shop']['name']} is cancelled"
+    match notice.event:
+        case CommentAddition(_, comment):
+            subject, date = f"A message about your order {order.order_id} at {values['shop']['name']}", comment.created
+            values |= {"content": comment.content.strip("\r\n")}
+        case OrderCancellation(cancelled):
+            subject = f"Your order {order.order_id} at {values['shop']['name']} is cancelled"
             date = cancelled.cancelled_at or cancelled.created
             formats = formats_for(order, shop)
-            said |= {
+            values |= {
                 "by_customer": cancelled.cancelled_as == Role.CUSTOMER,
                 "date": formats.date(date),
                 "reason": (cancelled.cancel_reason or "").strip("\r\n"),
@@ -78,15 +78,15 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
         order.customer_summary.email or "",
         subject,
         date,
-        text=_templates.get_template(f"{notice.kind}.txt").render(said),
-        html=_templates.get_template(f"{notice.kind}.html").render(said),
+        text=_templates.get_template(f"{notice.kind}.txt").render(values),
+        html=_templates.get_template(f"{notice.kind}.html").render(values),
     )
 
 
 def _money(order: OrderHeader, formats: Formats) -> dict[str, Any]:
-    """What is said of the money: the amount if it is still with the shop, or that there never was any.
+    """Returns what the mail says about money: the paid amount if the shop still has it, or that nothing was paid.
 
-    Neither where figures and status differ: whoever has paid must not read that they have not.
+    Neither if amount and status contradict each other: a customer who paid must not read that they did not.
     """
     kept = order.paid if order.payment_status is not PaymentStatus.REFUNDED else None
     return {

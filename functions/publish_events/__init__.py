@@ -1,3 +1,3 @@
-"""Tell other systems what happened to orders."""
+"""Publish events about orders to other systems."""
 
-import orders  # noqa: F401 (first: see there)
+import orders  # noqa: F401 (first, because it prepares the start)

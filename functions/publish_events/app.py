@@ -1,4 +1,4 @@
-"""The enrichment of the pipe from the table's stream to the bus: records in, events out.
+"""Turns records of the table's stream into events: the enrichment step of the pipe to the bus.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/pipes-enrichment.html
 """
@@ -11,10 +11,10 @@ from publish_events.events import event_of
 
 @logger.inject_lambda_context
 def handler(records: list[dict[str, Any]], _context: Any) -> list[dict[str, Any]]:
-    """Takes a batch of records, and answers the events that the pipe shall publish, in their order.
+    """Returns the events that the pipe publishes for a batch of records, in their order.
 
-    Any error is raised, for all of the batch. The pipe halves it until the record that cannot be read is alone, so that
-    all others are published, and leaves the place of that one in its queue.
+    An error fails the whole batch. The pipe then halves it until the unreadable record is alone, publishes all others,
+    and puts the position of that record into its dead-letter queue.
     """
     return [event for record in records if (event := _read(record))]
 
@@ -23,7 +23,7 @@ def _read(record: dict[str, Any]) -> dict[str, Any] | None:
     try:
         event = event_of(record)
     except Exception as error:
-        # Its text may quote what a person wrote.
+        # The error's text may quote what a person wrote.
         logger.error("no event", error=type(error).__name__, event_id=record.get("eventID"))
         raise
     return event.model_dump(mode="json") if event else None

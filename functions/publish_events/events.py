@@ -1,9 +1,9 @@
-"""What other systems are told: the events on the bus, version 1. `docs/events/` has their JSON Schemas.
+"""The events on the bus, version 1. `docs/events/` has their JSON Schemas.
 
-Ids, states and amounts only. What a person wrote, names and addresses stay here: an event is copied to places that
-nobody can call it back from. Whoever needs more asks the API, with rights of their own.
+Events contain only ids, states and amounts. Names, addresses and texts are left out, because an event may be copied to
+places where it cannot be deleted. Consumers that need more call the API with their own permissions.
 
-Within a version only members are added, and values of states. So the schemas forbid nothing that they do not know.
+Within a version, members and states may only be added, so the schemas allow members that they do not know.
 """
 
 from collections.abc import Mapping
@@ -13,17 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orders import stream
 from orders.identity import Role
-from orders.lifecycle import invoice_state, telling_report
+from orders.lifecycle import decisive_report, invoice_state
 from orders.models import (
     DeliveryEvent,
     InvoiceState,
-    Moment,
     OrderHeader,
     OrderStatus,
     PaymentStatus,
     ShippingStatus,
-    amount_text,
 )
+from orders.money import amount_text
+from orders.types import Moment
 
 AmountText = Annotated[str, Field(description="With the decimals of the currency.")]
 CurrencyCode = Annotated[str, Field(description="ISO 4217.")]
@@ -34,7 +34,7 @@ class _Event(BaseModel):
         frozen=True, defer_build=True, hide_input_in_errors=True, json_schema_serialization_defaults_required=True
     )
 
-    id: Annotated[str, Field(description="Tells what happened from all else. It stays the same when it is told again.")]
+    id: Annotated[str, Field(description="Identifies the event. Redelivered events have the same id.")]
     type: str
     schema_version: Literal["1"] = "1"
     time: Annotated[Moment, Field(description="When it happened, in UTC.")]
@@ -47,11 +47,11 @@ class _OrderEvent(_Event):
     shipping_status: ShippingStatus
     currency_code: CurrencyCode
     grand_total: AmountText
-    version: Annotated[int, Field(description="Counts the changes of the order; its ETag in the API.")]
+    version: Annotated[int, Field(description="The number of the order's version; its ETag in the API.")]
 
 
 class OrderCreated(_OrderEvent):
-    """An order was brought. It may be in any state, even cancelled: then no OrderCancelled follows."""
+    """An order was created. It may have any status, even cancelled: then no OrderCancelled follows."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -79,11 +79,13 @@ class OrderCreated(_OrderEvent):
     type: Literal["OrderCreated"] = "OrderCreated"
     order_status: OrderStatus
     paid: AmountText
-    created: Annotated[Moment, Field(description="When it was placed: long before `time`, if it is an old order.")]
+    created: Annotated[
+        Moment, Field(description="When the order was placed: long before `time` for an imported old order.")
+    ]
 
 
 class OrderCancelled(_OrderEvent):
-    """An order was cancelled. That is final."""
+    """An order was cancelled, which is final."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -109,13 +111,13 @@ class OrderCancelled(_OrderEvent):
     )
 
     type: Literal["OrderCancelled"] = "OrderCancelled"
-    cancelled_as: Annotated[Role, Field(description="As whom somebody cancelled it.")]
+    cancelled_as: Annotated[Role, Field(description="The role of the caller who cancelled it.")]
     status_before_cancel: OrderStatus
-    refund_due: Annotated[AmountText, Field(description="What had been paid by then, and has to go back.")]
+    refund_due: Annotated[AmountText, Field(description="The amount paid by then, which has to be refunded.")]
 
 
 class CommentAdded(_Event):
-    """Somebody wrote something about an order. What it is, the API tells those who may read it."""
+    """A comment was added to an order. Its content is available from the API."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -137,13 +139,13 @@ class CommentAdded(_Event):
 
     type: Literal["CommentAdded"] = "CommentAdded"
     comment_id: int
-    is_admin: Annotated[bool, Field(description="Whether the staff wrote it, or the customer.")]
+    is_admin: Annotated[bool, Field(description="True if the staff wrote it, false if the customer did.")]
     is_visible_to_customer: bool
-    flagged: Annotated[bool, Field(description="Whether it asks the staff for attention.")]
+    flagged: Annotated[bool, Field(description="Whether it is flagged for the staff.")]
 
 
 class InvoiceStatusChanged(_Event):
-    """More is known of an invoice: it is being mailed, it left, it did not, or SES reported what became of it."""
+    """The state of an invoice changed: its mailing began, succeeded or failed, or SES reported an event."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -172,11 +174,13 @@ class InvoiceStatusChanged(_Event):
     state: InvoiceState
     previous_state: Annotated[InvoiceState | None, Field(description="Null if the invoice is new.")]
     report: Annotated[
-        DeliveryEvent | None, Field(description="The report of SES that makes the state so, null if none does.")
+        DeliveryEvent | None, Field(description="The report from SES that decided the state; null if there is none.")
     ]
     currency_code: CurrencyCode
     grand_total: AmountText
-    due: Annotated[AmountText, Field(description="What the invoice asks for. Negative if too much was paid.")]
+    due: Annotated[
+        AmountText, Field(description="The amount that the invoice asks for. Negative if the order is overpaid.")
+    ]
     order_version: Annotated[int, Field(description="The version of the order that the invoice shows.")]
 
 
@@ -184,36 +188,36 @@ Event = OrderCreated | OrderCancelled | CommentAdded | InvoiceStatusChanged
 
 
 def event_of(record: Mapping[str, Any]) -> Event | None:
-    """What other systems are told of a record of the stream.
+    """Returns the event for a record of the table's stream.
 
     Returns:
-        The event; None for what is the service's own business.
+        The event; None for records that are the service's own bookkeeping.
 
     Raises:
-        KeyError, ValueError: It is no record of this table.
+        KeyError, ValueError: It is not a record of this table.
     """
-    match stream.happening(record):
-        case stream.OrderCreated(order):
+    match stream.parse_record(record):
+        case stream.OrderCreation(order):
             return OrderCreated(
-                **_about(order),
+                **_order_members(order),
                 id=f"order/{order.order_id}/created",
-                # Not when it was placed: an order may be brought years later.
+                # Not when it was placed: an order may be imported years later.
                 time=record["dynamodb"]["ApproximateCreationDateTime"],
                 order_status=order.order_status,
                 paid=amount_text(order.paid, order.currency_code),
                 created=order.created,
             )
-        case stream.OrderCancelled(order):
+        case stream.OrderCancellation(order):
             return OrderCancelled(
-                **_about(order),
+                **_order_members(order),
                 id=f"order/{order.order_id}/cancelled",
                 time=order.cancelled_at,
                 cancelled_as=order.cancelled_as,
                 status_before_cancel=order.status_before_cancel,
-                # The write that cancels copies it to the header's `refund_due`.
+                # The write that cancels copies this to the header's `refund_due`.
                 refund_due=amount_text(order.paid, order.currency_code),
             )
-        case stream.CommentAdded(order_id, comment):
+        case stream.CommentAddition(order_id, comment):
             return CommentAdded(
                 id=f"order/{order_id}/comment/{comment.id}",
                 time=comment.created,
@@ -223,10 +227,10 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
                 is_visible_to_customer=comment.is_visible_to_customer,
                 flagged=comment.flagged,
             )
-        case stream.InvoiceStatusChanged(invoice, before):
-            report = telling_report(invoice)
+        case stream.InvoiceTransition(invoice, before):
+            report = decisive_report(invoice)
             return InvoiceStatusChanged(
-                # Not the state: an invoice can bounce softly, be delivered, and bounce for good.
+                # Not the state: an invoice can soft-bounce, be delivered, and then hard-bounce.
                 id=f"order/{invoice.order_id}/invoice/{invoice.n}/{report or invoice.outcome}",
                 time=invoice.events[report] if report else invoice.ended or invoice.started,
                 order_id=invoice.order_id,
@@ -242,7 +246,7 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
     return None
 
 
-def _about(order: OrderHeader) -> dict[str, Any]:
+def _order_members(order: OrderHeader) -> dict[str, Any]:
     return {
         "order_id": order.order_id,
         "customer_id": order.customer_id,

@@ -6,55 +6,60 @@ from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from orders import views
-from orders.cursors import cursor, place
+from orders.comments import CommentStore
+from orders.cursors import decode_cursor, encode_cursor
 from orders.errors import OrderNotFound
-from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, caller
+from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, get_caller
 from orders.identity import Caller
-from orders.records import CommentPage, StaffCommentPage
-from orders.store import Store, get_store
+from orders.responses import CommentPage, StaffCommentPage
+from orders.table import Table, get_table
 
-app = Api()
+app = Api(get_table)
 handler = app.resolve
 
 
 @app.get(
     "/orders/<order_id>/comments",
     operation_id="listOwnComments",
-    summary="The comments on one's own order, oldest first",
+    summary="List the comments on my order",
     tags=["Customer"],
     responses=answers(200, "A page of comments.", OrderNotFound),
 )
 def list_for_customer(
     order_id: OrderIdInPath,
-    who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
     limit: Limit = 20,
     after: Cursor = None,
 ) -> CommentPage:
-    """Lists what customer and staff wrote to one another."""
-    question = ("comments", who.role, who.id, order_id)
-    comments, more = store.comments(order_id, who, place(after, question), limit)
-    return CommentPage(comments=tuple(map(views.comment_for_customer, comments)), next_cursor=cursor(more, question))
+    """Lists the comments that the customer may read, oldest first."""
+    question = ("comments", caller.role, caller.id, order_id)
+    comments, more = CommentStore(table).page(order_id, caller, decode_cursor(after, question), limit)
+    return CommentPage(
+        comments=tuple(map(views.comment_for_customer, comments)), next_cursor=encode_cursor(more, question)
+    )
 
 
 @app.get(
     "/admin/orders/<order_id>/comments",
     operation_id="listComments",
-    summary="The comments on an order, internal ones too, oldest first",
+    summary="List the comments on an order",
     tags=["Admin"],
     responses=answers(200, "A page of comments.", OrderNotFound),
 )
 def list_for_staff(
     order_id: OrderIdInPath,
-    who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
     limit: Limit = 20,
     after: Cursor = None,
     flagged: Annotated[
-        bool | None, Query(description="Only comments that are flagged for the staff, or only others.")
+        bool | None, Query(description="Only flagged comments, or only comments that are not flagged.")
     ] = None,
 ) -> StaffCommentPage:
-    """Lists all comments. With a filter a page may be short, even empty, and not the last: see `next_cursor`."""
-    question = ("comments", who.role, who.id, order_id, flagged)
-    comments, more = store.comments(order_id, who, place(after, question), limit, flagged=flagged)
-    return StaffCommentPage(comments=tuple(comments), next_cursor=cursor(more, question))
+    """Lists all comments, oldest first. With a filter, a page may be short or empty without being the last."""
+    question = ("comments", caller.role, caller.id, order_id, flagged)
+    comments, more = CommentStore(table).page(order_id, caller, decode_cursor(after, question), limit, flagged=flagged)
+    return StaffCommentPage(
+        comments=tuple(map(views.comment_for_staff, comments)), next_cursor=encode_cursor(more, question)
+    )

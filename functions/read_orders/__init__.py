@@ -1,3 +1,3 @@
 """Read orders, one or many."""
 
-import orders  # noqa: F401 (first: see there)
+import orders  # noqa: F401 (first, because it prepares the start)

@@ -8,19 +8,25 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from pydantic import BaseModel
 
 from orders import views
-from orders.cursors import cursor, place
+from orders.cursors import decode_cursor, encode_cursor
 from orders.errors import OrderNotFound
-from orders.http import Api, Condition, Cursor, Limit, OrderIdInPath, answers, caller, etag, matches
+from orders.http import Api, Condition, Cursor, Limit, OrderIdInPath, answers, etag, get_caller, matches
 from orders.identity import Caller
-from orders.models import CustomerId, GivenMoment, OrderStatus, PaymentStatus
-from orders.records import AdminOrderRecord, OrderPage, OrderRecord
-from orders.store import Chosen, Store, get_store
+from orders.models import OrderStatus, PaymentStatus
+from orders.responses import AdminOrderRecord, OrderPage, OrderRecord
+from orders.store import OrderFilter, OrderStore
+from orders.table import Table, get_table
+from orders.types import CustomerId, GivenMoment
 
-app = Api()
+app = Api(get_table)
 handler = app.resolve
 
-Known = Annotated[
-    Condition | None, Header(alias="If-None-Match", description="The ETag of an answer that the caller still has.")
+IfNoneMatch = Annotated[
+    Condition | None,
+    Header(
+        alias="If-None-Match",
+        description="The ETag of an earlier answer. The answer is 304 if the order has not changed since.",
+    ),
 ]
 Status = Annotated[OrderStatus | None, Query(description="Only orders with this status.")]
 From = Annotated[
@@ -37,34 +43,34 @@ UNCHANGED = {304: "The order has not changed since."}
 @app.get(
     "/orders",
     operation_id="listOwnOrders",
-    summary="One's own orders, newest first",
+    summary="List my orders",
     tags=["Customer"],
     responses=answers(200, "A page of orders."),
 )
 def list_own(
-    who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
     limit: Limit = 20,
     after: Cursor = None,
     order_status: Status = None,
     created_from: From = None,
     created_before: Before = None,
 ) -> OrderPage:
-    """Lists the caller's orders. With a filter a page may be short, even empty, and not the last: see `next_cursor`."""
-    chosen = Chosen(who.id, order_status, None, created_from, created_before)
-    return _page(who, store, chosen, after, limit)
+    """Lists the caller's orders, newest first. With a filter, a page may be short or empty without being the last."""
+    wanted = OrderFilter(caller.id, order_status, None, created_from, created_before)
+    return _page(caller, table, wanted, after, limit)
 
 
 @app.get(
     "/admin/orders",
     operation_id="listOrders",
-    summary="Orders of all customers, newest first",
+    summary="List orders",
     tags=["Admin"],
     responses=answers(200, "A page of orders."),
 )
 def list_all(
-    who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
     limit: Limit = 20,
     after: Cursor = None,
     customer_id: Annotated[CustomerId | None, Query(description="Only this customer's orders.")] = None,
@@ -73,58 +79,58 @@ def list_all(
     created_from: From = None,
     created_before: Before = None,
 ) -> OrderPage:
-    """Lists orders. With a filter by status a page may be short, even empty, and not the last: see `next_cursor`."""
-    chosen = Chosen(customer_id, order_status, payment_status, created_from, created_before)
-    return _page(who, store, chosen, after, limit)
+    """Lists orders, newest first. With a status filter, a page may be short or empty without being the last."""
+    wanted = OrderFilter(customer_id, order_status, payment_status, created_from, created_before)
+    return _page(caller, table, wanted, after, limit)
 
 
 @app.get(
     "/orders/<order_id>",
     operation_id="getOwnOrder",
-    summary="One of one's own orders",
+    summary="Get my order",
     tags=["Customer"],
     responses=answers(200, "The order.", OrderNotFound, headers=ETAG, also=UNCHANGED),
 )
 def get_own(
     order_id: OrderIdInPath,
-    who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
-    known: Known = None,
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
+    if_none_match: IfNoneMatch = None,
 ) -> Response[OrderRecord | None]:
-    """Reads an order of the caller's, as it is now."""
-    order = store.order(order_id, who)
-    return _record(views.for_customer(order), order.version, known)
+    """Returns one of the caller's orders as it is now."""
+    order = OrderStore(table).get(order_id, caller)
+    return _answer(views.order_for_customer(order), order.version, if_none_match)
 
 
 @app.get(
     "/admin/orders/<order_id>",
     operation_id="getOrder",
-    summary="One order",
+    summary="Get an order",
     tags=["Admin"],
     responses=answers(200, "The order.", OrderNotFound, headers=ETAG, also=UNCHANGED),
 )
 def get_any(
     order_id: OrderIdInPath,
-    who: Annotated[Caller, Depends(caller)],
-    store: Annotated[Store, Depends(get_store)],
-    known: Known = None,
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
+    if_none_match: IfNoneMatch = None,
 ) -> Response[AdminOrderRecord | None]:
-    """Reads an order as it is now."""
-    order = store.order(order_id, who)
-    return _record(views.for_staff(order), order.version, known)
+    """Returns an order as it is now."""
+    order = OrderStore(table).get(order_id, caller)
+    return _answer(views.order_for_staff(order), order.version, if_none_match)
 
 
 _R = TypeVar("_R", bound=BaseModel)
 
 
-def _record(record: _R, version: int, known: str | None) -> Response[_R | None]:
+def _answer(record: _R, version: int, if_none_match: str | None) -> Response[_R | None]:
     headers = {"ETag": etag(version)}
-    if known is not None and matches(known, version):
+    if if_none_match is not None and matches(if_none_match, version):
         return Response(304, headers=headers)
     return Response(200, content_type="application/json", body=record, headers=headers)
 
 
-def _page(who: Caller, store: Store, chosen: Chosen, after: str | None, limit: int) -> OrderPage:
-    question = ("orders", who.role, who.id, chosen)
-    entries, more = store.orders(chosen, place(after, question), limit)
-    return OrderPage(orders=tuple(map(views.listed, entries)), next_cursor=cursor(more, question))
+def _page(caller: Caller, table: Table, wanted: OrderFilter, after: str | None, limit: int) -> OrderPage:
+    question = ("orders", caller.role, caller.id, wanted)
+    entries, more = OrderStore(table).search(wanted, decode_cursor(after, question), limit)
+    return OrderPage(orders=tuple(map(views.listed_order, entries)), next_cursor=encode_cursor(more, question))

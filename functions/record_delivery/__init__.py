@@ -1,3 +1,3 @@
 """Record what SES reports of invoices: sent, delivered, bounced, complained of."""
 
-import orders  # noqa: F401 (first: see there)
+import orders  # noqa: F401 (first, because it prepares the start)

@@ -1,4 +1,4 @@
-"""Events of SES, through EventBridge, into the ledger of invoices.
+"""Records SES's delivery events, which arrive through EventBridge, in the ledger of invoices.
 
 https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-examples.html
 """
@@ -6,12 +6,14 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-exampl
 from datetime import datetime
 from typing import Any
 
+from orders.ledger import Ledger
 from orders.models import DeliveryEvent, parse_invoice_number
-from orders.store import get_store
+from orders.startup import once
+from orders.table import get_table
 from orders.telemetry import count, logger
 
 REPORTS = {
-    # SES's word → where its report is (the mail itself, if it has none), and ours.
+    # SES's event type → the member with its time (`mail` if the event has none of its own), and our name for it.
     "Send": ("mail", DeliveryEvent.SEND),
     "DeliveryDelay": ("deliveryDelay", DeliveryEvent.DELAY),
     "Delivery": ("delivery", DeliveryEvent.DELIVERY),
@@ -21,11 +23,14 @@ REPORTS = {
 }
 
 
+once(get_table)
+
+
 @logger.inject_lambda_context(correlation_id_path="id")
 def handler(event: dict[str, Any], _context: Any) -> None:
-    """Takes one event of EventBridge whose source is `aws.ses`.
+    """Records one event from EventBridge whose source is `aws.ses`.
 
-    Any error is raised: Lambda tries twice more, then the event goes to the queue of failed events.
+    Errors are raised: Lambda retries twice, then the event goes to the dead-letter queue.
     """
     detail = event["detail"]
     if detail["eventType"] not in REPORTS:
@@ -38,7 +43,7 @@ def handler(event: dict[str, Any], _context: Any) -> None:
     order_id, number = (tags.get(name, [""])[0] for name in ("order_id", "invoice"))
     n = parse_invoice_number(order_id, number)
     at = datetime.fromisoformat(detail[place]["timestamp"])
-    if n is None or not get_store().record_delivery(order_id, n, report, at):
+    if n is None or not Ledger(get_table()).record_delivery(order_id, n, report, at):
         logger.info("dropped", why="no invoice of ours", report=report)
         return
     count(f"Invoice{report.title().replace('_', '')}")

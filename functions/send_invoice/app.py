@@ -9,26 +9,30 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 
 from orders.archive import PDF, Archive, get_archive
 from orders.errors import MailRefused, MailUnknown, OrderNotFound, StateConflict, StillRunning
-from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, caller, same_order
+from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, check_same_order, get_caller
 from orders.identity import Caller
+from orders.ledger import Ledger
 from orders.mailing.mail import Mailer, get_mailer
 from orders.mailing.shop import Shop, get_shop
-from orders.models import InvoiceRequest, InvoiceSent
-from orders.store import Store, get_store
-from send_invoice.sending import Sending
+from orders.requests import InvoiceRequest
+from orders.responses import InvoiceSent
+from orders.table import Table, get_table
+from send_invoice.mail import render_html
+from send_invoice.pdf import render_pdf
+from send_invoice.sending import InvoiceSender
 
-app = Api()
+app = Api(get_table, get_archive, get_mailer)
 handler = app.resolve
 
 
-def get_sending(
-    store: Annotated[Store, Depends(get_store)],
+def get_sender(
+    table: Annotated[Table, Depends(get_table)],
     archive: Annotated[Archive, Depends(get_archive)],
     mailer: Annotated[Mailer, Depends(get_mailer)],
     shop: Annotated[Shop, Depends(get_shop)],
-) -> Sending:
-    """For `Depends`: what sends invoices."""
-    return Sending(store, archive, mailer, shop)
+) -> InvoiceSender:
+    """For `Depends`: the invoice sender of this function."""
+    return InvoiceSender(Ledger(table), archive, mailer, shop)
 
 
 def wants_pdf(request: Request) -> bool:
@@ -54,8 +58,8 @@ def wants_pdf(request: Request) -> bool:
 )
 def send_invoice(
     order_id: OrderIdInPath,
-    who: Annotated[Caller, Depends(caller)],
-    sending: Annotated[Sending, Depends(get_sending)],
+    who: Annotated[Caller, Depends(get_caller)],
+    sender: Annotated[InvoiceSender, Depends(get_sender)],
     request: Annotated[InvoiceRequest | None, Body()] = None,
     key: IdempotencyKey = None,
 ) -> Response[InvoiceSent]:
@@ -64,8 +68,8 @@ def send_invoice(
     Repeating the request within 30 seconds, or with the same Idempotency-Key, mails nothing again.
     """
     request = request or InvoiceRequest()
-    same_order(order_id, request.order_id, "order_id")
-    invoice = sending.send(order_id, who, request, key)
+    check_same_order(order_id, request.order_id, "order_id")
+    invoice = sender.send(order_id, who, request, key)
     return Response(
         200,
         content_type="application/json",
@@ -77,7 +81,7 @@ def send_invoice(
 @app.post(
     "/admin/orders/<order_id>/invoice-preview",
     operation_id="previewInvoice",
-    summary="See what would be mailed",
+    summary="Preview an invoice",
     tags=["Admin"],
     responses=answers(
         200,
@@ -92,18 +96,18 @@ def send_invoice(
 )
 def preview_invoice(
     order_id: OrderIdInPath,
-    who: Annotated[Caller, Depends(caller)],
-    sending: Annotated[Sending, Depends(get_sending)],
+    who: Annotated[Caller, Depends(get_caller)],
+    sender: Annotated[InvoiceSender, Depends(get_sender)],
     pdf: Annotated[bool, Depends(wants_pdf)],
     request: Annotated[InvoiceRequest | None, Body()] = None,
 ) -> Response[str]:
-    """Shows the invoice that the same body would mail now. Nothing is sent and nothing is stored."""
+    """Shows the invoice that the same body would mail now. Nothing is sent or stored."""
     request = request or InvoiceRequest()
-    same_order(order_id, request.order_id, "order_id")
-    shown = sending.preview(order_id, who, request, pdf=pdf)
-    if isinstance(shown, str):
-        return Response(200, content_type="text/html; charset=utf-8", body=shown)
+    check_same_order(order_id, request.order_id, "order_id")
+    content = sender.preview(order_id, who, request)
+    if not pdf:
+        return Response(200, content_type="text/html; charset=utf-8", body=render_html(content))
     # Powertools' validation would read bytes as text.
-    answer = Response(200, content_type=PDF, body=base64.b64encode(shown).decode())
+    answer = Response(200, content_type=PDF, body=base64.b64encode(render_pdf(content)).decode())
     answer.base64_encoded = True
     return answer

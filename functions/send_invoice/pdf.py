@@ -8,18 +8,15 @@ import json
 import re
 import unicodedata
 from contextlib import suppress
+from datetime import datetime
 from functools import cache
 from importlib import import_module
-from itertools import accumulate
 from pathlib import Path
 
 import segno
 import typst
 
-from orders.mailing.letters import formats_for
-from orders.mailing.shop import Shop
-from orders.models import Invoice, Order
-from send_invoice.rendering import contents
+from send_invoice.content import Content
 
 TEMPLATES = Path(__file__).parent / "templates"
 """Holds `invoice.typ`. A `logo.svg` or `logo.png` beside it takes the place of the shop's name at the top."""
@@ -39,9 +36,6 @@ FONTS = (
 )
 """Folders of packages. Nothing else is looked at, so that an invoice is the same wherever it is printed."""
 
-LETTER = frozenset({"BZ", "CA", "CL", "CO", "CR", "GT", "MX", "NI", "PA", "PH", "PR", "SV", "US", "VE"})
-"""Countries whose paper is Letter (Unicode CLDR, `paperSize`). All others print on A4."""
-
 STANDARDS: "list[typst.PDFStandard]" = ["a-2a", "ua-1"]
 """PDF/A-2a, for archives, and PDF/UA-1, for screen readers. Both forbid letters that no font has."""
 
@@ -52,28 +46,20 @@ LONGEST_QR_CODE = 600
 """Bytes. More would print too small for a camera."""
 
 
-def render_pdf(invoice: Invoice, order: Order, shop: Shop) -> bytes:
+def render_pdf(content: Content) -> bytes:
     """Prints an invoice.
 
     Args:
-        invoice: What this mailing shows: its number and date, the payment status, the ways to pay, the notes.
-        order: What was ordered, at which prices.
-        shop: Who sends it.
+        content: What it says.
 
     Returns:
         A PDF that conforms to `STANDARDS`, unless a name is in a script that no font here has: that is printed as
         boxes. Emoji that no font has are put in words.
     """
-    printed = contents(invoice, order, shop)
-    formats = formats_for(order, shop)
-    so_far = accumulate(line.total_amount for line in order.order_line_details)
-    country = order.customer_summary.country
-    printed |= {
-        "notes": printed["notes"].splitlines(),
-        "carried": [formats.money(amount) for amount in so_far],
-        "paper": "us-letter" if country and country.code in LETTER else "a4",
+    printed = {
+        **{name: getattr(content, name) for name in Content.__slots__ if name != "issued"},
         "logo": next((path.name for path in sorted(TEMPLATES.glob("logo.*"))), ""),
-        "qr_code": _qr_code(printed["pay"]["link"]) if printed["pay"] else "",
+        "qr_code": _qr_code(content.pay["link"]) if content.pay else "",
     }
     data = json.dumps(printed, ensure_ascii=False)
     if _fonts.cache_info().currsize:
@@ -83,19 +69,19 @@ def render_pdf(invoice: Invoice, order: Order, shop: Shop) -> bytes:
         for _ in range(11):
             typst.compile(EMPTY, font_paths=_fonts())
     with suppress(typst.TypstError):
-        return _typeset(data, invoice, STANDARDS)
+        return _typeset(data, content.issued, STANDARDS)
     data = _in_words(data)
     with suppress(typst.TypstError):
-        return _typeset(data, invoice, STANDARDS)
-    return _typeset(data, invoice, [])
+        return _typeset(data, content.issued, STANDARDS)
+    return _typeset(data, content.issued, [])
 
 
-def _typeset(data: str, invoice: Invoice, standards: "list[typst.PDFStandard]") -> bytes:
+def _typeset(data: str, issued: datetime, standards: "list[typst.PDFStandard]") -> bytes:
     return typst.compile(
         TEMPLATES / "invoice.typ",
         font_paths=_fonts(),
         sys_inputs={"invoice": data},
-        timestamp=invoice.started.replace(microsecond=0),
+        timestamp=issued.replace(microsecond=0),
         pdf_standards=standards,
     )
 

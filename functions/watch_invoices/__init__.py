@@ -1,3 +1,3 @@
-"""Watch for invoices of which nobody knows whether they left."""
+"""Watch for invoices whose outcome stays unknown."""
 
-import orders  # noqa: F401 (first: see there)
+import orders  # noqa: F401 (first, because it prepares the start)

@@ -1,4 +1,4 @@
-"""Every few minutes: how many invoices have been unsettled for too long. An alarm stands on the metric."""
+"""Counts, every few minutes, the invoices that have been unsettled for too long. An alarm watches the metric."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,18 +6,22 @@ from typing import Any
 from aws_lambda_powertools import single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-from orders.store import get_store
+from orders.ledger import Ledger
+from orders.startup import once
+from orders.table import get_table
 from orders.telemetry import logger
 
 PATIENCE = timedelta(minutes=15)
-"""SES reports what it took within seconds. Of what is older, somebody has to find out."""
+"""SES reports accepted mail within seconds. Older invoices need a person to look into them."""
+
+once(get_table)
 
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], _context: Any) -> None:
-    """Counts the invoices that began long ago and are still `sending` or `unknown`."""
-    store = get_store()
-    unsettled = store.count_unsettled(store.now() - PATIENCE)
+    """Publishes the number of old invoices that are still `sending` or `unknown`."""
+    ledger = Ledger(get_table())
+    unsettled = ledger.count_unsettled(ledger.now() - PATIENCE)
     with single_metric(name="InvoicesUnsettled", unit=MetricUnit.Count, value=unsettled):
         pass
     if unsettled:

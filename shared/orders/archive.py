@@ -1,15 +1,14 @@
 """The archive of invoices: the PDFs as they were mailed, in S3."""
 
-import os
+from functools import cache
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from orders import aws
+from orders import aws, settings
 from orders.errors import Unavailable
 from orders.models import Invoice
-from orders.startup import once
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
 PDF = "application/pdf"
 
 LINK_LIFETIME = 300
-"""Seconds for which a link to a PDF can be used."""
+"""Seconds for which a link to a PDF is valid."""
 
 
 class Archive:
-    """Invoices in S3. What is written is never changed.
+    """Invoices in S3, written once and never changed.
 
     Args:
-        client: A client of S3.
+        client: An S3 client.
         bucket: The name of the bucket.
     """
 
@@ -36,14 +35,14 @@ class Archive:
         """Stores the PDF of an invoice, once.
 
         Raises:
-            Unavailable: It is not certain that it is stored.
+            Unavailable: It may not be stored.
         """
         try:
             self._client.put_object(
                 Bucket=self._bucket, Key=invoice.archive_key, Body=pdf, ContentType=PDF, IfNoneMatch="*"
             )
         except (BotoCoreError, ClientError, ResponseParserError) as error:
-            # A repetition by botocore after a lost answer: the key belongs to this invoice alone.
+            # botocore repeated the call after a lost answer: no other invoice has this key.
             if isinstance(error, ClientError) and error.response["Error"]["Code"] == "PreconditionFailed":
                 return
             raise Unavailable(
@@ -51,7 +50,7 @@ class Archive:
             ) from error
 
     def link(self, invoice: Invoice) -> str:
-        """Where the PDF of an invoice can be fetched for the next five minutes, by whoever has the link."""
+        """Returns a link to the PDF of an invoice, which works without credentials for five minutes."""
         return self._client.generate_presigned_url(
             "get_object",
             Params={
@@ -64,7 +63,7 @@ class Archive:
         )
 
 
-@once
+@cache
 def get_archive() -> Archive:
     """For `Depends`: the archive of this function."""
-    return Archive(aws.s3(), os.environ["INVOICES_BUCKET"])
+    return Archive(aws.s3(), settings.read(settings.ArchiveSettings).invoices_bucket)

@@ -1,8 +1,8 @@
-"""The one place that makes clients of AWS, with the timeouts and retries that fit each service.
+"""AWS clients, with the timeouts and retries that fit each service. No other module makes clients.
 
 A botocore session makes the same clients as boto3, without the 0.2 s that importing boto3's file transfer costs.
-Clients are made once (`orders.startup` says when), then kept for the life of the execution environment, connections
-included.
+Each client is made once and kept, with its connections, for the life of the execution environment. Functions make the
+clients that they need while they start (see `orders.startup`); the others are made at first use.
 """
 
 import json
@@ -23,46 +23,46 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sesv2 import SESV2Client
 
-# It says at each cold start where it found credentials.
+# At level INFO, it logs at each cold start where it found credentials.
 logging.getLogger("botocore").setLevel(logging.WARNING)
 
 SERVICES = frozenset({"dynamodb", "s3", "sesv2"})
 """The services that have a client here, by botocore's names."""
 
 NO_PROXIES: dict[str, str] = {}
-"""Nothing stands between Lambda and AWS, and what looks for it is slow to load."""
+"""There is no proxy between Lambda and AWS, and the code that looks for one is slow to load."""
 
 DYNAMODB = Config(
     connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2}, proxies=NO_PROXIES
 )
-"""A call takes milliseconds; two attempts of 2 s and the pause between them end long before the function does."""
+"""A call takes milliseconds. Two attempts of 2 s each, with the pause between them, end well within the timeout of a
+function."""
 
 SES = Config(
     connect_timeout=1, read_timeout=6, retries={"mode": "standard", "total_max_attempts": 1}, proxies=NO_PROXIES
 )
-"""One attempt: SES has no idempotency token, and botocore would send again what SES took but answered too late."""
-
+"""One attempt: SES has no idempotency token, and a retry would repeat a mail that SES accepted but confirmed late."""
 
 S3 = Config(
     connect_timeout=1,
     read_timeout=1.5,
     retries={"mode": "standard", "total_max_attempts": 2},
     signature_version="s3v4",
-    # The region in the host's name: a link to the one without it is redirected while a bucket is new, and then fails.
+    # With the region in the host name: without it, links are redirected while a bucket is new, and then fail.
     s3={"addressing_style": "virtual"},
-    # S3 checks the TLS connection anyway; the checksum would cost CPU for every PDF.
+    # TLS already protects the transfer; the checksum would cost CPU for every PDF.
     request_checksum_calculation="when_required",
     proxies=NO_PROXIES,
 )
-"""An invoice is small: what takes longer is not working."""
+"""An invoice is small, so a longer call has failed."""
 
 
 @cache
 def _session() -> Session:
-    # One for all clients: each session reads botocore's descriptions of AWS anew.
+    # Shared by all clients, because each session reads botocore's service descriptions again.
     session = Session(include_builtin_handlers=False)
     _register_handlers(session.get_component("event_emitter"))
-    # Where Lambda puts them: in the environment, or with SnapStart at an address. botocore would be ready for more.
+    # Lambda provides credentials in the environment, or with SnapStart at a URL. botocore would also look elsewhere.
     session.register_component("credential_provider", CredentialResolver([EnvProvider(), ContainerProvider()]))
     return session
 
@@ -85,28 +85,28 @@ def _register_handlers(emitter: BaseEventHooks) -> None:
 
 @cache
 def dynamodb() -> "DynamoDBClient":
-    """The client for DynamoDB."""
+    """Returns the DynamoDB client."""
     client = cast("DynamoDBClient", _session().create_client("dynamodb", config=DYNAMODB))
-    client.meta.events.register("before-parse.dynamodb", _refuse_what_is_garbled)
+    client.meta.events.register("before-parse.dynamodb", _refuse_malformed_answer)
     return client
 
 
 @cache
 def ses() -> "SESV2Client":
-    """The client for SES. It never repeats a call."""
+    """Returns the SES client, which never repeats a call."""
     return cast("SESV2Client", _session().create_client("sesv2", config=SES))
 
 
 @cache
 def s3() -> "S3Client":
-    """The client for S3."""
+    """Returns the S3 client."""
     return cast("S3Client", _session().create_client("s3", config=S3))
 
 
-def _refuse_what_is_garbled(response_dict: Mapping[str, Any], **_: object) -> None:
-    """Botocore takes an answer that is no JSON for an empty one: an order that it cannot read would not exist."""
+def _refuse_malformed_answer(response_dict: Mapping[str, Any], **_: object) -> None:
+    """Refuses answers that are not JSON. botocore treats them as empty, so an order would seem not to exist."""
     try:
         if response_dict["status_code"] == 200:
             json.loads(response_dict["body"])
     except ValueError as error:
-        raise ResponseParserError("DynamoDB's answer is no JSON") from error
+        raise ResponseParserError("DynamoDB's answer is not JSON") from error

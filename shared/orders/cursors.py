@@ -1,55 +1,54 @@
-"""Cursors: where a page ended, for whoever asked and for what they asked, and of no use for anything else.
+"""Cursors of paged lists: encode where a page ended, valid only for the same caller and the same question.
 
-A cursor holds nothing but a place in a list, and the caller's own question decides which list that is: whoever could
-forge one would see nothing that they may not. It is signed so that a wrong one is told apart from an empty page.
+A cursor holds only a place in a list, and the caller's own question decides which list that is, so a forged cursor
+would reveal nothing. It is signed so that an invalid one is refused instead of giving an empty page.
 """
 
 import base64
 import hmac
-import os
 from collections.abc import Sequence
 
+from orders import settings
 from orders.errors import Invalid
 
-_SIGNATURE = 12
-"""Bytes. Nothing is to be gained by guessing them."""
+_SIGNATURE_LENGTH = 12
+"""Bytes. Short, because a forged cursor gains nothing."""
 
 
-def cursor(place: str | None, question: Sequence[object]) -> str | None:
-    """The cursor for a place in a list; None stays None.
+def encode_cursor(place: str | None, question: Sequence[object]) -> str | None:
+    """Returns the cursor for a place in a list; None stays None.
 
     Args:
         place: Where the next page begins.
-        question: Who asked, and for what.
+        question: The caller, the list and its filters.
     """
     if place is None:
         return None
     return base64.urlsafe_b64encode(_sign(place, question) + place.encode()).decode().rstrip("=")
 
 
-def place(given: str | None, question: Sequence[object]) -> str | None:
-    """The place that a cursor stands for; None stays None.
+def decode_cursor(cursor: str | None, question: Sequence[object]) -> str | None:
+    """Returns the place that a cursor stands for; None stays None.
 
     Raises:
-        Invalid: It was not given out as an answer to this question.
+        Invalid: The cursor was not issued for this question.
     """
-    if given is None:
+    if cursor is None:
         return None
     try:
-        found = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_")[_SIGNATURE:].decode()
+        place = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_")[_SIGNATURE_LENGTH:].decode()
     except ValueError:
-        raise _unknown() from None
-    # As a whole: the same bytes can be written in Base64 in several ways.
-    if not hmac.compare_digest(given.encode(), str(cursor(found, question)).encode()):
-        raise _unknown()
-    return found
+        raise _invalid() from None
+    # The text is compared, not the bytes, because Base64 can represent the same bytes in several ways.
+    if not hmac.compare_digest(cursor.encode(), str(encode_cursor(place, question)).encode()):
+        raise _invalid()
+    return place
 
 
 def _sign(place: str, question: Sequence[object]) -> bytes:
-    # Known to whoever may read the deployment, and to nobody else.
-    key = os.environ["CURSOR_KEY"].encode()
-    return hmac.digest(key, repr([place, *map(str, question)]).encode(), "sha256")[:_SIGNATURE]
+    key = settings.read(settings.CursorSettings).cursor_key.encode()
+    return hmac.digest(key, repr([place, *map(str, question)]).encode(), "sha256")[:_SIGNATURE_LENGTH]
 
 
-def _unknown() -> Invalid:
-    return Invalid([("cursor", "is not a cursor of this list: begin without one, and keep the filters as they were")])
+def _invalid() -> Invalid:
+    return Invalid([("cursor", "is not valid for this list: start without a cursor and keep the filters unchanged")])

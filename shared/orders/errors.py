@@ -1,29 +1,19 @@
-"""Everything that can go wrong, each as one problem of RFC 9457. `orders.http` turns them into answers."""
+"""Domain errors: everything that a caller is told instead of a success. `orders.http` maps them to answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-PROBLEM_TYPE = "urn:problem:orders:"
-"""What the type URI of every problem begins with. Its slug follows."""
 
-
-class Problem(Exception):
-    """An answer that is not a success.
+class DomainError(Exception):
+    """An operation did not succeed, for a reason that the caller may know.
 
     Attributes:
-        status: The HTTP status code.
-        slug: The last part of the problem's type URI. Stable: clients branch on it.
-        title: The problem in a few words, the same for each occurrence.
-        detail: What happened this time and what to do next. Holds nothing that a person wrote.
+        detail: What happened and what to do next. Holds no text that a person wrote.
         retry_after: Seconds after which the same request may succeed, or None.
-        reason: AWS's or the network's word for what happened, for our own records. Not part of the answer.
-        headers: Further headers of the answer.
-        members: Further members of the problem document.
+        reason: Error code or type from AWS or the network, for our own records. Not part of the answer.
+        facts: Further facts for the caller.
     """
 
-    status: ClassVar[int] = 500
-    slug: ClassVar[str] = "internal-error"
-    title: ClassVar[str] = "Something went wrong on our side"
     default_detail: ClassVar[str] = "The error is logged under this request_id."
 
     def __init__(
@@ -32,178 +22,132 @@ class Problem(Exception):
         *,
         retry_after: int | None = None,
         reason: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        **members: Any,
+        **facts: Any,
     ) -> None:
         self.detail = detail or self.default_detail
         self.retry_after = retry_after
         self.reason = reason
-        self.headers = headers or {}
-        self.members = members
+        self.facts = facts
         super().__init__(self.detail)
 
 
-class MalformedBody(Problem):
+class MalformedBody(DomainError):
     """The body is not JSON (RFC 8259)."""
 
-    status = 400
-    slug = "malformed-body"
-    title = "The body is not valid JSON"
     default_detail = "Send one JSON object, encoded in UTF-8."
 
 
-class Unauthenticated(Problem):
-    """The authorizer handed over no claims that say who is calling."""
+class Unauthenticated(DomainError):
+    """The authorizer passed no claims that identify the caller."""
 
-    status = 401
-    slug = "unauthenticated"
-    title = "Who is calling is not known"
     default_detail = "Send an access token: Authorization: Bearer <JWT>."
 
 
-class Forbidden(Problem):
-    """The caller is known and may not do this."""
+class Forbidden(DomainError):
+    """The caller is known but not allowed to do this."""
 
-    status = 403
-    slug = "forbidden"
-    title = "Only for admins"
-    default_detail = "This needs the group admins or the scope orders/admin."
+    default_detail = "This route requires the group admins or the scope orders/admin."
 
 
-class NotFound(Problem):
-    """No such route."""
+class RouteNotFound(DomainError):
+    """The API has no such route."""
 
-    status = 404
-    slug = "not-found"
-    title = "Nothing here"
-    default_detail = "There is no such route. The API is described in openapi.json."
+    default_detail = "This route does not exist. The API is described in openapi.json."
 
 
-class OrderNotFound(Problem):
-    """There is no such order, or it is somebody else's: the two cannot be told apart."""
+class OrderNotFound(DomainError):
+    """The order does not exist or belongs to another customer; callers cannot tell which."""
 
-    status = 404
-    slug = "order-not-found"
-    title = "No such order"
     default_detail = "You have no order with this id."
 
 
-class InvoiceNotFound(Problem):
+class InvoiceNotFound(DomainError):
     """The order has no such invoice, or its PDF was not archived."""
 
-    status = 404
-    slug = "invoice-not-found"
-    title = "No such invoice"
     default_detail = "The order has no invoice with this number."
 
 
-class StateConflict(Problem):
-    """The state of the order forbids it. `members` say the state."""
-
-    status = 409
-    slug = "state-conflict"
-    title = "The state of the order forbids this"
+class StateConflict(DomainError):
+    """The state of the order forbids the operation. The facts include the order's statuses."""
 
 
-class StillRunning(Problem):
-    """Something that must end first is under way. The same request may succeed after `retry_after` seconds."""
-
-    status = 409
-    slug = "still-running"
-    title = "Another request for this order is under way"
+class StillRunning(DomainError):
+    """Another operation must end first. The same request may succeed after `retry_after` seconds."""
 
 
-class Outdated(Problem):
-    """The order has changed since the version that the request was made for. The member `current` has it as it is."""
+class OrderExists(DomainError):
+    """Another order has this id."""
 
-    status = 412
-    slug = "outdated"
-    title = "The order has changed meanwhile"
-    default_detail = "Nothing was changed. Look at the order as it is now, in current, and repeat with its version."
+    default_detail = "Nothing was changed."
 
 
-class TooLarge(Problem):
-    """The body is larger than any valid request."""
+class Outdated(DomainError):
+    """The order changed since the version that the request is based on.
 
-    status = 413
-    slug = "body-too-large"
-    title = "The body is too large"
+    Args:
+        version: The order's current version.
+        current: The order as it is now, as the caller may see it; left out if not given.
+    """
+
+    default_detail = (
+        "Nothing was changed. Check the order as it is now, in the member current, and retry with its version."
+    )
+
+    def __init__(self, version: int, current: dict[str, Any] | None = None) -> None:
+        self.version = version
+        super().__init__()
+        if current:
+            self.facts["current"] = current
 
 
-class UnsupportedMediaType(Problem):
-    """The body is declared as something else than JSON."""
+class TooLarge(DomainError):
+    """The request is larger than any valid request."""
 
-    status = 415
-    slug = "unsupported-media-type"
-    title = "The body is not declared as JSON"
+
+class UnsupportedMediaType(DomainError):
+    """The body is declared as something other than JSON."""
+
     default_detail = "Send the header Content-Type: application/json."
 
 
-class Invalid(Problem):
-    """Fields that are not as the contract has them.
+class Invalid(DomainError):
+    """Fields of the request are invalid.
 
     Args:
-        errors: One pair (field, message) for each; the field as a path such as `payment_settings.foo`.
+        errors: Pairs of field and message; the field is a path such as `payment_settings.foo`.
     """
 
-    status = 422
-    slug = "invalid-input"
-    title = "The request is not valid"
+    default_detail = "Nothing was changed. See errors for each field."
 
     def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
-        super().__init__(
-            "Nothing was changed. See errors for each field.",
-            errors=[{"field": field, "message": message} for field, message in errors],
-        )
+        super().__init__(errors=[{"field": field, "message": message} for field, message in errors])
 
 
-class KeyReused(Problem):
+class KeyReused(DomainError):
     """The Idempotency-Key was used before with another body."""
 
-    status = 422
-    slug = "idempotency-key-reused"
-    title = "The Idempotency-Key belongs to another request"
-    default_detail = "This key came with another body before. Use a new key for a new request."
+    default_detail = "This key was already used with a different body. Use a new key for a new request."
 
 
-class InternalError(Problem):
+class InternalError(DomainError):
     """A fault of ours: a bug, or a deployment that lacks a permission."""
 
 
-class Unavailable(Problem):
-    """AWS throttles, or did not answer in time. Safe to repeat with the same Idempotency-Key."""
+class Unavailable(DomainError):
+    """AWS throttles or did not answer in time. Safe to repeat with the same Idempotency-Key."""
 
-    status = 503
-    slug = "unavailable"
-    title = "Temporarily unavailable"
     default_detail = (
-        "AWS is slow or throttles. Repeat the request, with the same Idempotency-Key if it creates something."
+        "AWS is throttling or slow to respond. "
+        "Retry the request, with the same Idempotency-Key if it creates something."
     )
 
     def __init__(self, detail: str | None = None, *, retry_after: int = 2, reason: str | None = None) -> None:
         super().__init__(detail, retry_after=retry_after, reason=reason)
 
 
-class MailRefused(Problem):
-    """The mail service said no, or could not be reached: the mail did not leave."""
-
-    status = 502
-    slug = "mail-refused"
-    title = "The mail was not sent"
+class MailRefused(DomainError):
+    """The mail service refused the mail or could not be reached: the mail was not sent."""
 
 
-class MailUnknown(Problem):
-    """The mail service did not say whether it took the mail. It is never sent again by itself."""
-
-    status = 504
-    slug = "mail-unknown"
-    title = "It is not known whether the mail was sent"
-
-
-class OrderExists(Problem):
-    """There is already an order with this id."""
-
-    status = 409
-    slug = "order-exists"
-    title = "There is already an order with this id"
-    default_detail = "Nothing was changed."
+class MailUnknown(DomainError):
+    """The mail service may or may not have accepted the mail. It is never retried automatically."""

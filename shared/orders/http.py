@@ -1,30 +1,73 @@
-"""HTTP for every function alike: reading requests strictly, and the one mapping of errors to problem documents."""
+"""HTTP for all functions: reads requests strictly, and maps errors to problem documents (RFC 9457)."""
 
 import base64
 import json
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, ApiGatewayResolver, Request, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import StringConstraints, WithJsonSchema
 
-from orders import errors, identity, startup, strict_json
-from orders.errors import PROBLEM_TYPE, Problem
-from orders.identity import Caller
-from orders.models import OrderId
+from orders import errors, startup, strict_json
+from orders.errors import DomainError
+from orders.identity import Caller, identify_caller
+from orders.startup import once
 from orders.telemetry import count, logger
+from orders.types import OrderId
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 MERGE_PATCH = "application/merge-patch+json"
-"""RFC 7396. HTTP API hands such a body over in Base64, as it does with all but the best known media types."""
+"""RFC 7396. HTTP API passes such a body in Base64, as it does for all but the best known media types."""
 
 LARGEST_BODY = 1024 * 1024
-"""Bytes. More than any valid request, less than what Lambda takes (6 MB)."""
+"""Bytes: more than any valid request, less than Lambda's limit of 6 MB."""
+
+PROBLEM_TYPE = "urn:problem:orders:"
+"""Prefix of the type URI of every problem. Its slug follows."""
+
+
+class ProblemType(NamedTuple):
+    """How an error appears in HTTP.
+
+    Attributes:
+        status: The HTTP status code.
+        slug: The last part of the problem's type URI. Stable: clients branch on it.
+        title: The problem in a few words, the same for each occurrence.
+        headers: Returns the headers of an occurrence, besides `Retry-After`.
+    """
+
+    status: int
+    slug: str
+    title: str
+    headers: Callable[[Any], dict[str, str]] = lambda _: {}
+
+
+PROBLEMS: dict[type[DomainError], ProblemType] = {
+    errors.MalformedBody: ProblemType(400, "malformed-body", "The body is not valid JSON"),
+    errors.Unauthenticated: ProblemType(401, "unauthenticated", "Authentication required"),
+    errors.Forbidden: ProblemType(403, "forbidden", "Admin access required"),
+    errors.RouteNotFound: ProblemType(404, "not-found", "Route not found"),
+    errors.OrderNotFound: ProblemType(404, "order-not-found", "Order not found"),
+    errors.InvoiceNotFound: ProblemType(404, "invoice-not-found", "Invoice not found"),
+    errors.StateConflict: ProblemType(409, "state-conflict", "The order's state does not allow this"),
+    errors.StillRunning: ProblemType(409, "still-running", "Another request for this order is in progress"),
+    errors.OrderExists: ProblemType(409, "order-exists", "An order with this id already exists"),
+    errors.Outdated: ProblemType(412, "outdated", "The order has changed", lambda error: {"ETag": etag(error.version)}),
+    errors.TooLarge: ProblemType(413, "body-too-large", "The body is too large"),
+    errors.UnsupportedMediaType: ProblemType(415, "unsupported-media-type", "Unsupported media type"),
+    errors.Invalid: ProblemType(422, "invalid-input", "Invalid request"),
+    errors.KeyReused: ProblemType(422, "idempotency-key-reused", "The Idempotency-Key was used for another request"),
+    errors.InternalError: ProblemType(500, "internal-error", "Internal error"),
+    errors.MailRefused: ProblemType(502, "mail-refused", "The mail was not sent"),
+    errors.Unavailable: ProblemType(503, "unavailable", "Temporarily unavailable"),
+    errors.MailUnknown: ProblemType(504, "mail-unknown", "It is unknown whether the mail was sent"),
+}
+"""The one mapping of domain errors to HTTP."""
 
 OrderIdInPath = Annotated[OrderId, Path(description="The id of the order.", examples=["1001"])]
 IdempotencyKey = Annotated[
@@ -32,35 +75,41 @@ IdempotencyKey = Annotated[
     StringConstraints(min_length=1, max_length=255),
     Header(
         alias="Idempotency-Key",
-        description="Makes repeating safe for 24 hours: the same key and body give the first answer again.",
+        description="Makes retries safe for 24 hours: the same key and body return the first answer again.",
     ),
 ]
 _TAG = '(W/)?"([!#-~]*)"'
 _CONDITION = rf"^[ \t]*(\*|{_TAG}([ \t]*,[ \t]*{_TAG})*)[ \t]*$"
-"""What `If-Match` and `If-None-Match` may say (RFC 9110, section 13.1)."""
+"""The values of `If-Match` and `If-None-Match` (RFC 9110, section 13.1)."""
 Condition = Annotated[str, WithJsonSchema({"type": "string", "pattern": _CONDITION, "examples": ['"1"']})]
-Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="The largest number of results.")]
 Cursor = Annotated[
     str | None,
     StringConstraints(max_length=1000),
-    Query(alias="cursor", description="`next_cursor` of the page before; the filters must be the same."),
+    Query(alias="cursor", description="`next_cursor` of the previous page. The filters must be the same."),
 ]
 
 
 class Api(APIGatewayHttpResolver):
-    """The resolver of a function: Powertools', with the contract's errors around it."""
+    """The resolver of a function: Powertools' resolver, answering every error with a problem document.
 
-    def __init__(self) -> None:
+    Args:
+        needs: Makes what every request needs, such as clients of AWS: while the function starts.
+    """
+
+    def __init__(self, *needs: Callable[[], object]) -> None:
+        for need in needs:
+            once(need)
         super().__init__(
             enable_validation=True,
-            # Without it, an answer of ours that breaks its own model is blamed on the caller with a 422.
+            # By default, an answer that violates its own model would be a 422, which blames the caller.
             response_validation_error_http_code=500,
             json_body_deserializer=read_json,
             serializer=write_json,
         )
         self.exception_handler(Exception)(self._answer_error)
-        # Otherwise the handler for Exception would also take what Powertools says of unknown routes.
-        self.not_found(lambda _: self._answer_error(errors.NotFound()))
+        # Otherwise the handler for Exception would also get Powertools' error for unknown routes.
+        self.not_found(lambda _: self._answer_error(errors.RouteNotFound()))
         self.use([_refuse_unknown_parameters])
         startup.finish()
 
@@ -69,46 +118,46 @@ class Api(APIGatewayHttpResolver):
         request_context = event.get("requestContext", {})
         logger.set_correlation_id(request_context.get("requestId"))
         try:
-            # Before Powertools validates the body: a stranger learns that they may not, not what is wrong with it.
-            identity.caller(event)
+            # Before Powertools validates the body, so that callers without access learn nothing about it.
+            identify_caller(event)
             event = _with_json_body(event)
-        except Problem as problem:
-            answer = problem_answer(problem, event)
+        except DomainError as error:
+            answer = problem_answer(error, event)
         else:
             answer = super().resolve(event, context)
         logger.info("answered", route=event.get("routeKey"), status=answer["statusCode"])
         return answer
 
     def _answer_error(self, error: Exception) -> Response[str]:
-        answer = problem_answer(to_problem(error), self.current_event.raw_event)
+        answer = problem_answer(to_domain_error(error), self.current_event.raw_event)
         return Response(answer["statusCode"], body=answer["body"], headers=answer["headers"])
 
 
-def caller(request: Request) -> Caller:
-    """For `Depends`: who is calling."""
-    return identity.caller(request.resolved_event.raw_event)
+def get_caller(request: Request) -> Caller:
+    """For `Depends`: the caller of this request."""
+    return identify_caller(request.resolved_event.raw_event)
 
 
 def matches(condition: str, version: int, field: str = "If-None-Match") -> bool:
-    """Whether a header with entity tags names an order's version (RFC 9110, section 13.1).
+    """Returns whether a header with entity tags names an order's version (RFC 9110, section 13.1).
 
     Raises:
-        Invalid: It is no such header.
+        Invalid: The header is malformed.
     """
     tags = entity_tags(condition, field, weak=True)
     return tags is None or str(version) in tags
 
 
 def entity_tags(condition: str, field: str, *, weak: bool) -> set[str] | None:
-    """The entity tags in a header, without their quotes (RFC 9110, section 8.8.3). None is `*`: any.
+    """Returns the entity tags in a header without their quotes (RFC 9110, section 8.8.3); None for `*`.
 
     Args:
-        condition: What the header says.
-        field: What the header is called.
-        weak: Also those that are weak.
+        condition: The header's value.
+        field: The header's name.
+        weak: Include weak entity tags.
 
     Raises:
-        Invalid: There is something else in it.
+        Invalid: The header is malformed.
     """
     if not re.fullmatch(_CONDITION, condition):
         raise errors.Invalid([(field, 'must be the ETag of an order, such as "1", or *')])
@@ -117,29 +166,30 @@ def entity_tags(condition: str, field: str, *, weak: bool) -> set[str] | None:
     return {tag for is_weak, tag in re.findall(_TAG, condition) if weak or not is_weak}
 
 
-def same_order(path: str, body: str | None, field: str) -> None:
-    """Checks that an order's id in the body, if there is one, is the path's.
+def check_same_order(path: str, body: str | None, field: str) -> None:
+    """Checks that an order id in the body, if there is one, equals the id in the path.
 
     Raises:
-        Invalid: It is another.
+        Invalid: It is another id.
     """
     if body is not None and body != path:
-        raise errors.Invalid([(field, "must be the id of the order in the path")])
+        raise errors.Invalid([(field, "must equal the order id in the path")])
 
 
 def etag(version: int) -> str:
-    """The header `ETag` of an order in one of its versions (RFC 9110)."""
+    """Formats the header `ETag` of a version of an order (RFC 9110)."""
     return f'"{version}"'
 
 
-def to_problem(error: Exception) -> Problem:
-    """Turns any error into what the caller is told. The only place that does.
+def to_domain_error(error: Exception) -> DomainError:
+    """Maps any error to the one that the caller is told.
 
-    What is not foreseen is logged with its place and type, without its text: that may quote what a person wrote.
+    An unexpected error is logged with its location and type, without its text, which may quote what a person wrote.
     """
-    if isinstance(error, Problem):
-        if error.status >= 500 and error.__cause__:
-            logger.warning("problem", slug=error.slug, cause=_cause(error.__cause__))
+    if isinstance(error, DomainError):
+        problem = PROBLEMS[type(error)]
+        if problem.status >= 500 and error.__cause__:
+            logger.warning("problem", slug=problem.slug, cause=_cause(error.__cause__))
         return error
     if isinstance(error, RequestValidationError):
         return errors.Invalid([(_field(found["loc"]), _message(found)) for found in error.errors()])
@@ -149,29 +199,30 @@ def to_problem(error: Exception) -> Problem:
     return errors.InternalError()
 
 
-def problem_answer(problem: Problem, event: Mapping[str, Any]) -> dict[str, Any]:
-    """What Lambda returns for a problem: its document, with the path and the id of the request."""
+def problem_answer(error: DomainError, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Builds the answer to an error: its problem document, with the path and the id of the request."""
+    problem = PROBLEMS[type(error)]
     body = {
         "type": PROBLEM_TYPE + problem.slug,
         "title": problem.title,
         "status": problem.status,
-        "detail": problem.detail,
+        "detail": error.detail,
         "instance": event.get("rawPath"),
         "request_id": event.get("requestContext", {}).get("requestId"),
-        **problem.members,
+        **error.facts,
     }
-    headers = {"Content-Type": PROBLEM, **problem.headers}
-    if problem.retry_after is not None:
-        headers["Retry-After"] = str(problem.retry_after)
+    headers = {"Content-Type": PROBLEM, **problem.headers(error)}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     return {"statusCode": problem.status, "headers": headers, "body": write_json(body)}
 
 
 def read_json(text: str) -> dict[str, Any]:
-    """Reads a body: one JSON object, strictly.
+    """Parses a body: one JSON object, strictly.
 
     Raises:
-        MalformedBody: It is not JSON, holds NaN or Infinity, or an object in it names a member twice.
-        Invalid: It is JSON, and no object.
+        MalformedBody: It is not JSON, holds NaN or Infinity, or an object in it repeats a member.
+        Invalid: It is JSON but not an object.
     """
     try:
         body = strict_json.loads(text)
@@ -183,34 +234,34 @@ def read_json(text: str) -> dict[str, Any]:
 
 
 def write_json(value: Any) -> str:
-    """Writes a body: compact, and in the characters that people wrote."""
+    """Serialises a body: compact, and without escaping non-ASCII characters."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def answers(
     status: int,
     description: str,
-    *problems: type[Problem],
+    *failures: type[DomainError],
     headers: Mapping[str, str] | None = None,
     content: Mapping[str, Mapping[str, Any]] | None = None,
     also: Mapping[int, str] | None = None,
 ) -> dict[int, Any]:
-    """What a route can answer, as OpenAPI has it.
+    """Declares the answers of a route, for OpenAPI.
 
-    It runs at each cold start, so it only names the problems. `local.openapi` says the rest about them, and adds those
-    that every route has: of the token, of the body, and of ours.
+    It runs at each cold start, so it only names the problems. `openapi.document` adds their descriptions, and the
+    problems that all routes have in common.
 
     Args:
-        status: The success.
+        status: The status of a success.
         description: What the success means.
-        problems: The problems that are this route's own.
-        headers: Headers of the success and what they say.
+        failures: The errors that are specific to this route.
+        headers: Headers of the success and their descriptions.
         content: Schemas of the success by media type, if it is not the JSON of the function's return type.
-        also: Other answers that are no problems, and what they mean: as the success below 300, else without a body.
+        also: Other successful answers and what they mean: like the success below 300, else without a body.
     """
     named: dict[int, Any] = {}
-    for kind in problems:
-        named.setdefault(kind.status, {})[kind.slug] = {}
+    for problem in map(PROBLEMS.__getitem__, failures):
+        named.setdefault(problem.status, {})[problem.slug] = {}
     return {
         status: success(description, headers, content),
         **{each: success(text, headers, {} if each >= 300 else content) for each, text in (also or {}).items()},
@@ -223,7 +274,7 @@ def success(
     headers: Mapping[str, str] | None = None,
     content: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """One answer that is not a problem, with the arguments of `answers`."""
+    """Declares one successful answer, with the arguments of `answers`."""
     found: dict[str, Any] = {"description": description}
     if content is not None:
         found["content"] = {media_type: {"schema": schema} for media_type, schema in content.items()}
@@ -236,13 +287,13 @@ def success(
 
 
 def _with_json_body(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Refuses a body that cannot be read as JSON text, before Powertools reads it as something else."""
+    """Refuses a body that is not JSON text, before Powertools interprets it as something else."""
     body: str = event.get("body") or ""
-    # RFC 9110: the body of a GET means nothing.
+    # The body of a GET has no meaning (RFC 9110).
     if not body or event.get("routeKey", "").startswith("GET "):
         return event
     if len(body) > LARGEST_BODY:
-        raise errors.TooLarge(f"At most {LARGEST_BODY} bytes are read.")
+        raise errors.TooLarge(f"The body may have at most {LARGEST_BODY} bytes.")
     headers: Mapping[str, str] = event.get("headers") or {}
     media_type = headers.get("content-type", JSON).partition(";")[0].strip().lower()
     patch = media_type == MERGE_PATCH and str(event.get("routeKey", "")).startswith("PATCH ")
@@ -252,15 +303,15 @@ def _with_json_body(event: Mapping[str, Any]) -> Mapping[str, Any]:
         (base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()).decode()
     except ValueError as error:
         raise errors.MalformedBody from error
-    # Powertools knows the media type in lower case only (RFC 9110: case does not matter).
+    # Powertools only recognises the media type in lower case, although case does not matter (RFC 9110).
     return {**event, "headers": {**headers, "content-type": JSON}}
 
 
 def _refuse_unknown_parameters(app: ApiGatewayResolver, next_middleware: Callable[..., Any]) -> Any:
-    """A filter with a typing error would otherwise choose everything."""
+    """Refuses unknown query parameters: a filter with a typo would otherwise match everything."""
     known = {parameter.alias for parameter in app.context["_route"].dependant.query_params}
     if unknown := app.current_event.query_string_parameters.keys() - known:
-        raise errors.Invalid([(name, "is not a parameter of this request") for name in sorted(unknown)])
+        raise errors.Invalid([(name, "is not a known query parameter") for name in sorted(unknown)])
     return next_middleware(app)
 
 
@@ -271,11 +322,11 @@ def _field(location: Sequence[str | int]) -> str:
 
 def _message(found: Mapping[str, Any]) -> str:
     if found["type"] == "extra_forbidden":
-        return "is not a field of this request"
+        return "is not a known field"
     return str(found["msg"]).removeprefix("Value error, ")
 
 
 def _cause(error: BaseException) -> str:
-    """An error's type, and AWS's word for it: its message may quote an address."""
+    """Returns an error's type and AWS's error code. The message is left out: it may quote an address."""
     code = (getattr(error, "response", None) or {}).get("Error", {}).get("Code")
     return f"{type(error).__name__} {code}" if code else type(error).__name__

@@ -1,4 +1,4 @@
-"""Who is calling: from the claims of the JWT that API Gateway's authorizer has verified, and nothing else."""
+"""Identity of the caller: taken only from the claims of the JWT that API Gateway's authorizer verified."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ NAME_CLAIMS = ("name", "preferred_username", "email", "username", "client_id")
 
 
 class Role(StrEnum):
-    """As whom somebody acts. The path decides: an admin on a customer's route is a customer."""
+    """The role of a caller. The path decides: an admin on a customer's route acts as a customer."""
 
     CUSTOMER = "customer"
     ADMIN = "admin"
@@ -21,12 +21,12 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who calls the API.
+    """The caller of the API.
 
     Attributes:
-        role: As whom they act.
-        id: The claim `sub`; for a customer also the id of the customer.
-        name: What to call an admin; None for a customer, and for an admin whose token has no name.
+        role: The role they act in.
+        id: The claim `sub`, which is also a customer's id.
+        name: An admin's name; None for a customer, and for an admin whose token has no name.
     """
 
     role: Role
@@ -35,31 +35,31 @@ class Caller:
 
     @property
     def is_admin(self) -> bool:
-        """True for somebody of the staff."""
+        """True for the staff."""
         return self.role is Role.ADMIN
 
 
-def caller(event: Mapping[str, Any]) -> Caller:
-    """Tells who sent an HTTP API event of payload format 2.0.
+def identify_caller(event: Mapping[str, Any]) -> Caller:
+    """Returns the caller of an HTTP API event of payload format 2.0.
 
     Paths under `/admin/` are for admins; everywhere else the caller is a customer, whatever the token allows.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
 
     Raises:
-        Unauthenticated: There are no claims, none that name the caller, or those of an ID token.
-        Forbidden: The path is for admins and the caller is none.
+        Unauthenticated: There are no claims, none that identify the caller, or those of an ID token.
+        Forbidden: The path is for admins and the caller is not an admin.
     """
     claims = _claims(event)
-    # An ID token of Cognito is for the client alone, but its audience is one that the authorizer takes.
+    # A Cognito ID token is meant for the client only, but the authorizer accepts its audience.
     if _text(claims, "token_use") == "id":
         raise Unauthenticated
     if not str(event.get("rawPath", "")).startswith("/admin/"):
         return Caller(Role.CUSTOMER, _text(claims, "sub") or _unknown())
-    # Tokens of machine clients need not have a subject; client_id names them then.
-    who = _text(claims, "sub") or _text(claims, "client_id") or _unknown()
+    # Tokens of machine clients may have no subject; then client_id identifies them.
+    admin_id = _text(claims, "sub") or _text(claims, "client_id") or _unknown()
     if ADMIN_GROUP not in _groups(claims) and ADMIN_SCOPE not in _scopes(claims):
         raise Forbidden
-    return Caller(Role.ADMIN, who, next((name for claim in NAME_CLAIMS if (name := _text(claims, claim))), None))
+    return Caller(Role.ADMIN, admin_id, next((name for claim in NAME_CLAIMS if (name := _text(claims, claim))), None))
 
 
 def _claims(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -75,20 +75,20 @@ def _text(claims: Mapping[str, Any], name: str) -> str | None:
 
 
 def _scopes(claims: Mapping[str, Any]) -> list[str]:
-    """Reads `scope`, which is text (RFC 8693). An array or an object, as HTTP API writes them, holds no scope."""
+    """Reads `scope`, which is text (RFC 8693). An array or object, as HTTP API formats them, counts as no scope."""
     value = _text(claims, "scope") or ""
     return [] if value.startswith(("[", "map[")) else value.split(" ")
 
 
 def _groups(claims: Mapping[str, Any]) -> list[str]:
-    """Reads an array claim as HTTP API hands it over: the string `[a b]`. Any other form holds no group.
+    """Reads an array claim as HTTP API passes it: the string `[a b]`. Any other form counts as no group.
 
-    HTTP API writes one group with a space in its name in the same way as two. Cognito has no such names; at your own
-    provider, no group may have one.
+    HTTP API formats one group with a space in its name like two groups. Cognito has no such names; groups of other
+    identity providers must not contain spaces.
     """
     value = _text(claims, "cognito:groups") or ""
     groups = value[1:-1].split(" ") if value.startswith("[") and value.endswith("]") else []
-    # A space at an end, an array or an object within: no list of names.
+    # A space at an end, or a nested array or object: not a list of names.
     return [] if any(not group or set(group) & set("[]") for group in groups) else groups
 
 

@@ -1,4 +1,4 @@
-"""What a record of the table's stream means, in words of the domain.
+"""Domain events: what a record of the table's stream means. Needs no client of AWS.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html
 """
@@ -7,73 +7,74 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orders.items import from_attributes, select_fields
+from orders.keys import COMMENT, HEADER, INTERNAL, INVOICE, parse_order_id, parse_sk
 from orders.lifecycle import invoice_state
-from orders.models import Invoice, InvoiceState, OrderHeader, OrderStatus, StaffComment
-from orders.store import from_attributes, pick
+from orders.models import Invoice, InvoiceState, OrderHeader, OrderStatus, StoredComment
 
 
 @dataclass(frozen=True, slots=True)
-class OrderCreated:
-    """An order was brought."""
+class OrderCreation:
+    """An order was created."""
 
     order: OrderHeader
 
 
 @dataclass(frozen=True, slots=True)
-class OrderCancelled:
+class OrderCancellation:
     """An order was cancelled."""
 
     order: OrderHeader
 
 
 @dataclass(frozen=True, slots=True)
-class CommentAdded:
-    """Somebody wrote something about an order. What is internal, `comment.is_visible_to_customer` says."""
+class CommentAddition:
+    """A comment was added to an order. Internal ones are not `is_visible_to_customer`."""
 
     order_id: str
-    comment: StaffComment
+    comment: StoredComment
 
 
 @dataclass(frozen=True, slots=True)
-class InvoiceStatusChanged:
-    """An invoice is in another state than before. `before` is None if it is new."""
+class InvoiceTransition:
+    """The state of an invoice changed. `before` is None if the invoice is new."""
 
     invoice: Invoice
     before: InvoiceState | None
 
 
-Happening = OrderCreated | OrderCancelled | CommentAdded | InvoiceStatusChanged
+DomainEvent = OrderCreation | OrderCancellation | CommentAddition | InvoiceTransition
 
 
-def happening(record: Mapping[str, Any]) -> Happening | None:
-    """Reads a record of the stream.
+def parse_record(record: Mapping[str, Any]) -> DomainEvent | None:
+    """Parses a record of the table's stream.
 
     Returns:
-        What happened; None for everything that is the service's own business, such as the keys of requests.
+        The domain event; None for records that are the service's own bookkeeping, such as idempotency keys.
 
     Raises:
-        KeyError, ValueError: It is no record of this table.
+        KeyError, ValueError: It is not a record of this table.
     """
     images = record["dynamodb"]
     key, new, old = (from_attributes(images.get(name) or {}) for name in ("Keys", "NewImage", "OldImage"))
     if not new:
         return None
-    match str(key["sk"]).split("#"):
-        case ["ORDER"]:
-            order = OrderHeader.model_validate(pick(new, OrderHeader))
+    match parse_sk(str(key["sk"])):
+        case [kind] if kind == HEADER:
+            order = OrderHeader.model_validate(select_fields(new, OrderHeader))
             if not old:
-                return OrderCreated(order)
+                return OrderCreation(order)
             if order.order_status is OrderStatus.CANCELLED and old["order_status"] != OrderStatus.CANCELLED:
-                return OrderCancelled(order)
-        case ["COMMENT" | "INTERNAL" as kind, _] if not old:
-            comment = StaffComment.model_validate(pick(new, StaffComment))
-            # Two locks: what has the key of an internal comment is one, whatever else it says.
-            visible = comment.is_visible_to_customer and kind == "COMMENT"
-            order_id = str(key["pk"]).partition("#")[2]
-            return CommentAdded(order_id, comment.model_copy(update={"is_visible_to_customer": visible}))
-        case ["INVOICE", _]:
-            invoice = Invoice.model_validate(pick(new, Invoice))
-            before = invoice_state(Invoice.model_validate(pick(old, Invoice))) if old else None
+                return OrderCancellation(order)
+        case [kind, _] if kind in {COMMENT, INTERNAL} and not old:
+            comment = StoredComment.model_validate(select_fields(new, StoredComment))
+            # Checked twice: a comment with the key of an internal one is internal, whatever its attribute says.
+            visible = comment.is_visible_to_customer and kind == COMMENT
+            order_id = parse_order_id(str(key["pk"]))
+            return CommentAddition(order_id, comment.model_copy(update={"is_visible_to_customer": visible}))
+        case [kind, _] if kind == INVOICE:
+            invoice = Invoice.model_validate(select_fields(new, Invoice))
+            before = invoice_state(Invoice.model_validate(select_fields(old, Invoice))) if old else None
             if invoice_state(invoice) != before:
-                return InvoiceStatusChanged(invoice, before)
+                return InvoiceTransition(invoice, before)
     return None

@@ -1,4 +1,4 @@
-"""Reads JSON (RFC 8259) without the extensions that Python's reader allows, and without floats."""
+"""Strict JSON (RFC 8259): parses it without Python's extensions and without floats."""
 
 import json
 from decimal import Decimal
@@ -6,21 +6,21 @@ from typing import Any, NoReturn
 
 
 def loads(text: str) -> Any:
-    """Reads JSON. Numbers with a fraction become `Decimal`, so that no amount is ever a float.
+    """Parses JSON. Numbers with a fraction become `Decimal`, so that no amount is ever a float.
 
     Raises:
-        ValueError: It is not JSON, holds NaN or Infinity, or an object in it names a member twice.
+        ValueError: It is not JSON, holds NaN or Infinity, or an object in it repeats a member.
     """
     try:
         return json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_decimal)
     except RecursionError as error:
-        raise ValueError("too many brackets in one another") from error
+        raise ValueError("nested too deeply") from error
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member is named twice")
+        raise ValueError("a member is repeated")
     return members
 
 

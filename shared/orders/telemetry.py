@@ -1,4 +1,4 @@
-"""Logs and metrics. Neither ever holds what a person typed, nor a name or an address."""
+"""Logs and metrics. Neither contains text that a person wrote, names or addresses."""
 
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
@@ -7,6 +7,6 @@ logger = Logger()
 
 
 def count(event: str) -> None:
-    """Counts something that happened, as a metric in CloudWatch's embedded format. No call of AWS."""
+    """Counts an event as a metric in CloudWatch's embedded format, without a call of AWS."""
     with single_metric(name=event, unit=MetricUnit.Count, value=1):
         pass

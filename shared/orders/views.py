@@ -1,13 +1,37 @@
-"""What of an order each role gets to see. What is not named here leaves through no route."""
+"""Views: which parts of orders, comments and invoices each role may see. Fields not named here leave by no route."""
 
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from orders.models import Comment, Order, OrderLine, StaffComment, amount_text, quantity_text
-from orders.records import AdminOrderRecord, ListedOrder, OrderLineRecord, OrderRecord
+from orders.identity import Role
+from orders.lifecycle import invoice_state
+from orders.models import (
+    Change,
+    DeliveryEvent,
+    Invoice,
+    Order,
+    OrderHeader,
+    OrderLine,
+    Outcome,
+    StoredComment,
+    TimelineEvent,
+    TimelineStep,
+)
+from orders.money import amount_text, quantity_text
+from orders.responses import (
+    AdminOrderRecord,
+    Comment,
+    DeliveryReport,
+    InvoiceRecord,
+    ListedOrder,
+    OrderLineRecord,
+    OrderRecord,
+    StaffComment,
+    TimelineEntry,
+)
 
-_AS_THEY_ARE = (
+_AS_STORED = (
     "order_id",
     "customer_id",
     "order_status",
@@ -34,13 +58,13 @@ _AMOUNTS = (
 )
 
 
-def for_customer(order: Order) -> OrderRecord:
-    """An order for its customer: nothing of who on the staff did what."""
+def order_for_customer(order: Order) -> OrderRecord:
+    """Returns an order as its customer sees it: without the staff's ids."""
     return OrderRecord(**_common(order))
 
 
-def for_staff(order: Order) -> AdminOrderRecord:
-    """An order for the staff."""
+def order_for_staff(order: Order) -> AdminOrderRecord:
+    """Returns an order as the staff sees it."""
     return AdminOrderRecord(
         **_common(order),
         created_by=order.created_by,
@@ -51,11 +75,11 @@ def for_staff(order: Order) -> AdminOrderRecord:
     )
 
 
-def listed(entry: Mapping[str, Any]) -> ListedOrder:
-    """An order in a list."""
-    currency, paid, total = entry["currency_code"], Decimal(entry["paid"]), Decimal(entry["grand_total"])
+def listed_order(item: Mapping[str, Any]) -> ListedOrder:
+    """Returns an order as a list shows it, from its entry in an index."""
+    currency, paid, total = item["currency_code"], Decimal(item["paid"]), Decimal(item["grand_total"])
     return ListedOrder(
-        **{name: entry[name] for name in ListedOrder.model_fields if name in entry}
+        **{name: item[name] for name in ListedOrder.model_fields if name in item}
         | {
             "grand_total": amount_text(total, currency),
             "paid": amount_text(paid, currency),
@@ -64,14 +88,73 @@ def listed(entry: Mapping[str, Any]) -> ListedOrder:
     )
 
 
-def comment_for_customer(comment: StaffComment) -> Comment:
-    """A comment for the customer, who may read it: without what it says to the staff."""
+def comment_for_customer(comment: StoredComment) -> Comment:
+    """Returns a comment as the specification has it, without its author and flag."""
     return Comment(**{name: getattr(comment, name) for name in Comment.model_fields})
+
+
+def comment_for_staff(comment: StoredComment) -> StaffComment:
+    """Returns a comment as the staff sees it."""
+    return StaffComment(**{name: getattr(comment, name) for name in StaffComment.model_fields})
+
+
+def invoice_for_staff(invoice: Invoice) -> InvoiceRecord:
+    """Returns a mailing of an invoice as the staff sees it."""
+    sent = invoice.ended if invoice.outcome is Outcome.SENT else invoice.events.get(DeliveryEvent.SEND)
+    return InvoiceRecord(
+        number=invoice.number,
+        state=invoice_state(invoice),
+        started=invoice.started,
+        sent_at=sent,
+        recipient=invoice.recipient,
+        requested_by=invoice.requested_by,
+        currency_code=invoice.currency_code,
+        grand_total=amount_text(invoice.grand_total, invoice.currency_code),
+        paid=amount_text(invoice.paid, invoice.currency_code),
+        due=amount_text(invoice.due, invoice.currency_code),
+        payment_status=invoice.payment_status,
+        payment_method_options=invoice.payment_method_options,
+        notes=invoice.notes,
+        reason=invoice.reason,
+        archived=invoice.archived,
+        events=tuple(
+            DeliveryReport(event=event, at=at) for event, at in sorted(invoice.events.items(), key=lambda each: each[1])
+        ),
+    )
+
+
+def timeline_entry(step: TimelineStep) -> TimelineEntry:
+    """Returns one step of an order's history as the staff sees it."""
+    return TimelineEntry(at=step.at, event=step.event, **_timeline_details(step))
+
+
+def _timeline_details(step: TimelineStep) -> dict[str, Any]:
+    match step.event, step.subject:
+        case TimelineEvent.CREATED, OrderHeader() as order:
+            return {"by": order.created_by, "role": Role.ADMIN if order.created_by else None}
+        case TimelineEvent.CANCELLED, OrderHeader() as order:
+            return {"by": order.cancelled_by, "role": order.cancelled_as, "reason": order.cancel_reason}
+        case _, StoredComment() as comment:
+            return {
+                "by": comment.author,
+                "role": Role.ADMIN if comment.is_admin else Role.CUSTOMER,
+                "name": comment.admin_name,
+                "comment": comment_for_staff(comment),
+            }
+        case _, Change() as change:
+            return {"by": change.by, "role": Role.ADMIN, "name": change.name, "changes": change.fields}
+        case TimelineEvent.INVOICE_BEGUN, Invoice() as invoice:
+            return {"by": invoice.requested_by, "role": Role.ADMIN, "invoice": invoice.number}
+        case TimelineEvent.INVOICE_REPORTED, Invoice() as invoice:
+            return {"invoice": invoice.number, "report": step.report}
+        case _, Invoice() as invoice:
+            return {"invoice": invoice.number, "reason": invoice.reason}
+    raise TypeError(f"no view of {step.event} of {type(step.subject).__name__}")
 
 
 def _common(order: Order) -> dict[str, Any]:
     return {
-        **{name: getattr(order, name) for name in _AS_THEY_ARE},
+        **{name: getattr(order, name) for name in _AS_STORED},
         **{name: amount_text(getattr(order, name), order.currency_code) for name in _AMOUNTS},
         "items_total": quantity_text(order.items_total),
         "order_line_details": tuple(_line(line, order.currency_code) for line in order.order_line_details),

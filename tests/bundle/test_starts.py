@@ -24,7 +24,7 @@ from jinja2 import ChoiceLoader, Environment, ModuleLoader
 from local import emulator, server
 from local.events import find_route
 from notify_customer import notices
-from send_invoice import rendering
+from send_invoice import mail
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="needs Linux, as Lambda has, to run what is built for it"
@@ -55,9 +55,9 @@ NEEDLESS = {
 """Modules that are slow to import, that a dependency imports, and that nothing here uses."""
 
 FOR_READERS = {"ReadInvoicesFunction", "ReadOrdersFunction", "ReadCommentsFunction", "ReadTimelineFunction"} | {
-    *("CreateOrderFunction", "UpdateOrderFunction", "PublishEventsFunction")
+    *("AddCommentFunction", "CreateOrderFunction", "SendInvoiceFunction", "UpdateOrderFunction")
 }
-"""The functions that return stored records, and so need `orders.records`."""
+"""The functions that answer with what is stored, and so need `orders.responses`."""
 
 ASK = """
 import importlib, json, sys
@@ -168,7 +168,7 @@ def needless(function: str, modules: list[str]) -> set[str]:
     foreign = {"boto3", "s3transfer", "moto", *SHARED, *(name for names in ALSO.values() for name in names)}
     wrong = (packages & foreign) - SHARED - ALSO.get(function, set()) - {own}
     wrong |= (NEEDLESS & set(modules)) - ALSO.get(function, set())
-    return wrong if function in FOR_READERS else wrong | ({"orders.records"} & set(modules))
+    return wrong if function in FOR_READERS else wrong | ({"orders.responses"} & set(modules))
 
 
 @pytest.mark.parametrize("name", [name for name in EVENTS if function_of(load(name))])
@@ -196,7 +196,7 @@ def test_build_is_reproducible(built: Built, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("package", "environment"),
     [
-        ("SendInvoiceFunction/send_invoice", rendering._templates),
+        ("SendInvoiceFunction/send_invoice", mail._templates),
         ("NotifyCustomerFunction/notify_customer", notices._templates),
     ],
 )

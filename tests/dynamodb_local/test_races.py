@@ -23,7 +23,8 @@ from harness import DYNAMODB_LOCAL, ROOT, Answer, Clock, Service
 
 from orders import aws
 from orders.models import Order
-from orders.store import get_store, utc_now
+from orders.store import OrderStore
+from orders.table import get_table, utc_now
 
 pytestmark = pytest.mark.skipif(not DYNAMODB_LOCAL, reason="needs DynamoDB Local: make test-dynamodb-local")
 
@@ -327,7 +328,7 @@ def test_no_mail_leaves_after_a_cancellation(service: Service, step: str) -> Non
     ids = [f"fence-{n}" for n in range(16)]
     events, meetings = [], []
     for n, order_id in enumerate(ids):
-        get_store().create(sample.model_copy(update={"order_id": order_id}))
+        OrderStore(get_table()).create(sample.model_copy(update={"order_id": order_id}))
         barrier, lead = FORK.Barrier(2), n - 8
         # From none to two seconds, which is certainly enough for the other to write.
         head_start = 0.03 * lead**2

@@ -14,7 +14,8 @@ from process import Gateway, gateway, http
 
 from local.emulator import provision
 from orders.models import Order
-from orders.store import Store
+from orders.store import OrderStore
+from orders.table import Table
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def table(api: Gateway) -> Any:
 @pytest.fixture
 def new_order(api: Gateway) -> Callable[[str], str]:
     """Makes one more order of alice's."""
-    store = Store(boto3.client("dynamodb", endpoint_url=api.aws), "OrdersTable")
+    store = OrderStore(Table(boto3.client("dynamodb", endpoint_url=api.aws), "OrdersTable"))
 
     def make(order_id: str) -> str:
         sample = Order.model_validate_json((ROOT / "tests" / "order.json").read_bytes())

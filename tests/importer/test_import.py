@@ -1,4 +1,4 @@
-"""`make import`: checked before it is written, never twice, and wherever it is ended, the same command goes on."""
+"""`make import` validates before it writes, writes nothing twice, and continues after any interruption."""
 
 import csv
 import io
@@ -19,21 +19,25 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from botocore.session import get_session
 from harness import ROOT, TEMPLATE
-from process import free_port, gateway, http
+from process import gateway, http
 
 from importer import __main__ as command
 from importer import reading, writing
 from local import emulator, server
-from orders import store as stores
+from orders import table as tables
+from orders.bulk import BulkStore, batches
 from orders.errors import Unavailable
 from orders.identity import Caller, Role
-from orders.models import NewOrder, Order, OrderPatch
-from orders.store import Store, batches
+from orders.models import Order
+from orders.requests import NewOrder, OrderPatch
+from orders.store import order_size
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 ADA = Caller(id="ada", name="Ada Admin", role=Role.ADMIN)
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 SAMPLES: list[dict[str, Any]] = json.loads((ROOT / "local" / "orders.json").read_text(encoding="utf-8"))
 
@@ -45,9 +49,9 @@ def order(order_id: str, **more: Any) -> dict[str, Any]:
 
 
 class Faults:
-    """DynamoDB as it is on bad days: `fault` may wait, or name an error that is the answer.
+    """Injects faults into DynamoDB: `fault` may wait, or return the code of an error to answer with.
 
-    It is called with an operation before it is done, and once more when it is done: then the answer was lost.
+    It is called before an operation, and again after it: an error then means that the answer is lost.
     """
 
     def __init__(self, app: Any) -> None:
@@ -74,24 +78,24 @@ class Faults:
 
 
 class Table:
-    """The table of an emulated AWS, and what is in it."""
+    """The table of an emulated AWS."""
 
     def __init__(self, url: str, port: int, faults: Faults) -> None:
         self.url = url
         self.port = port
         self.faults = faults
         self.client = cast("DynamoDBClient", get_session().create_client("dynamodb"))
-        self.store = Store(self.client, "OrdersTable")
+        self.store = BulkStore(tables.Table(self.client, "OrdersTable"))
 
     def items(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """Everything, by its key."""
+        """Returns all items by key."""
         found: list[dict[str, Any]] = []
         for page in self.client.get_paginator("scan").paginate(TableName="OrdersTable"):
             found += page["Items"]
         return {(item["pk"]["S"].removeprefix("ORDER#"), item["sk"]["S"]): item for item in found}
 
     def holds(self, *ids: str) -> bool:
-        """Whether it has just these orders, each once and whole."""
+        """Returns whether the table contains exactly these orders, each complete."""
         return self.items().keys() == {(each, sk) for each in ids for sk in ("ORDER", "ORDER#DETAIL")}
 
 
@@ -115,13 +119,13 @@ def server_with_faults() -> Iterator[tuple[str, int, Faults]]:
 
 @pytest.fixture
 def table(server_with_faults: tuple[str, int, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
-    """An empty table, which the command fills when it is given none."""
+    """An empty table on an emulated AWS."""
     url, port, faults = server_with_faults
     assert http.request("POST", f"{url}/moto-api/reset").status == 200
     for name, value in emulator.environment({}, url).items():
         monkeypatch.setenv(name, value)
     emulator.provision(TEMPLATE)
-    monkeypatch.setattr(writing, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(writing, "FIRST_DELAY", 0.01)
     faults.calls.clear()
     yield Table(url, port, faults)
     faults.fault = lambda operation, done: None
@@ -129,10 +133,10 @@ def table(server_with_faults: tuple[str, int, Faults], monkeypatch: pytest.Monke
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, list[str]]]:
-    """Runs the command: its exit status, what it says in the end, and what it says meanwhile."""
+    """Runs the command and returns its exit status, its output and the lines of its error output."""
 
     def run(path: Path, *arguments: str) -> tuple[int, str, list[str]]:
-        status = command.main([str(path), *arguments])
+        status = command.main([str(path), "--table", "OrdersTable", *arguments])
         said = capsys.readouterr()
         return status, said.out, said.err.splitlines()
 
@@ -140,7 +144,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, lis
 
 
 def write(path: Path, orders: Sequence[Mapping[str, Any]]) -> Path:
-    """Writes orders to a file, as its name says."""
+    """Writes orders to a file in the format of its name."""
     if path.suffix == ".csv":
         path.write_text(as_csv(orders), encoding="utf-8", newline="")
     elif path.suffix == ".json":
@@ -158,7 +162,7 @@ def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def as_csv(orders: Sequence[Mapping[str, Any]], delimiter: str = ",") -> str:
-    """Orders as a spreadsheet has them. What is said of the order stands in its first row, its id in each."""
+    """Returns orders as CSV. The first row of an order has its fields; every row has its id."""
     text = io.StringIO()
     writer = csv.DictWriter(text, reading.COLUMNS, delimiter=delimiter)
     writer.writeheader()
@@ -171,7 +175,7 @@ def as_csv(orders: Sequence[Mapping[str, Any]], delimiter: str = ",") -> str:
 
 
 def counts(said: str) -> dict[str, int]:
-    """The summary."""
+    """Returns the counts of the summary."""
     lines = [line.rsplit(maxsplit=1) for line in said.splitlines()[1:6]]
     return {name: int(count.replace(",", "")) for name, count in lines}
 
@@ -184,7 +188,7 @@ def summary(**counted: int) -> dict[str, int]:
 # What is wrong is told first --------------------------------------------------------------------------------------
 
 
-def test_all_that_is_wrong_is_told_and_nothing_is_written(table: Table, run: Any, tmp_path: Path) -> None:
+def test_every_error_is_printed_and_nothing_is_written(table: Table, run: Any, tmp_path: Path) -> None:
     line = order("1")["order_line_details"][0]
     path = tmp_path / "orders.jsonl"
     lines = [
@@ -209,29 +213,29 @@ def test_all_that_is_wrong_is_told_and_nothing_is_written(table: Table, run: Any
     status, _, meanwhile = run(path)
     assert status == 1
     assert [line.removeprefix("orders.jsonl:") for line in meanwhile[:-2]] == [
-        "2: order 2: grand_total: is 28.74 and adds up to 26.75: 1.99 too much",
+        "2: order 2: grand_total: is 28.74 but must be 26.75: 1.99 too much",
         "3: order 3: customer_id: Input should be a valid string",
-        "3: order 3: colour: is not a field of an order",
+        "3: order 3: colour: unknown field",
         "5: order 4: order_line_details.1.item_id: Input should be a valid integer",
         "5: order 4: order_line_details.1.quantity: Input should be greater than 0",
         "5: order 4: order_line_details.1.price: must be a decimal number with at most 15 digits and 4 decimals",
         "6: is not JSON: NaN and Infinity are not JSON",
         "7: is not JSON: a member is named twice",
         "8: is not JSON: Expecting ',' delimiter (column 17)",
-        "9: is not an order: must be a JSON object",
+        "9: must be a JSON object",
         "10: order 1: order_id: is already in orders.jsonl:1",
         "11: order 9: created: must be a time between 1970 and now",
-        "12: order 10: The texts of this order are too long. Split it, or shorten the names of its lines.",
+        "12: order 10: The order is too large to store. Split it or shorten its texts.",
         "13: order_id: String should match pattern '^[A-Za-z0-9_-]{1,64}$'",
-        "14: order 12: ?[31mx: is not a field of an order",
+        "14: order 12: ?[31mx: unknown field",
         "15: is not UTF-8",
     ]
     assert meanwhile[-2].startswith("14 orders checked")
-    assert meanwhile[-1] == "13 of 14 orders are wrong. Nothing was written."
+    assert meanwhile[-1] == "13 of 14 orders are invalid. Nothing was written."
     assert table.holds()
 
 
-def test_wrong_rows_of_csv_are_told_by_line_and_column(table: Table, run: Any, tmp_path: Path) -> None:
+def test_csv_errors_name_line_and_column(table: Table, run: Any, tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
     path.write_bytes(
         b"order_id,customer_id,currency_code,line.item_id,line.product_name,line.quantity,line.price,paid\n"
@@ -250,10 +254,10 @@ def test_wrong_rows_of_csv_are_told_by_line_and_column(table: Table, run: Any, t
     status, _, meanwhile = run(path)
     assert status == 1
     assert [line.removeprefix("orders.csv:") for line in meanwhile[:-2]] == [
-        "5: order 1: customer_id: is not what it is in the rows above",
-        "7: has 6 cells, and there are 8 columns",
+        "5: order 1: customer_id: differs from an earlier row of this order",
+        "7: has 6 cells, but the header has 8 columns",
         "9: is not UTF-8",
-        "10: order_id: is empty; each row has to name its order",
+        "10: order_id: must not be empty",
         "11: order 1: order_id: is already in orders.csv:2",
         "12: is not CSV: ',' expected after '\"'",
         "13: order 5: paid: must be a decimal number with at most 15 digits and 4 decimals",
@@ -270,32 +274,32 @@ def test_wrong_rows_of_csv_are_told_by_line_and_column(table: Table, run: Any, t
     ]
 
 
-def test_rows_of_an_order_follow_one_another(table: Table, run: Any, tmp_path: Path) -> None:
+def test_rows_of_an_order_must_be_adjacent(table: Table, run: Any, tmp_path: Path) -> None:
     head, one, two, *_ = as_csv([order("1"), order("2")]).splitlines()
     (tmp_path / "orders.csv").write_text("\n".join([head, one, two, one]))
     status, _, meanwhile = run(tmp_path / "orders.csv")
     assert (status, meanwhile[0]) == (1, "orders.csv:4: order 1: order_id: is already in orders.csv:2")
 
 
-def test_only_the_first_of_many_mistakes_are_named(table: Table, run: Any, tmp_path: Path) -> None:
+def test_only_the_first_errors_are_printed(table: Table, run: Any, tmp_path: Path) -> None:
     _, _, meanwhile = run(write(tmp_path / "orders.jsonl", [{"order_id": each} for each in range(100)]))
     assert len(meanwhile) == command.SHOWN + 3
-    assert meanwhile[-2:] == ["and 250 more", "100 of 100 orders are wrong. Nothing was written."]
+    assert meanwhile[-2:] == ["and 250 more", "100 of 100 orders are invalid. Nothing was written."]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("orders.xlsx", "", "is neither JSON nor CSV: its name has to end in .jsonl, .ndjson, .json, .csv"),
+        ("orders.xlsx", "", "is neither JSON nor CSV: its name must end in .jsonl, .ndjson, .json, .csv"),
         ("missing.csv", None, "missing.csv cannot be read: No such file or directory"),
-        ("orders.csv", "", "orders.csv has no column order_id: the first line has to name the columns"),
-        ("orders.csv", "order_id,price", "no column can be named 'price'; did you mean line.price?"),
-        ("orders.csv", "order_id,\x1b[31m", "no column can be named '\\x1b[31m'; there are order_id, customer_id"),
+        ("orders.csv", "", "orders.csv has no column order_id: the first line must name the columns"),
+        ("orders.csv", "order_id,price", "unknown column 'price'; did you mean line.price?"),
+        ("orders.csv", "order_id,\x1b[31m", "unknown column '\\x1b[31m'; the columns are order_id, customer_id"),
         ("orders.csv", "order_id,paid,paid", "two columns are named paid"),
         ("orders.csv", 'order_id,"paid', "the first line is not CSV: unexpected end of data"),
     ],
 )
-def test_what_is_no_file_of_orders_is_told(
+def test_unreadable_files_are_reported(
     table: Table, run: Any, tmp_path: Path, name: str, content: str | None, says: str
 ) -> None:
     if content is not None:
@@ -311,7 +315,7 @@ def test_what_is_no_file_of_orders_is_told(
 @pytest.mark.parametrize(
     "name", ["orders.json", "orders.jsonl", "orders.ndjson", "orders.csv", "excel.csv", "bom.jsonl"]
 )
-def test_each_kind_of_file_gives_the_orders_that_the_service_would_make(
+def test_each_format_imports_the_orders_that_the_service_would_create(
     table: Table, run: Any, tmp_path: Path, name: str
 ) -> None:
     line = order("1")["order_line_details"][0]
@@ -343,7 +347,7 @@ def test_each_kind_of_file_gives_the_orders_that_the_service_would_make(
     assert len(imported["many", "ORDER#DETAIL"]["order_line_details"]["L"]) == 400
 
 
-def test_what_is_said_of_an_order_may_stand_in_each_of_its_rows(table: Table, run: Any, tmp_path: Path) -> None:
+def test_order_fields_may_be_repeated_in_each_row(table: Table, run: Any, tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text(
         "order_id,customer_id,currency_code,customer_summary.country.code,line.item_id,line.product_name,line.quantity,"
         "line.price\n1,alice,EUR,NO,1,Brunost,1,12.50\n1,alice,EUR,NO,2,Jarlsberg,1,7.50\n2,bob,EUR,,1,Brie,1,4\n"
@@ -355,13 +359,13 @@ def test_what_is_said_of_an_order_may_stand_in_each_of_its_rows(table: Table, ru
     assert items["1", "ORDER#DETAIL"]["customer_summary"] == {"M": {"country": {"M": {"code": {"S": "NO"}}}}}
 
 
-def test_the_example_works(table: Table, run: Any) -> None:
+def test_documented_example_is_imported(table: Table, run: Any) -> None:
     status, said, _ = run(ROOT / "docs" / "orders.csv")
     assert (status, counts(said)) == (0, summary(new=2))
     assert table.items()["3001", "ORDER"]["grand_total"]["N"] == "39.57"
 
 
-def test_the_time_is_the_files_or_now(table: Table, run: Any, tmp_path: Path) -> None:
+def test_created_is_taken_from_the_file_or_is_now(table: Table, run: Any, tmp_path: Path) -> None:
     given, left_out = order("1"), order("2")
     del left_out["created"]
     before = datetime.now(UTC)
@@ -375,7 +379,7 @@ def test_the_time_is_the_files_or_now(table: Table, run: Any, tmp_path: Path) ->
 # Never twice ---------------------------------------------------------------------------------------------------------
 
 
-def test_again_changes_nothing_whatever_became_of_the_orders(table: Table, run: Any, tmp_path: Path) -> None:
+def test_second_import_changes_nothing(table: Table, run: Any, tmp_path: Path) -> None:
     ids = [str(each) for each in range(120)]
     path = write(tmp_path / "orders.jsonl", [order(each) for each in ids])
     status, said, _ = run(path)
@@ -393,19 +397,19 @@ def test_again_changes_nothing_whatever_became_of_the_orders(table: Table, run: 
     assert table.items() == before
 
 
-def test_another_order_with_the_id_is_left_alone_and_told(table: Table, run: Any, tmp_path: Path) -> None:
+def test_different_order_with_the_same_id_is_left_unchanged(table: Table, run: Any, tmp_path: Path) -> None:
     run(write(tmp_path / "first.jsonl", [order("7"), order("8")]))
     before = table.items()
     ids = [str(each) for each in range(60)]
     orders = [order(each, customer_id="bob" if each == "7" else "alice") for each in ids]
     status, said, meanwhile = run(write(tmp_path / "orders.jsonl", orders))
     assert (status, counts(said)) == (1, summary(new=58, already_there=1, conflicting=1))
-    assert meanwhile[-1] == "order 7: there is another order with this id; it was left as it is"
+    assert meanwhile[-1] == "order 7: a different order with this id exists; it was left unchanged"
     assert table.holds(*ids)
     assert {key: item for key, item in table.items().items() if key in before} == before
 
 
-def test_whoever_comes_between_looking_and_writing_holds_nobody_up(table: Table, run: Any, tmp_path: Path) -> None:
+def test_order_created_between_read_and_write_stops_no_other(table: Table, run: Any, tmp_path: Path) -> None:
     def fault(operation: str, done: bool) -> None:
         if operation == "TransactWriteItems" and not done:
             table.faults.fault = lambda operation, done: None
@@ -415,12 +419,12 @@ def test_whoever_comes_between_looking_and_writing_holds_nobody_up(table: Table,
     table.faults.fault = fault
     status, said, meanwhile = run(write(tmp_path / "orders.jsonl", [order(str(each)) for each in range(10)]))
     assert (status, counts(said)["conflicting"], counts(said)["not written"]) == (1, 1, 0)
-    assert meanwhile[-1].startswith("order 2: there is another order")
+    assert meanwhile[-1].startswith("order 2: a different order")
     assert table.holds(*map(str, range(10)))
     assert table.items()["2", "ORDER"]["customer_id"]["S"] == "bob"
 
 
-def test_of_an_order_that_is_there_by_half_nothing_is_overwritten(table: Table, run: Any, tmp_path: Path) -> None:
+def test_incomplete_order_is_not_overwritten(table: Table, run: Any, tmp_path: Path) -> None:
     item = {"pk": {"S": "ORDER#1"}, "sk": {"S": "ORDER"}, "made": {"S": "by hand"}}
     table.client.put_item(TableName="OrdersTable", Item=item)
     status, said, _ = run(write(tmp_path / "orders.jsonl", [order("1"), order("2")]))
@@ -435,7 +439,7 @@ def test_of_an_order_that_is_there_by_half_nothing_is_overwritten(table: Table, 
     ("code", "lost"),
     [("ThrottlingException", False), ("ProvisionedThroughputExceededException", False), ("InternalServerError", True)],
 )
-def test_it_waits_when_dynamodb_cannot_keep_up(table: Table, run: Any, tmp_path: Path, code: str, lost: bool) -> None:
+def test_import_retries_while_dynamodb_throttles(table: Table, run: Any, tmp_path: Path, code: str, lost: bool) -> None:
     asked: Counter[str] = Counter()
 
     def fault(operation: str, done: bool) -> str | None:
@@ -452,10 +456,10 @@ def test_it_waits_when_dynamodb_cannot_keep_up(table: Table, run: Any, tmp_path:
     assert table.holds(*ids)
 
 
-def test_it_gives_up_at_last_and_the_same_command_goes_on(
+def test_import_gives_up_and_the_same_command_continues(
     table: Table, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "PATIENCE", 0.2)
+    monkeypatch.setattr(writing, "GIVE_UP_AFTER", 0.2)
     written = 0
 
     def fault(operation: str, done: bool) -> str | None:
@@ -471,8 +475,8 @@ def test_it_gives_up_at_last_and_the_same_command_goes_on(
     status, said, meanwhile = run(path)
     assert (status, counts(said)) == (1, summary(new=150, not_written=850))
     assert meanwhile[-2:] == [
-        "import: DynamoDB throttles, or does not answer.",
-        "Stopped. The same command goes on from here.",
+        "import: DynamoDB is throttling or does not respond.",
+        "Stopped. Run the same command to continue.",
     ]
     table.faults.fault = lambda operation, done: None
     status, said, _ = run(path)
@@ -480,7 +484,7 @@ def test_it_gives_up_at_last_and_the_same_command_goes_on(
     assert table.holds(*ids)
 
 
-def test_a_refusal_ends_it_at_once(table: Table, run: Any, tmp_path: Path) -> None:
+def test_access_denied_stops_the_import_at_once(table: Table, run: Any, tmp_path: Path) -> None:
     table.faults.fault = lambda operation, done: (
         "AccessDeniedException" if operation == "TransactWriteItems" and not done else None
     )
@@ -489,7 +493,7 @@ def test_a_refusal_ends_it_at_once(table: Table, run: Any, tmp_path: Path) -> No
     assert meanwhile[-2].endswith("AccessDeniedException: Not today.")
 
 
-def test_a_file_that_changes_meanwhile_ends_it(table: Table, run: Any, tmp_path: Path) -> None:
+def test_file_changed_during_the_import_stops_it(table: Table, run: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "orders.jsonl", [order(str(each)) for each in range(1000)])
 
     def fault(operation: str, done: bool) -> None:
@@ -504,7 +508,7 @@ def test_a_file_that_changes_meanwhile_ends_it(table: Table, run: Any, tmp_path:
     assert len(table.items()) == 2 * counts(said)["new"]
 
 
-def test_what_dynamodb_leaves_out_of_an_answer_is_asked_for_again(table: Table) -> None:
+def test_unprocessed_keys_are_read_again(table: Table) -> None:
     orders = [NewOrder.model_validate(order(str(each))).order(datetime.now(UTC)) for each in range(10)]
     assert table.store.create_many(orders) == set()
 
@@ -515,7 +519,7 @@ def test_what_dynamodb_leaves_out_of_an_answer_is_asked_for_again(table: Table) 
         parsed["UnprocessedKeys"] = {"OrdersTable": {"Keys": left}} if left else {}
 
     table.client.meta.events.register("after-call.dynamodb.BatchGetItem", leave_out)
-    assert table.store.known(orders) == {str(each): True for each in range(10)}
+    assert table.store.find_existing(orders) == {str(each): True for each in range(10)}
     assert table.faults.calls["BatchGetItem"] == 4
 
     def leave_out_all(parsed: Any, **_: Any) -> None:
@@ -524,10 +528,10 @@ def test_what_dynamodb_leaves_out_of_an_answer_is_asked_for_again(table: Table) 
 
     table.client.meta.events.register("after-call.dynamodb.BatchGetItem", leave_out_all)
     with pytest.raises(Unavailable):
-        table.store.known(orders)
+        table.store.find_existing(orders)
 
 
-def test_batches_are_as_large_as_dynamodb_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_as_large_as_dynamodb_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
     line = order("1")["order_line_details"][0]
 
     def some(count: int, **more: Any) -> list[Order]:
@@ -537,7 +541,7 @@ def test_batches_are_as_large_as_dynamodb_takes_them(monkeypatch: pytest.MonkeyP
     assert [len(batch) for batch in batches(some(120))] == [50, 50, 20]
     assert list(batches([])) == []
     large = some(12, order_line_details=[line | {"product_name": 300 * "é"} for _ in range(400)])
-    sizes = [[stores._size(each) for each in batch] for batch in batches(large)]
+    sizes = [[order_size(each) for each in batch] for batch in batches(large)]
     assert sum(map(len, sizes)) == 12
     assert all(3_000_000 - 300_000 < sum(batch) <= 3_000_000 for batch in sizes[:-1])
 
@@ -546,18 +550,18 @@ def test_batches_are_as_large_as_dynamodb_takes_them(monkeypatch: pytest.MonkeyP
 
 
 def start(table: Table, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """The command, as a process."""
+    """Starts the command as a process."""
     return subprocess.Popen(
-        [sys.executable, "-m", "importer", *arguments],
+        [sys.executable, "-m", "importer", *arguments, "--table", "OrdersTable"],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "AWS_PORT": str(table.port)},
+        env={"PATH": os.environ["PATH"], **emulator.environment({}, table.url)},
         text=True,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_it_can_be_ended_at_any_moment(table: Table, tmp_path: Path, ending: signal.Signals) -> None:
+def test_import_can_be_stopped_at_any_moment(table: Table, tmp_path: Path, ending: signal.Signals) -> None:
     ids = [str(each) for each in range(800)]
     path = write(tmp_path / "orders.jsonl", [order(each) for each in ids])
     begun, enough, go_on = 0, threading.Event(), threading.Event()
@@ -581,14 +585,14 @@ def test_it_can_be_ended_at_any_moment(table: Table, tmp_path: Path, ending: sig
         else:
             assert process.stderr
             told = iter(process.stderr.readline, "")
-            assert any("Ending what has begun" in line for line in told)
+            assert any("Finishing the batches in progress" in line for line in told)
             go_on.set()
             said, meanwhile = process.communicate(timeout=60)
             assert process.returncode == 128 + ending
             written = counts(said)["new"]
             assert counts(said) == summary(new=written, not_written=800 - written)
             assert 250 <= written <= (5 + writing.WORKERS) * 50
-            assert meanwhile.splitlines()[-1] == "Stopped. The same command goes on from here."
+            assert meanwhile.splitlines()[-1] == "Stopped. Run the same command to continue."
             assert len(table.items()) == 2 * written
 
     with start(table, str(path)) as process:
@@ -599,10 +603,10 @@ def test_it_can_be_ended_at_any_moment(table: Table, tmp_path: Path, ending: sig
     assert table.holds(*ids)
 
 
-def test_it_can_be_ended_while_it_checks(
+def test_import_can_be_stopped_during_validation(
     table: Table, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(path: Path) -> Iterator[reading.Found]:
+    def read(path: Path) -> Iterator[reading.Entry]:
         for found in reading.read(path):
             os.kill(os.getpid(), signal.SIGINT)
             yield found
@@ -613,7 +617,7 @@ def test_it_can_be_ended_while_it_checks(
     assert table.holds()
 
 
-def test_on_a_terminal_the_same_line_shows_how_far_it_is(table: Table, tmp_path: Path) -> None:
+def test_progress_is_one_line_on_a_terminal(table: Table, tmp_path: Path) -> None:
     path = write(tmp_path / "orders.jsonl", [order(str(each)) for each in range(400)])
 
     def slow(operation: str, done: bool) -> None:
@@ -632,43 +636,70 @@ def test_on_a_terminal_the_same_line_shows_how_far_it_is(table: Table, tmp_path:
     assert shown.count("\n") == 2
 
 
-def test_the_make_target_fills_the_local_gateway(tmp_path: Path) -> None:
+def test_make_import_finds_the_running_gateway(tmp_path: Path) -> None:
     path = write(tmp_path / "orders.csv", [order("imported")])
     with gateway() as local:
         made = subprocess.run(
-            ["make", "--no-print-directory", "import", f"FILE={path}", f"AWS_PORT={local.aws.rpartition(':')[2]}"],
+            ["make", "--no-print-directory", "import", f"FILE={path}", f"PORT={local.url.rpartition(':')[2]}"],
             cwd=ROOT,
             capture_output=True,
             text=True,
             check=True,
         )
-        assert made.stdout.startswith(f"{path} goes into the local gateway: table OrdersTable at {local.aws}")
+        assert f"Local gateway at {local.url}" in made.stderr
+        assert f"Importing {path} into table OrdersTable at {local.aws}" in made.stdout
         assert counts(made.stdout) == summary(new=1)
         answer = local.call("GET", "/orders/imported")
     assert (answer.status, answer.json["grand_total"]) == (200, "26.75")
 
 
-def test_without_a_file_it_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_without_a_running_gateway_says_how_to_start_one(tmp_path: Path) -> None:
+    made = subprocess.run(
+        ["make", "--no-print-directory", "import", f"FILE={tmp_path}/orders.csv", "PORT=1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 2
+    assert made.stderr.startswith("orders: no local gateway is running on port 1")
+    assert "start one with make run" in made.stderr
+
+
+def test_production_import_loads_nothing_of_the_local_gateway() -> None:
+    program = "import sys, importer.__main__; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "orders.store" in loaded
+    assert not {"local", "moto", "unittest.mock", "werkzeug"}.intersection(loaded)
+
+
+def test_missing_file_argument_prints_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main([]) == 2
     assert "make import FILE=orders.jsonl [TABLE=orders-prod]" in capsys.readouterr().out
 
 
-def test_a_named_table_is_sought_where_the_credentials_are(table: Table, run: Any, tmp_path: Path) -> None:
+def test_table_is_found_by_the_aws_environment(table: Table, run: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "orders.jsonl", [order("1")])
     status, said, _ = run(path, "--table", "OrdersTable")
     assert status == 0
-    assert said.startswith(f"{path} goes into table OrdersTable at {table.url} (account 123456789012).")
+    assert said.startswith(f"Importing {path} into table OrdersTable at {table.url} (account 123456789012).")
     assert run(path, "--table", "other")[::2] == (
         1,
-        [f"import: there is no table other at {table.url}: look at the name, AWS_REGION and AWS_PROFILE"],
+        [f"import: table other at {table.url} does not exist: check the name, AWS_REGION and AWS_PROFILE"],
     )
 
 
 @pytest.mark.parametrize(
     ("arguments", "environment", "says"),
     [
-        ([], {"AWS_PORT": "0"}, "does not answer for table OrdersTable at http://127.0.0.1:{port}: start the gateway"),
-        (["--table", "orders"], {}, "no way to table orders: You must specify a region. Set AWS_REGION or"),
+        (
+            ["--table", "orders"],
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": "eu-north-1", **CREDENTIALS},
+            "DynamoDB does not respond for table orders at http://127.0.0.1:9",
+        ),
+        (["--table", "orders"], {}, "cannot connect to table orders: You must specify a region. Set AWS_REGION or"),
         (
             ["--table", "orders"],
             {"AWS_REGION": "eu-north-1"},
@@ -681,14 +712,13 @@ def test_a_named_table_is_sought_where_the_credentials_are(table: Table, run: An
         ),
     ],
 )
-def test_what_it_lacks_is_told(
+def test_connection_errors_say_what_to_do(
     monkeypatch: pytest.MonkeyPatch, run: Any, tmp_path: Path, arguments: list[str], environment: Any, says: str
 ) -> None:
-    port = str(free_port())
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", **environment}.items():
-        monkeypatch.setenv(name, port if value == "0" else value)
+        monkeypatch.setenv(name, value)
     status, _, meanwhile = run(write(tmp_path / "orders.jsonl", [order("1")]), *arguments)
     assert (status, len(meanwhile)) == (1, 1)
-    assert says.format(port=port) in meanwhile[0]
+    assert says in meanwhile[0]

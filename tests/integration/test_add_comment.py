@@ -10,7 +10,12 @@ from harness import BOB, ERP, Service, load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from add_comment.app import comment_as_customer
 from orders import aws
+from orders.identity import Caller, Role
+from orders.requests import CommentRequest
+from orders.responses import Comment
+from orders.table import get_table
 
 
 def test_a_customer_comments_in_the_form_of_the_specification(service: Service) -> None:
@@ -61,7 +66,7 @@ def test_what_a_customer_flags_asks_for_attention_and_stays_visible_to_them(serv
 def test_a_customer_cannot_decide_on_visibility(service: Service) -> None:
     answer = service.post("/orders/1001/comments", {"content": "x", "is_visible_to_customer": False})
     assert answer.status == 422
-    assert answer.json["errors"] == [{"field": "is_visible_to_customer", "message": "is not a field of this request"}]
+    assert answer.json["errors"] == [{"field": "is_visible_to_customer", "message": "is not a known field"}]
     assert service.comments("1001") == []
 
 
@@ -310,3 +315,10 @@ def test_any_text_comes_back_as_it_was(service: Service, text: str) -> None:
     answer = service.post("/orders/1001/comments", {"content": text})
     assert answer.json["comments"][0]["content"] == text
     assert service.comments("1001")[-1]["content"] == text
+
+
+def test_the_answer_is_what_customers_may_see(service: Service) -> None:
+    request = CommentRequest(content="Please ring twice.")
+    answer = comment_as_customer("1001", request, Caller(Role.CUSTOMER, "alice"), get_table())
+    # A staff model would rely on serialisation to drop who wrote it.
+    assert [type(comment) for comment in answer.comments] == [Comment]

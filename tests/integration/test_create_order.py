@@ -149,16 +149,16 @@ def test_creating_is_one_round_trip(service: Service) -> None:
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [
-        ({"sub_total": "25.01"}, {"sub_total": "is 25.01 and adds up to 25.00: 0.01 too much"}),
-        ({"total_tax": 1}, {"total_tax": "is 1 and adds up to 1.75: 0.75 too little"}),
-        ({"items_total": 3}, {"items_total": "is 3 and adds up to 2: 1 too much"}),
-        ({"grand_total": "31.64"}, {"grand_total": "is 31.64 and adds up to 31.65: 0.01 too little"}),
-        ({"paid": "31.65", "due": "0.01"}, {"due": "is 0.01 and adds up to 0.00: 0.01 too much"}),
+        ({"sub_total": "25.01"}, {"sub_total": "is 25.01 but must be 25.00: 0.01 too much"}),
+        ({"total_tax": 1}, {"total_tax": "is 1 but must be 1.75: 0.75 too little"}),
+        ({"items_total": 3}, {"items_total": "is 3 but must be 2: 1 too much"}),
+        ({"grand_total": "31.64"}, {"grand_total": "is 31.64 but must be 31.65: 0.01 too little"}),
+        ({"paid": "31.65", "due": "0.01"}, {"due": "is 0.01 but must be 0.00: 0.01 too much"}),
         (
             {"order_line_details": [LINE, LINE | {"total_amount": "24.99"}], "sub_total": "50"},
             {
-                "order_line_details.1.total_amount": "is 24.99 and adds up to 25.00: 0.01 too little",
-                "sub_total": "is 50 and adds up to 49.99: 0.01 too much",
+                "order_line_details.1.total_amount": "is 24.99 but must be 25.00: 0.01 too little",
+                "sub_total": "is 50 but must be 49.99: 0.01 too much",
             },
         ),
     ],

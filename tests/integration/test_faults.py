@@ -16,7 +16,7 @@ import pytest
 from harness import DYNAMODB_LOCAL, EVENTS, TEMPLATE, Answer, Context, Service, load
 from wire import DONE, Fault, Wire
 
-from orders.errors import Problem
+from orders.errors import DomainError
 
 pytestmark = pytest.mark.skipif(bool(DYNAMODB_LOCAL), reason="the emulated AWS is started anew for each call")
 
@@ -82,7 +82,7 @@ class Job:
             return None if service.notify(self.event["Records"]) else Answer(200, {}, None)
         try:
             import_module(MODULES[self.name]).handler(self.event, Context())
-        except Problem:
+        except DomainError:
             return None
         return Answer(200, {}, None)
 

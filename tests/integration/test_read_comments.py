@@ -72,7 +72,7 @@ def test_every_comment_once_and_oldest_first_on_pages_of_every_size(talk: Servic
 
 def test_the_staff_finds_what_is_flagged_and_what_is_not(talk: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     # As if there were many: a page looks at 4 of each kind.
-    monkeypatch.setattr("orders.store.EXAMINED", 8)
+    monkeypatch.setattr("orders.table.EXAMINED", 8)
     for flagged, expected in (("true", "0369"), ("false", "124578")):
         assert contents(joined(pages(talk, f"{ALL}?limit=2&flagged={flagged}"))) == list(expected)
     for value in ("", "maybe", "2"):

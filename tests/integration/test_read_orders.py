@@ -235,7 +235,7 @@ def many(count: int) -> list[Order]:
 @pytest.fixture
 def shop(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[Order]:
     """All orders of a larger shop, newest first. With a filter, a page looks at few of them."""
-    monkeypatch.setattr("orders.store.EXAMINED", 40)
+    monkeypatch.setattr("orders.table.EXAMINED", 40)
     brought = many(70)
     bring(brought)
     samples = TypeAdapter(list[Order]).validate_json((ROOT / "local" / "orders.json").read_bytes())
@@ -294,13 +294,15 @@ def test_filters_find_all_that_fits_and_nothing_else_page_by_page(
 
 
 def test_customers_find_their_own_by_the_same_filters(service: Service, shop: list[Order]) -> None:
-    for query, fits in (
+    for query, matches_filter in (
         ("", lambda _: True),
         ("order_status=paused&", lambda order: order.order_status == "paused"),
         ("created_from=2026-09-01T00:10:00Z&", lambda order: order.created >= START + timedelta(minutes=10)),
     ):
         found = joined(pages(service, f"/orders?{query}limit=6", CAROL))
-        assert ids(found) == [order.order_id for order in shop if order.customer_id == "carol" and fits(order)]
+        assert ids(found) == [
+            order.order_id for order in shop if order.customer_id == "carol" and matches_filter(order)
+        ]
 
 
 def test_the_limit_may_change_from_page_to_page(service: Service, shop: list[Order]) -> None:
@@ -374,7 +376,7 @@ def test_each_order_comes_once_while_others_are_created(service: Service, path: 
 def test_no_page_costs_more_than_the_first(
     service: Service, monkeypatch: pytest.MonkeyPatch, path: str, calls: int, read: int
 ) -> None:
-    monkeypatch.setattr("orders.store.EXAMINED", 48)
+    monkeypatch.setattr("orders.table.EXAMINED", 48)
     bring(many(130))
     costs: list[list[Exchange]] = []
     with traffic() as exchanges:

@@ -7,7 +7,8 @@ import pytest
 from harness import ADA, ALICE, ERP, ROOT, Service, html_of, load
 
 from orders.models import Order
-from orders.store import get_store
+from orders.store import OrderStore
+from orders.table import get_table
 
 SPEC_BODY = {
     "order_id": "1002",
@@ -33,7 +34,7 @@ def test_the_specifications_own_body_sends_one_mail_to_the_address_on_the_order(
 def test_the_longest_order_id_is_found_again_by_the_mails_tags(service: Service) -> None:
     order_id = "x" * 64
     sample = Order.model_validate_json((ROOT / "tests" / "order.json").read_bytes())
-    get_store().create(sample.model_copy(update={"order_id": order_id}))
+    OrderStore(get_table()).create(sample.model_copy(update={"order_id": order_id}))
     assert service.post(f"/admin/orders/{order_id}/send-invoice").status == 200
     assert service.mails[0]["X-SES-MESSAGE-TAGS"] == f"order_id={order_id}, invoice=INV-{order_id}-1"
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from orders import aws
 from orders.identity import Caller, Role
-from orders.models import OrderPatch
-from orders.store import Store
+from orders.requests import OrderPatch
+from orders.store import OrderStore
+from orders.table import Table
 
 ORDER = "/admin/orders/1001"
 SHIPPED = {"shipping_status": "shipped"}
@@ -40,9 +41,9 @@ def meanwhile(operation: str, act: Callable[[], object], times: int = 1) -> None
     aws.dynamodb().meta.events.register(event, strike)
 
 
-def another(service: Service) -> Store:
+def another(service: Service) -> OrderStore:
     """What another process has."""
-    return Store(aws.dynamodb(), os.environ["TABLE_NAME"], now=service.clock, sleep=service.clock.sleep)
+    return OrderStore(Table(aws.dynamodb(), os.environ["TABLE_NAME"], now=service.clock, sleep=service.clock.sleep))
 
 
 def changes(service: Service, order_id: str = "1001") -> list[Any]:

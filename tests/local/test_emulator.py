@@ -1,4 +1,4 @@
-"""The emulated AWS, as programs meet it that know nothing of it."""
+"""The emulated AWS, used through plain AWS clients."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.session import get_session
 
-from local import Mistake, emulator
+from local import UsageError, emulator
 from local.serving import ORDERS
 from local.template import Template
 
@@ -45,7 +45,7 @@ def client(service: str) -> Any:
     return get_session().create_client(service)
 
 
-def test_what_the_template_describes_is_made_once(aws: str, template: Template) -> None:
+def test_provision_creates_each_resource_of_the_template_once(aws: str, template: Template) -> None:
     for _ in range(2):
         assert emulator.provision(template) == []
     table = client("dynamodb").describe_table(TableName="Things")["Table"]
@@ -60,13 +60,13 @@ def test_what_the_template_describes_is_made_once(aws: str, template: Template) 
     assert client("s3").get_bucket_versioning(Bucket="Files")["Status"] == "Enabled"
 
 
-def test_buckets_are_made_in_any_region(aws: str, template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_provision_creates_buckets_in_any_region(aws: str, template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     for _ in range(2):
         assert emulator.provision(template) == []
 
 
-def test_of_many_conditional_writes_one_wins(aws: str, template: Template) -> None:
+def test_one_of_many_concurrent_conditional_writes_succeeds(aws: str, template: Template) -> None:
     emulator.provision(template)
     dynamodb = client("dynamodb")
     key = {"pk": {"S": "1"}, "sk": {"S": "1"}}
@@ -89,7 +89,7 @@ def test_of_many_conditional_writes_one_wins(aws: str, template: Template) -> No
             assert list(threads.map(write, range(8))).count(True) == 1
 
 
-def test_a_transaction_that_fails_changes_nothing(aws: str, template: Template) -> None:
+def test_failed_transaction_changes_nothing(aws: str, template: Template) -> None:
     emulator.provision(template)
     dynamodb = client("dynamodb")
 
@@ -125,7 +125,7 @@ def test_a_transaction_that_fails_changes_nothing(aws: str, template: Template) 
     assert len(everything()) == len(before) + 2
 
 
-def test_sample_orders_are_loaded_where_they_are_missing(aws: str, template: Template) -> None:
+def test_load_orders_adds_missing_orders_only(aws: str, template: Template) -> None:
     emulator.provision(template)
     dynamodb = client("dynamodb")
     count = len(json.loads(ORDERS.read_text()))
@@ -146,21 +146,21 @@ def test_sample_orders_are_loaded_where_they_are_missing(aws: str, template: Tem
     [("[", "orders.json:1: is not JSON"), ('[{"order_id": "1"}]', "orders.json, no. 1: order 1: customer_id: Field")],
     ids=["no JSON", "no order"],
 )
-def test_a_wrong_file_of_orders_is_told(aws: str, tmp_path: Path, text: str, why: str) -> None:
+def test_invalid_sample_orders_are_reported(aws: str, tmp_path: Path, text: str, why: str) -> None:
     (tmp_path / "orders.json").write_text(text)
-    with pytest.raises(Mistake, match=re.escape(why)):
+    with pytest.raises(UsageError, match=re.escape(why)):
         emulator.load_orders(tmp_path / "orders.json", ["Things"])
 
 
-def test_without_dynamodb_it_is_told_where_it_should_be(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_dynamodb_is_reported_with_its_address(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in emulator.environment({}, "http://127.0.0.1:9").items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(Mistake, match="does not answer at http://127"):
+    with pytest.raises(UsageError, match="does not respond at http://127"):
         emulator.provision(template)
 
 
 @pytest.mark.parametrize("service", ["sesv2", "s3"])
-def test_without_it_the_rest_is_made(
+def test_unreachable_service_is_a_warning_only(
     aws: str, template: Template, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
     monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service.upper()}", "http://127.0.0.1:9")
@@ -168,7 +168,7 @@ def test_without_it_the_rest_is_made(
     assert missing.startswith(f"{service} does not work at http://127.0.0.1:9")
 
 
-def test_nothing_of_a_real_account_is_passed_on() -> None:
+def test_environment_inherits_nothing_of_a_real_account() -> None:
     given = {
         "PATH": "/bin",
         "AWS_PROFILE": "production",

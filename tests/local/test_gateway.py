@@ -1,4 +1,4 @@
-"""Over HTTP, with functions that tell what reaches them: what HTTP API does, the gateway does."""
+"""The gateway behaves as HTTP API does. Its functions report what they receive."""
 
 import base64
 import json
@@ -34,7 +34,7 @@ def echo(answer: Answer) -> dict[str, Any]:
 
 
 def problem(answer: Answer, status: int, slug: str, message: str) -> dict[str, Any]:
-    """Checks that an answer is a problem, with API Gateway's own words in it."""
+    """Checks that an answer is a problem document with the message of API Gateway."""
     found: dict[str, Any] = answer.json()
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert (answer.status, found["status"]) == (status, status)
@@ -46,13 +46,13 @@ def problem(answer: Answer, status: int, slug: str, message: str) -> dict[str, A
 
 
 class TestTokens:
-    """Which tokens open a route."""
+    """Which tokens are accepted."""
 
-    def test_a_good_token_is_taken(self, gateway: Client) -> None:
+    def test_valid_token_is_accepted(self, gateway: Client) -> None:
         assert gateway("GET", "/things/1", token=gateway.token()).status == 200
 
     @pytest.mark.parametrize("header", ["{}", "bearer {}", "BEARER {}", "Bearer   {}"])
-    def test_the_scheme_may_be_missing_or_in_any_case(self, gateway: Client, header: str) -> None:
+    def test_scheme_is_optional_and_case_insensitive(self, gateway: Client, header: str) -> None:
         headers = {"Authorization": header.format(gateway.token())}
         assert gateway("GET", "/things/1", headers=headers).status == 200
 
@@ -65,7 +65,7 @@ class TestTokens:
         ],
         ids=["one audience of many", "client_id without aud", "not before a minute ago"],
     )
-    def test_other_good_tokens(self, gateway: Client, claims: dict[str, Any]) -> None:
+    def test_other_valid_tokens_are_accepted(self, gateway: Client, claims: dict[str, Any]) -> None:
         assert gateway("GET", "/things/1", token=gateway.token(**claims)).status == 200
 
     @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ class TestTokens:
             or " ".join(claims)
         ),
     )
-    def test_claims_that_are_refused(self, gateway: Client, claims: dict[str, Any]) -> None:
+    def test_invalid_claims_are_rejected(self, gateway: Client, claims: dict[str, Any]) -> None:
         problem(gateway("GET", "/things/1", token=gateway.token(**claims)), 401, "unauthenticated", "Unauthorized")
 
     @pytest.mark.parametrize("forgery", ["none", "hmac", "foreign", "foreign id", "no id", "changed", "noise", "empty"])
-    def test_signatures_that_are_refused(self, gateway: Client, forgery: str) -> None:
+    def test_invalid_signatures_are_rejected(self, gateway: Client, forgery: str) -> None:
         claims = claims_for(ASKED, "alice")
         foreign = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         own = serialization.load_pem_private_key((gateway.folder / ".local" / KEY_FILE).read_bytes(), None)
@@ -114,12 +114,12 @@ class TestTokens:
         answer = gateway("GET", "/things/1", headers={"Authorization": f"Bearer {token}"})
         problem(answer, 401, "unauthenticated", "Unauthorized")
 
-    def test_no_token_is_challenged(self, gateway: Client) -> None:
+    def test_missing_token_is_challenged(self, gateway: Client) -> None:
         answer = gateway("GET", "/things/1")
         problem(answer, 401, "unauthenticated", "Unauthorized")
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
-    def test_scopes_are_alternatives(self, gateway: Client) -> None:
+    def test_one_of_the_scopes_is_enough(self, gateway: Client) -> None:
         for scope in ("things/read", "openid things/all"):
             assert gateway("GET", "/scoped", token=gateway.token(scope=scope)).status == 200
         assert gateway("GET", "/scoped", token=gateway.token(scope=None, scp=["things/read"])).status == 200
@@ -127,12 +127,12 @@ class TestTokens:
         problem(answer, 403, "forbidden", "Forbidden")
         problem(gateway("GET", "/scoped", token="a.b.c"), 401, "unauthenticated", "Unauthorized")
 
-    def test_a_route_without_authorizer_is_open(self, gateway: Client) -> None:
+    def test_route_without_authorizer_needs_no_token(self, gateway: Client) -> None:
         assert "authorizer" not in echo(gateway("POST", "/open"))["event"]["requestContext"]
 
 
 class TestEvents:
-    """What reaches a function."""
+    """The event that a function receives."""
 
     def test_claims_are_text(self, gateway: Client) -> None:
         token = gateway.token(**{"cognito:groups": ["a", "b"], "n": 7, "big": 1795424400123, "yes": True, "f": 1.5})
@@ -144,11 +144,11 @@ class TestEvents:
         assert all(isinstance(value, str) for value in claims.values())
         assert authorizer["jwt"]["scopes"] == ["openid"]
 
-    def test_scopes_are_null_without_any(self, gateway: Client) -> None:
+    def test_scopes_are_null_if_the_token_has_none(self, gateway: Client) -> None:
         event = echo(gateway("GET", "/things/1", token=gateway.token(scope=None)))["event"]
         assert event["requestContext"]["authorizer"]["jwt"]["scopes"] is None
 
-    def test_the_whole_event(self, gateway: Client) -> None:
+    def test_event_contains_the_whole_request(self, gateway: Client) -> None:
         headers = {"X-One": "1", "Cookie": "a=1; b=2", "User-Agent": "test", "X-Forwarded-For": "203.0.113.7"}
         answer = gateway("GET", "/things/1?a=1&b=x%20y&a=2&c=", headers=headers, token=gateway.token())
         event = echo(answer)["event"]
@@ -186,12 +186,12 @@ class TestEvents:
         assert context["requestId"] == answer.headers["apigw-requestid"]
         assert abs(context["timeEpoch"] / 1000 - time.time()) < 60
 
-    def test_what_is_absent_is_left_out(self, gateway: Client) -> None:
+    def test_absent_parts_are_left_out(self, gateway: Client) -> None:
         event = echo(gateway("POST", "/open"))["event"]
         absent = {"cookies", "queryStringParameters", "pathParameters", "body", "stageVariables"}
         assert not absent & event.keys()
 
-    def test_paths_are_decoded(self, gateway: Client) -> None:
+    def test_path_is_decoded(self, gateway: Client) -> None:
         event = echo(gateway("GET", "/things/a%20%C3%BC%2Fb", token=gateway.token()))["event"]
         assert event["pathParameters"] == {"thing_id": "a ü/b"}
         assert event["rawPath"] == "/things/a ü/b"
@@ -209,24 +209,26 @@ class TestEvents:
             (None, False),
         ],
     )
-    def test_which_bodies_are_text(self, gateway: Client, content_type: str | None, text: bool) -> None:
+    def test_body_is_text_or_base64_by_content_type(
+        self, gateway: Client, content_type: str | None, text: bool
+    ) -> None:
         body = '{"a": "ü"}'.encode()
         event = echo(gateway("POST", "/open", body, {"Content-Type": content_type} if content_type else {}))["event"]
         assert event["isBase64Encoded"] is not text
         assert event["body"] == (body.decode() if text else base64.b64encode(body).decode())
 
-    def test_a_body_that_is_not_utf8(self, gateway: Client) -> None:
+    def test_invalid_utf8_in_a_text_body_is_replaced(self, gateway: Client) -> None:
         event = echo(gateway("POST", "/open", b"\xff{", {"Content-Type": "application/json"}))["event"]
         assert event["body"] == "\ufffd{"
 
-    def test_a_body_in_chunks(self, gateway: Client) -> None:
+    def test_chunked_body_is_joined(self, gateway: Client) -> None:
         chunks = b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
         headers = {"Transfer-Encoding": "chunked", "Content-Type": "text/plain"}
         assert echo(gateway("POST", "/open", chunks, headers))["event"]["body"] == "abc"
 
 
 class TestRoutes:
-    """Which function is called."""
+    """Which route serves a request."""
 
     @pytest.mark.parametrize(
         ("method", "path", "key"),
@@ -237,11 +239,11 @@ class TestRoutes:
             ("GET", "/files/a/b", "GET /files/{proxy+}"),
         ],
     )
-    def test_the_most_specific_route_wins(self, gateway: Client, method: str, path: str, key: str) -> None:
+    def test_most_specific_route_wins(self, gateway: Client, method: str, path: str, key: str) -> None:
         assert echo(gateway(method, path, token=gateway.token()))["event"]["routeKey"] == key
 
     @pytest.mark.parametrize("turn", [1, -1])
-    def test_the_path_counts_before_the_method(self, turn: int) -> None:
+    def test_path_is_ranked_before_method(self, turn: int) -> None:
         paths = ["/a/b", "/a/{x}", "/{x}/b", "/a/{x+}", "/{x+}", "$default"]
         routes = [Route(method, path, "F") for path in paths for method in ("GET", "ANY")]
         for first in range(len(routes) - 1):
@@ -249,7 +251,7 @@ class TestRoutes:
             assert found
             assert found.route == routes[first]
 
-    def test_a_greedy_variable_takes_the_rest(self, gateway: Client) -> None:
+    def test_greedy_variable_matches_the_rest(self, gateway: Client) -> None:
         event = echo(gateway("GET", "/files/a/b%20c", token=gateway.token()))["event"]
         assert event["pathParameters"] == {"proxy": "a/b c"}
 
@@ -266,20 +268,20 @@ class TestRoutes:
             ("OPTIONS", "/open"),
         ],
     )
-    def test_anything_else_is_nothing(self, gateway: Client, method: str, path: str) -> None:
+    def test_unknown_route_is_404(self, gateway: Client, method: str, path: str) -> None:
         answer = gateway(method, path, token=gateway.token())
         assert answer.status == 404
         if method != "HEAD":
             problem(answer, 404, "not-found", "Not Found")
 
-    def test_pages_of_its_own(self, gateway: Client) -> None:
+    def test_own_pages_are_served(self, gateway: Client) -> None:
         assert gateway("GET", "/page").body == b"a page"
 
 
 class TestFunctions:
-    """How functions run."""
+    """The processes of the functions."""
 
-    def test_the_environment_is_the_functions_own(self, gateway: Client, project: Path) -> None:
+    def test_function_has_its_own_environment(self, gateway: Client, project: Path) -> None:
         seen = echo(gateway("POST", "/open"))
         environment = seen["environment"]
         assert seen["function"] == environment["AWS_LAMBDA_FUNCTION_NAME"] == "Echo"
@@ -295,15 +297,15 @@ class TestFunctions:
         assert 25_000 < seen["remaining"] <= 30_000
         assert seen["request_id"] == seen["event"]["requestContext"]["requestId"]
 
-    def test_a_process_is_used_again(self, gateway: Client) -> None:
+    def test_process_is_reused(self, gateway: Client) -> None:
         assert len({echo(gateway("POST", "/open"))["process"] for _ in range(3)}) == 1
 
-    def test_requests_at_the_same_time_have_processes_of_their_own(self, gateway: Client, tmp_path: Path) -> None:
+    def test_concurrent_requests_run_in_separate_processes(self, gateway: Client, tmp_path: Path) -> None:
         with ThreadPoolExecutor(3) as threads:
             calls = [threads.submit(gateway.act, meet=str(tmp_path), of=3, process=True) for _ in range(3)]
             assert len({call.result().json()["process"] for call in calls}) == 3
 
-    def test_an_error_is_a_500_and_no_more(self, gateway: Client) -> None:
+    def test_error_is_a_500_without_details(self, gateway: Client) -> None:
         before = gateway.act(process=True).json()["process"]
         answer = gateway.act(**{"raise": "Mrs Smith, 5 High Street"})
         problem(answer, 500, "internal-error", "Internal Server Error")
@@ -312,19 +314,19 @@ class TestFunctions:
         assert "Traceback" in (gateway.folder / "log").read_text()
         assert gateway.act(process=True).json()["process"] == before
 
-    def test_a_process_that_dies_is_replaced(self, gateway: Client) -> None:
+    def test_crashed_process_is_replaced(self, gateway: Client) -> None:
         before = gateway.act(process=True).json()["process"]
         problem(gateway.act(exit=3), 500, "internal-error", "Internal Server Error")
         assert "exit code 3" in gateway.lines[-1]
         assert gateway.act(process=True).json()["process"] != before
 
-    def test_a_process_that_died_between_requests_is_replaced(self, gateway: Client) -> None:
+    def test_process_killed_between_requests_is_replaced(self, gateway: Client) -> None:
         before = gateway.act(process=True).json()["process"]
         os.kill(before, 9)
         os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)
         assert gateway.act(process=True).json()["process"] != before
 
-    def test_the_timeout_ends_the_process(self, gateway: Client) -> None:
+    def test_timeout_kills_the_process(self, gateway: Client) -> None:
         quick = partial(gateway, "POST", "/hang", "quick", {"Content-Type": "text/plain"})
         before = quick().json()["process"]
         answer = gateway("POST", "/hang")
@@ -334,12 +336,12 @@ class TestFunctions:
         with pytest.raises(ProcessLookupError):
             os.kill(before, 0)
 
-    def test_a_function_that_cannot_be_loaded_says_why(self, gateway: Client) -> None:
+    def test_import_error_of_a_function_is_logged(self, gateway: Client) -> None:
         for _ in range(2):
             problem(gateway("GET", "/broken"), 500, "internal-error", "Internal Server Error")
             assert "No module named 'no_such_module'" in gateway.lines[-1]
 
-    def test_changed_code_is_run(self, tmp_path: Path) -> None:
+    def test_changed_code_is_reloaded(self, tmp_path: Path) -> None:
         with stub_project.serve(stub_project.write(tmp_path)) as gateway:
             assert gateway.act(**{"return": "old"}).body == b"old"
             code = tmp_path / "code" / "stub.py"
@@ -378,9 +380,9 @@ class TestFunctions:
 
 
 class TestAnswers:
-    """What becomes of a function's result."""
+    """The response to a function's result."""
 
-    def test_all_of_it(self, gateway: Client) -> None:
+    def test_response_has_status_headers_cookies_and_body(self, gateway: Client) -> None:
         result = {
             "statusCode": "201",
             "headers": {"Location": "/x", "X-Number": 3, "content-type": "image/png"},
@@ -394,18 +396,18 @@ class TestAnswers:
         assert answer.headers.get_all("Content-Type") == ["image/png"]
         assert answer.headers.get_all("Set-Cookie") == ["a=1; Secure", "b=2"]
 
-    def test_no_content(self, gateway: Client) -> None:
+    def test_response_without_body(self, gateway: Client) -> None:
         answer = gateway.act(**{"return": {"statusCode": 204}})
         assert (answer.status, answer.body, answer.headers["Content-Type"]) == (204, b"", None)
 
-    def test_text_without_a_content_type(self, gateway: Client) -> None:
+    def test_default_content_type_is_plain_text(self, gateway: Client) -> None:
         answer = gateway.act(**{"return": {"statusCode": 200, "body": "ü"}})
         assert (answer.body.decode(), answer.headers["Content-Type"]) == ("ü", "text/plain; charset=utf-8")
 
     @pytest.mark.parametrize(
         ("result", "body"), [({"a": 1}, b'{"a": 1}'), ([1, 2], b"[1, 2]"), ("text", b"text"), (None, b"null")]
     )
-    def test_without_a_status_the_result_is_the_body(self, gateway: Client, result: Any, body: bytes) -> None:
+    def test_result_without_status_becomes_the_body(self, gateway: Client, result: Any, body: bytes) -> None:
         answer = gateway.act(**{"return": result})
         assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, body, "application/json")
 
@@ -422,15 +424,18 @@ class TestAnswers:
         ],
         ids=str,
     )
-    def test_what_is_no_answer_is_a_500(self, gateway: Client, result: Any) -> None:
+    def test_invalid_result_is_a_500(self, gateway: Client, result: Any) -> None:
         problem(gateway.act(**{"return": result}), 500, "internal-error", "Internal Server Error")
 
-    def test_too_large_a_body(self, gateway: Client) -> None:
-        for megabytes, limit in ((7, "Lambda takes at most 6291456 bytes."), (11, "At most 10485760 bytes are read.")):
+    def test_too_large_body_is_a_413(self, gateway: Client) -> None:
+        for megabytes, limit in (
+            (7, "Lambda accepts at most 6291456 bytes."),
+            (11, "API Gateway accepts at most 10485760 bytes."),
+        ):
             answer = gateway("POST", "/open", b"x" * megabytes * 1024 * 1024, {"Content-Type": "text/plain"})
             assert problem(answer, 413, "body-too-large", "Request Entity Too Large")["detail"] == limit
 
-    def test_every_request_is_one_line(self, gateway: Client) -> None:
+    def test_each_request_is_logged_on_one_line(self, gateway: Client) -> None:
         before = len(gateway.lines)
         gateway("POST", "/open?secret=1")
         [line] = gateway.lines[before:]
@@ -439,9 +444,9 @@ class TestAnswers:
 
 
 class TestKey:
-    """The key of this machine."""
+    """The signing key."""
 
-    def test_it_is_made_once_and_kept(self, tmp_path: Path) -> None:
+    def test_key_is_created_once_and_kept(self, tmp_path: Path) -> None:
         with ThreadPoolExecutor(8) as threads:
             keys = list(threads.map(lambda _: SigningKey(tmp_path / "state").id, range(8)))
         assert len(set(keys)) == 1

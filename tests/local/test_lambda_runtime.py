@@ -1,4 +1,4 @@
-"""Functions that run elsewhere, behind Lambda's API."""
+"""Functions that are invoked through Lambda's API."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from local.workers import FunctionFailed, FunctionTimedOut, LambdaRuntime
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[LambdaRuntime]:
-    """A runtime whose functions do what the event says."""
+    """A runtime whose functions do what the event asks for."""
     for name, value in emulator.environment({}, "http://127.0.0.1:9").items():
         monkeypatch.setenv(name, value)
 
@@ -34,26 +34,26 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[LambdaRuntime]:
     listener.close()
 
 
-def test_the_event_goes_there_and_the_result_comes_back(runtime: LambdaRuntime) -> None:
+def test_invoke_sends_the_event_and_returns_the_result(runtime: LambdaRuntime) -> None:
     assert runtime.invoke("Things", {"a": "ü"}) == {"called": "Things", "with": {"a": "ü"}}
 
 
-def test_an_error_of_the_function(runtime: LambdaRuntime) -> None:
+def test_error_of_the_function_is_raised(runtime: LambdaRuntime) -> None:
     with pytest.raises(FunctionFailed, match="KeyError: 'x'"):
         runtime.invoke("Things", {"error": {"errorType": "KeyError", "errorMessage": "'x'"}})
 
 
-def test_a_timeout_of_the_function(runtime: LambdaRuntime) -> None:
+def test_timeout_of_the_function_is_raised(runtime: LambdaRuntime) -> None:
     with pytest.raises(FunctionTimedOut):
         runtime.invoke("Things", {"error": {"errorMessage": "Task timed out after 3.00 seconds"}})
 
 
-def test_a_function_that_is_not_there(runtime: LambdaRuntime) -> None:
+def test_unknown_function_is_an_error(runtime: LambdaRuntime) -> None:
     with pytest.raises(FunctionFailed, match="ResourceNotFoundException"):
         runtime.invoke("Things", {"refuse": True})
 
 
-def test_nothing_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_endpoint_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in emulator.environment({}, "http://127.0.0.1:9").items():
         monkeypatch.setenv(name, value)
     with pytest.raises(FunctionFailed, match="http://127"):

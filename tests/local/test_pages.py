@@ -1,4 +1,4 @@
-"""The gateway's own pages, with mails that went through moto's SES."""
+"""The gateway's own pages, with mails sent through moto's SES."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -66,7 +66,7 @@ def page(answer: TestResponse) -> str:
     return answer.text
 
 
-def test_the_list_has_every_mail_oldest_first(send: Callable[[EmailMessage], None], tmp_path: Path) -> None:
+def test_json_lists_every_mail_oldest_first(send: Callable[[EmailMessage], None], tmp_path: Path) -> None:
     send(mail())
     send(mail(to="alice@example.com", subject="Second"))
     first, second = listed(browser(tmp_path))
@@ -85,14 +85,14 @@ def test_the_list_has_every_mail_oldest_first(send: Callable[[EmailMessage], Non
     assert (second["to"], second["subject"]) == ("alice@example.com", "Second")
 
 
-def test_every_recipient_is_listed(send: Callable[[EmailMessage], None], tmp_path: Path) -> None:
+def test_json_lists_every_recipient(send: Callable[[EmailMessage], None], tmp_path: Path) -> None:
     message = mail()
     message["Bcc"] = "eve@example.net"
     send(message)
     assert listed(browser(tmp_path))[0]["to"] == "bob@example.com, eve@example.net"
 
 
-def test_the_page_shows_newest_first(send: Callable[[EmailMessage], None], tmp_path: Path) -> None:
+def test_page_shows_the_newest_mail_first(send: Callable[[EmailMessage], None], tmp_path: Path) -> None:
     send(mail(subject="First"))
     send(mail(subject="Second"))
     text = page(browser(tmp_path).get("/_local/outbox", headers={"Accept": "text/html"}))
@@ -101,7 +101,7 @@ def test_the_page_shows_newest_first(send: Callable[[EmailMessage], None], tmp_p
     assert text.index("/_local/outbox/1/attachments/0") < text.index("/_local/outbox/0/attachments/0")
 
 
-def test_what_is_in_a_mail_cannot_act(send: Callable[[EmailMessage], None], tmp_path: Path) -> None:
+def test_scripts_in_a_mail_cannot_run(send: Callable[[EmailMessage], None], tmp_path: Path) -> None:
     send(mail(subject="<script>alert(1)</script>", html='"><script>alert(2)</script>'))
     answer = browser(tmp_path).get("/_local/outbox")
     text = page(answer)
@@ -111,7 +111,7 @@ def test_what_is_in_a_mail_cannot_act(send: Callable[[EmailMessage], None], tmp_
     assert "script-src 'nonce-" in answer.headers["Content-Security-Policy"]
 
 
-def test_attachments(send: Callable[[EmailMessage], None], tmp_path: Path) -> None:
+def test_attachments_are_served(send: Callable[[EmailMessage], None], tmp_path: Path) -> None:
     send(mail())
     client = browser(tmp_path)
     pdf, html = (client.get(f"/_local/outbox/0/attachments/{n}") for n in range(2))
@@ -123,7 +123,7 @@ def test_attachments(send: Callable[[EmailMessage], None], tmp_path: Path) -> No
         assert client.get(f"/_local/outbox/{missing}").status_code == 418
 
 
-def test_it_can_be_emptied(send: Callable[[EmailMessage], None], tmp_path: Path) -> None:
+def test_outbox_can_be_cleared(send: Callable[[EmailMessage], None], tmp_path: Path) -> None:
     send(mail())
     client = browser(tmp_path)
     assert client.delete("/_local/outbox").status_code == 204
@@ -131,7 +131,7 @@ def test_it_can_be_emptied(send: Callable[[EmailMessage], None], tmp_path: Path)
     assert "No mail yet" in page(client.get("/_local/outbox"))
 
 
-def test_a_mail_that_is_not_raw(tmp_path: Path) -> None:
+def test_simple_mail_is_shown(tmp_path: Path) -> None:
     with mock_aws():
         ses: Any = get_session().create_client("sesv2", region_name="us-east-1")
         ses.create_email_identity(EmailIdentity="shop@shop.example")
@@ -149,15 +149,15 @@ def test_a_mail_that_is_not_raw(tmp_path: Path) -> None:
     )
 
 
-def test_when_mail_goes_elsewhere_the_page_says_so(tmp_path: Path) -> None:
+def test_page_names_another_mail_service(tmp_path: Path) -> None:
     with mock_aws():
         assert "http://ses.example" in page(browser(tmp_path, "http://ses.example").get("/_local/outbox"))
 
 
-def test_the_description_of_the_api(tmp_path: Path) -> None:
+def test_openapi_and_api_page_are_served(tmp_path: Path) -> None:
     client = browser(tmp_path)
     answer = client.get("/openapi.json")
-    assert (answer.status_code, answer.text) == (404, "openapi.json is not there yet: make openapi\n")
+    assert (answer.status_code, answer.text) == (404, "openapi.json does not exist: run make openapi\n")
     assert "make openapi" in page(client.get("/docs"))
     (tmp_path / "openapi.json").write_text('{"openapi": "3.1.0"}')
     answer = client.get("/openapi.json")
@@ -169,12 +169,12 @@ def test_the_description_of_the_api(tmp_path: Path) -> None:
         assert client.get(address).data.startswith(start)
 
 
-def test_the_index_names_the_routes(tmp_path: Path) -> None:
+def test_start_page_lists_the_routes(tmp_path: Path) -> None:
     assert "/things/{thing_id}" in page(browser(tmp_path).get("/"))
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/"), ("GET", "/x"), ("PUT", "/_local/outbox"), ("GET", "/docs/x")]
 )
-def test_all_else_is_left_to_others(tmp_path: Path, method: str, path: str) -> None:
+def test_other_requests_are_left_to_the_api(tmp_path: Path, method: str, path: str) -> None:
     assert browser(tmp_path).open(path, method=method).status_code == 418

@@ -1,4 +1,4 @@
-"""The lines of the first screen, taken apart as a shell would."""
+"""The start screen. Its commands are parsed as a shell does."""
 
 import json
 import shlex
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.screen import first
+from local.screen import start_screen
 from local.template import Jwt, Route
 
 JWT = Jwt("https://issuer.example", ("shop",))
@@ -44,18 +44,18 @@ def claims(**claims: str) -> dict[str, Any]:
     ],
     ids=["all of it", "admin", "open", "admin without event", "customer without event"],
 )
-def test_a_line_for_a_route(tmp_path: Path, route: Route, event: dict[str, Any], words: list[str]) -> None:
+def test_curl_command_of_a_route(tmp_path: Path, route: Route, event: dict[str, Any], words: list[str]) -> None:
     (tmp_path / "an-event.json").write_text(json.dumps({"source": "aws.ses"}))
     if event:
         (tmp_path / "event.json").write_text(json.dumps({"routeKey": route.key, **event}))
-    screen = first("http://here", {}, [], {"alice": "t"}, [route], tmp_path)
+    screen = start_screen("http://here", {}, [], {"alice": "t"}, [route], tmp_path)
     [line] = [line for line in screen.splitlines() if line.startswith("curl ")]
     assert shlex.split(line) == ["curl", "-i", *words]
 
 
-def test_places_warnings_and_tokens(tmp_path: Path) -> None:
-    lines = first("http://here", {"Log": "a file"}, ["no mail"], {"alice": "a.b.c"}, [], tmp_path).splitlines()
-    assert "The shop's orders are at http://here" in lines
+def test_screen_shows_places_warnings_and_tokens(tmp_path: Path) -> None:
+    lines = start_screen("http://here", {"Log": "a file"}, ["no mail"], {"alice": "a.b.c"}, [], tmp_path).splitlines()
+    assert "The orders service is running at http://here" in lines
     assert "  Log     a file" in lines
     assert "Warning: no mail" in lines
     assert "export ALICE=a.b.c" in lines

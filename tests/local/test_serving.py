@@ -1,16 +1,14 @@
-"""`make run` and `make token` as a person meets them: processes of their own."""
+"""`make run` and `make token`, run as processes."""
 
 import os
 import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import urllib3
@@ -41,7 +39,7 @@ def finish(*arguments: str, **environment: str) -> tuple[int, str, str]:
 
 @contextmanager
 def serving(**environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Serves the API, and says what is on the first screen."""
+    """Serves the API and yields the process and its start screen."""
     with run(**environment) as process:
         assert process.stdout
         screen = ""
@@ -55,32 +53,13 @@ def serving(**environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
-def test_two_terminals_may_ask_at_once_for_what_is_not_set_up_yet(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    # Nothing to install: the virtual environment is what they would take from each other.
-    (tmp_path / "requirements-dev.txt").touch()
-    makes = [
-        subprocess.Popen(
-            ["make", ".venv/ready", f"PYTHON={sys.executable}"],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    said = [make.communicate(timeout=60)[0] for make in makes]
-    assert [make.returncode for make in makes] == [0, 0, 0], said
-    assert subprocess.run([tmp_path / ".venv/bin/python", "-m", "pip", "--version"], check=False).returncode == 0
-
-
 def address(screen: str) -> str:
-    found = re.search(r"orders are at (\S+)", screen)
+    found = re.search(r"service is running at (\S+)", screen)
     assert found
     return found[1]
 
 
-def test_the_lines_of_the_first_screen_work_as_they_are() -> None:
+def test_commands_of_the_start_screen_work_as_printed() -> None:
     with serving() as (_, screen):
         assert re.search(r"^  Streams +OrdersTable → NotifyCustomerFunction$", screen, re.MULTILINE)
         tokens = dict(re.findall(r"^export (\w+)=(\S+)$", screen, re.MULTILINE))
@@ -101,7 +80,7 @@ def test_the_lines_of_the_first_screen_work_as_they_are() -> None:
         assert [mail["to"] for mail in mails if "invoice" in mail["tags"]] == ["bob@example.com"]
 
 
-def test_a_token_is_all_that_is_printed_and_opens_the_api() -> None:
+def test_token_command_prints_a_valid_token_only() -> None:
     with serving() as (_, screen):
         status, out, err = finish("token", "--sub", "ada", "--admin", "--name", "Ada Ä.")
         assert (status, err) == (0, "")
@@ -116,38 +95,38 @@ def test_a_token_is_all_that_is_printed_and_opens_the_api() -> None:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_quietly(sent: signal.Signals) -> None:
+def test_gateway_stops_quietly(sent: signal.Signals) -> None:
     with serving() as (process, _):
         process.send_signal(sent)
         _, err = process.communicate(timeout=10)
         assert (process.returncode, err) == (0, "")
 
 
-def test_without_ses_it_serves_and_says_so() -> None:
+def test_gateway_without_ses_serves_and_warns() -> None:
     with serving(AWS_ENDPOINT_URL_SESV2="http://127.0.0.1:9") as (_, screen):
         assert "Warning: sesv2 does not work at http://127.0.0.1:9" in screen
         assert http.request("POST", f"{address(screen)}/orders/1001/cancel", headers=bearer(screen)).status == 204
 
 
 @pytest.mark.parametrize("variable", ["PORT", "AWS_PORT"])
-def test_a_taken_port_is_told(variable: str) -> None:
+def test_port_in_use_is_reported(variable: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         status, out, err = finish(**{variable: port})
     assert (status, out) == (1, "")
-    assert err == f"orders: port {port} on 127.0.0.1 is taken: end what listens there, or set {variable}\n"
+    assert err == f"orders: port {port} on 127.0.0.1 is in use: stop what uses it, or set {variable}\n"
 
 
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
-        ({"PORT": "http"}, "PORT=http is no port"),
-        ({"PORT": "70000"}, "PORT=70000 is no port"),
+        ({"PORT": "http"}, "PORT=http is not a port"),
+        ({"PORT": "70000"}, "PORT=70000 is not a port"),
         ({"HOST": "203.0.113.1"}, "cannot listen on 203.0.113.1"),
-        ({"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9"}, "DynamoDB does not answer at http://127.0.0.1:9"),
+        ({"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9"}, "DynamoDB does not respond at http://127.0.0.1:9"),
     ],
 )
-def test_mistakes_are_told_without_a_traceback(environment: dict[str, str], says: str) -> None:
+def test_usage_errors_are_printed_without_a_traceback(environment: dict[str, str], says: str) -> None:
     status, out, err = finish(**environment)
     assert (status, out) == (1, "")
     assert err.startswith(f"orders: {says}")

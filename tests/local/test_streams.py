@@ -1,4 +1,4 @@
-"""Tables that change, and functions that are told of it: what Lambda's event source mappings do, the gateway does."""
+"""Streams invoke functions as Lambda's event source mappings do."""
 
 import json
 import threading
@@ -12,13 +12,13 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from local import emulator, server, streams
-from local.streams import Streams, as_in_events, fits
+from local.streams import Streams, matches_filter, to_lambda_record
 from local.template import Function, Stream
 from local.workers import FunctionFailed, LambdaRuntime, Runtime
 
 
 class Recorder:
-    """A runtime whose function answers what the test wants, and remembers the events."""
+    """A runtime that records events and returns what a test sets."""
 
     def __init__(self) -> None:
         self.events: list[list[str]] = []
@@ -28,7 +28,7 @@ class Recorder:
 
     @property
     def names(self) -> list[str]:
-        """All that came, one after the other."""
+        """The records of all events, in order."""
         return [name for event in self.events for name in event]
 
     def invoke(self, function: str, event: Mapping[str, Any], within: float = 0) -> Any:
@@ -66,7 +66,7 @@ def table(aws: str) -> str:
 
 @pytest.fixture
 def watch(table: str) -> Iterator[Callable[..., Recorder]]:
-    """Reads the table's stream as a mapping says, until the test is over."""
+    """Reads the table's stream with the given mapping until the test ends."""
     running: list[Streams] = []
 
     def start(recorder: Recorder | None = None, **mapping: Any) -> Recorder:
@@ -90,14 +90,14 @@ def put(table: str, *names: str, **attributes: Any) -> None:
 
 
 def eventually(holds: Callable[[], bool]) -> None:
-    """Waits until something holds; fails if it does not within a time in which everything here does."""
+    """Waits until a condition is true, at most 20 seconds."""
     end = time.monotonic() + 20
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
-def test_what_is_new_comes_once_and_in_order(watch: Callable[..., Recorder], table: str) -> None:
+def test_new_records_arrive_once_and_in_order(watch: Callable[..., Recorder], table: str) -> None:
     put(table, "before")
     recorder = watch()
     put(table, "a", "b")
@@ -107,7 +107,7 @@ def test_what_is_new_comes_once_and_in_order(watch: Callable[..., Recorder], tab
     assert recorder.within == {7}
 
 
-def test_a_record_is_as_lambda_has_it(watch: Callable[..., Recorder], table: str) -> None:
+def test_record_has_the_form_of_lambda(watch: Callable[..., Recorder], table: str) -> None:
     recorder = watch()
     put(table, "a", n={"N": "1.50"}, m={"M": {"list": {"L": [{"NULL": True}]}}}, b={"B": b"\x00\xff"})
     eventually(lambda: bool(recorder.events))
@@ -124,7 +124,7 @@ def test_a_record_is_as_lambda_has_it(watch: Callable[..., Recorder], table: str
     }
 
 
-def test_what_a_transaction_took_back_never_was(watch: Callable[..., Recorder], table: str) -> None:
+def test_rolled_back_transaction_leaves_no_records(watch: Callable[..., Recorder], table: str) -> None:
     recorder = watch()
     dynamodb = emulator.client("dynamodb")
     put(table, "a")
@@ -138,7 +138,7 @@ def test_what_a_transaction_took_back_never_was(watch: Callable[..., Recorder], 
     eventually(lambda: recorder.names == ["a", "c"])
 
 
-def test_only_what_fits_a_pattern_wakes_the_function(watch: Callable[..., Recorder], table: str) -> None:
+def test_only_matching_records_invoke_the_function(watch: Callable[..., Recorder], table: str) -> None:
     special: Any = {"dynamodb": {"NewImage": {"kind": {"S": ["special"]}}}}
     recorder = watch(patterns=(special, {"eventName": ["REMOVE"]}))
     put(table, "a")
@@ -149,15 +149,15 @@ def test_only_what_fits_a_pattern_wakes_the_function(watch: Callable[..., Record
     eventually(lambda: recorder.names == ["b", "a", "c"])
 
 
-def test_without_patterns_everything_fits() -> None:
-    assert fits(Stream("t", "f"), as_in_events({"eventName": "INSERT", "dynamodb": {}}, "arn"))
-    assert not fits(
-        Stream("t", "f", ({"eventName": ["MODIFY"]},)), as_in_events({"eventName": "INSERT", "dynamodb": {}}, "arn")
+def test_every_record_matches_an_empty_filter() -> None:
+    assert matches_filter(Stream("t", "f"), to_lambda_record({"eventName": "INSERT", "dynamodb": {}}, "arn"))
+    assert not matches_filter(
+        Stream("t", "f", ({"eventName": ["MODIFY"]},)), to_lambda_record({"eventName": "INSERT", "dynamodb": {}}, "arn")
     )
 
 
 def held(recorder: Recorder, watch: Callable[..., Recorder], table: str, *names: str, **mapping: Any) -> Recorder:
-    """Has records come in while the function is at the one before, so that they are one batch."""
+    """Adds records while the function handles an earlier one, so that they form one batch."""
     at_it, go_on, then = threading.Event(), threading.Event(), recorder.answer
 
     def answer(names: list[str]) -> Any:
@@ -176,12 +176,12 @@ def held(recorder: Recorder, watch: Callable[..., Recorder], table: str, *names:
     return recorder
 
 
-def test_batches_are_as_large_as_the_template_says(watch: Callable[..., Recorder], table: str) -> None:
+def test_batch_size_is_respected(watch: Callable[..., Recorder], table: str) -> None:
     recorder = held(Recorder(), watch, table, *"abcdefg", batch_size=3)
     eventually(lambda: recorder.events == [["first"], ["a", "b", "c"], ["d", "e", "f"], ["g"]])
 
 
-def test_what_failed_comes_again_from_there_on(watch: Callable[..., Recorder], table: str) -> None:
+def test_failed_records_are_retried_from_the_first_failure(watch: Callable[..., Recorder], table: str) -> None:
     recorder, failures = Recorder(), iter([["d", "b"], ["c"], []])
     recorder.answer = lambda _: next(failures)
     held(recorder, watch, table, *"abcd", batch_size=4, retries=5, partial=True)
@@ -200,7 +200,7 @@ def test_what_failed_comes_again_from_there_on(watch: Callable[..., Recorder], t
     ],
     ids=["bisecting", "whole batches"],
 )
-def test_what_fails_too_often_is_given_up_and_told(
+def test_records_that_keep_failing_are_given_up_and_logged(
     watch: Callable[..., Recorder],
     table: str,
     caplog: pytest.LogCaptureFixture,
@@ -218,11 +218,11 @@ def test_what_fails_too_often_is_given_up_and_told(
     eventually(lambda: recorder.events[1:] == events)
     put(table, "next")
     eventually(lambda: recorder.events[-1] == ["next"])
-    [gave_up] = [each for each in caplog.messages if "gives up after 2 attempts" in each]
+    [gave_up] = [each for each in caplog.messages if "gives up on" in each and "after 2 attempts" in each]
     assert gave_up.startswith(f"the stream of {table} for Watch ")
 
 
-def test_a_poisoned_record_is_given_up_alone(watch: Callable[..., Recorder], table: str) -> None:
+def test_only_the_failing_record_is_given_up(watch: Callable[..., Recorder], table: str) -> None:
     recorder = Recorder()
     recorder.answer = lambda names: [name for name in names if name == "b"]
     held(recorder, watch, table, *"abc", batch_size=3, retries=2, partial=True, bisect=True)
@@ -231,7 +231,7 @@ def test_a_poisoned_record_is_given_up_alone(watch: Callable[..., Recorder], tab
 
 
 @pytest.mark.parametrize("answer", [["none of them"], [None]], ids=["another", "nothing"])
-def test_who_names_no_record_of_the_batch_failed_with_all(
+def test_unknown_identifier_fails_the_whole_batch(
     watch: Callable[..., Recorder], table: str, answer: list[Any]
 ) -> None:
     recorder, failures = Recorder(), iter([answer, []])
@@ -241,7 +241,7 @@ def test_who_names_no_record_of_the_batch_failed_with_all(
 
 
 @pytest.mark.parametrize("retries", [-1, 100])
-def test_nothing_is_tried_for_ever(watch: Callable[..., Recorder], table: str, retries: int) -> None:
+def test_retries_are_limited(watch: Callable[..., Recorder], table: str, retries: int) -> None:
     recorder = Recorder()
 
     def fail(names: list[str]) -> None:
@@ -255,14 +255,14 @@ def test_nothing_is_tried_for_ever(watch: Callable[..., Recorder], table: str, r
     assert len(recorder.events) == 1 + streams.RETRIES + 1
 
 
-def test_a_table_without_a_stream_is_told(aws: str) -> None:
+def test_table_without_a_stream_is_reported(aws: str) -> None:
     with closing(consumer(Recorder(), Stream("nowhere", "Watch"))) as running:
         [missing] = running.start()
-    assert missing.startswith("nowhere has no stream to read")
-    assert missing.endswith("so Watch does not run.")
+    assert missing.startswith("The stream of nowhere is unavailable")
+    assert missing.endswith(": Watch will not run.")
 
 
-def test_a_stream_that_goes_away_is_told_once_and_read_again(
+def test_lost_stream_is_logged_once_and_read_again(
     watch: Callable[..., Recorder], table: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorder = watch()
@@ -281,7 +281,7 @@ def test_a_stream_that_goes_away_is_told_once_and_read_again(
     assert sum("cannot be read" in message for message in caplog.messages) == 1
 
 
-def test_dynamodb_local_has_its_streams_on_the_same_port(
+def test_streams_of_dynamodb_local_are_read_from_its_port(
     watch: Callable[..., Recorder], table: str, aws: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", aws)
@@ -291,7 +291,7 @@ def test_dynamodb_local_has_its_streams_on_the_same_port(
     eventually(lambda: recorder.events == [["a"]])
 
 
-def test_functions_that_run_elsewhere_are_woken_there(table: str) -> None:
+def test_functions_behind_another_endpoint_are_invoked_there(table: str) -> None:
     got: list[Any] = []
 
     @Request.application

@@ -1,10 +1,10 @@
-"""Reading a template as CloudFormation and SAM would."""
+"""The template is read as CloudFormation and SAM read it."""
 
 from pathlib import Path
 
 import pytest
 
-from local import ROOT, Mistake
+from local import ROOT, UsageError
 from local.template import Function, Jwt, Route, Stream, Template
 
 RESOURCES = """
@@ -45,7 +45,7 @@ def write(folder: Path, template: str, samconfig: str = "") -> Path:
     return folder / "template.yaml"
 
 
-def test_values_are_resolved(tmp_path: Path) -> None:
+def test_intrinsic_functions_are_resolved(tmp_path: Path) -> None:
     assert Template(write(tmp_path, RESOURCES)).of_type("Probe")["Probe"] == {
         "parameter": "10",
         "resource": "Table",
@@ -63,7 +63,7 @@ def test_values_are_resolved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "overrides", ['["Stage=live", \'Issuer="two words"\']', "'Stage=live Issuer=\"two words\"'"], ids=["list", "text"]
 )
-def test_samconfig_gives_parameters(tmp_path: Path, overrides: str) -> None:
+def test_parameters_come_from_samconfig(tmp_path: Path, overrides: str) -> None:
     path = write(tmp_path, RESOURCES, f"[local.global.parameters]\nparameter_overrides = {overrides}\n")
     template = Template(path)
     probe = template.of_type("Probe")["Probe"]
@@ -71,7 +71,7 @@ def test_samconfig_gives_parameters(tmp_path: Path, overrides: str) -> None:
     assert set(template.of_type("AWS::DynamoDB::Table")) == {"Table", "Extra"}
 
 
-def test_what_a_condition_leaves_out_is_not_there(tmp_path: Path) -> None:
+def test_resource_with_a_false_condition_is_left_out(tmp_path: Path) -> None:
     assert set(Template(write(tmp_path, RESOURCES)).of_type("AWS::DynamoDB::Table")) == {"Table"}
 
 
@@ -104,7 +104,7 @@ Resources:
 """
 
 
-def test_globals_reach_functions(tmp_path: Path) -> None:
+def test_functions_inherit_globals(tmp_path: Path) -> None:
     assert Template(write(tmp_path, API)).functions == {
         "Worker": Function(
             name="Worker",
@@ -160,7 +160,7 @@ Resources:
 """
 
 
-def test_streams_wake_functions(tmp_path: Path) -> None:
+def test_streams_are_read(tmp_path: Path) -> None:
     assert Template(write(tmp_path, STREAMS)).streams == [
         Stream("things", "Worker", ({"a": ["b"]}, {"c": [1]}), batch_size=5, retries=0, bisect=True, partial=True),
         Stream("Others", "Worker", (), batch_size=100, retries=-1, bisect=False, partial=False),
@@ -170,40 +170,40 @@ def test_streams_wake_functions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("template", "says"),
     [
-        ("Resources: [", "is not YAML"),
-        (STREAMS.replace('["b"]', "["), "Worker: not as SAM has it"),
+        ("Resources: [", "is not valid YAML"),
+        (STREAMS.replace('["b"]', "["), "Worker: not valid for SAM"),
         ("a: b", "has no Resources"),
         ("Parameters: {Name: {Type: String}}\nResources: {}", "Parameters: Name has no value"),
-        ("Resources: {A: {Type: AWS::Serverless::Function, Properties: {CodeUri: x}}}", "A: not as SAM has it"),
+        ("Resources: {A: {Type: AWS::Serverless::Function, Properties: {CodeUri: x}}}", "A: not valid for SAM"),
         (
             "Resources: {A: {Type: AWS::Serverless::Function, Properties: {CodeUri: x, Handler: !Ref Nobody}}}",
             "A: Nobody is neither",
         ),
         (
             "Resources: {A: {Type: AWS::Serverless::Function, Properties: {CodeUri: !Cidr x, Handler: y}}}",
-            "A: Fn::Cidr is not known",
+            "A: the local gateway does not support Fn::Cidr",
         ),
-        (API.replace("DefaultAuthorizer: Jwt", "DefaultAuthorizer: Other"), "Worker: not as SAM has it"),
+        (API.replace("DefaultAuthorizer: Jwt", "DefaultAuthorizer: Other"), "Worker: not valid for SAM"),
     ],
 )
-def test_mistakes_are_told(tmp_path: Path, template: str, says: str) -> None:
-    with pytest.raises(Mistake, match=r"template\.yaml") as mistake:
+def test_template_errors_name_the_place(tmp_path: Path, template: str, says: str) -> None:
+    with pytest.raises(UsageError, match=r"template\.yaml") as error:
         Template(write(tmp_path, template))
-    assert says in str(mistake.value)
+    assert says in str(error.value)
 
 
-def test_a_missing_template_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match="No such file"):
+def test_missing_template_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No such file"):
         Template(tmp_path / "template.yaml")
 
 
 @pytest.mark.parametrize("samconfig", ["[", '[local.global.parameters]\nparameter_overrides = ["Stage"]\n'])
-def test_a_wrong_samconfig_is_told(tmp_path: Path, samconfig: str) -> None:
-    with pytest.raises(Mistake, match=r"samconfig\.toml"):
+def test_invalid_samconfig_is_reported(tmp_path: Path, samconfig: str) -> None:
+    with pytest.raises(UsageError, match=r"samconfig\.toml"):
         Template(write(tmp_path, RESOURCES, samconfig))
 
 
-def test_the_services_own_template(tmp_path: Path) -> None:
+def test_template_of_the_service_is_read(tmp_path: Path) -> None:
     template = Template(ROOT / "template.yaml")
     assert template.routes
     assert all(route.jwt == template.jwt for route in template.routes)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.cursors import cursor, place
+from orders.cursors import decode_cursor, encode_cursor
 from orders.errors import Invalid
 
 PLACE = "2026-11-23T09:00:00.000000Z#ordre-№-1"
@@ -24,16 +24,16 @@ def _key() -> Iterator[None]:
 
 
 def made() -> str:
-    found = cursor(PLACE, QUESTION)
+    found = encode_cursor(PLACE, QUESTION)
     assert found
     return found
 
 
 def refused(given: str, question: tuple[object, ...] = QUESTION) -> bool:
     try:
-        place(given, question)
+        decode_cursor(given, question)
     except Invalid as invalid:
-        [error] = invalid.members["errors"]
+        [error] = invalid.facts["errors"]
         return bool(error["field"] == "cursor")
     return False
 
@@ -44,15 +44,15 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 @given(TEXT, st.lists(TEXT | st.none() | st.integers()))
 def test_a_cursor_leads_to_its_place_and_fits_into_a_url(where: str, question: list[object]) -> None:
-    given = cursor(where, question)
+    given = encode_cursor(where, question)
     assert given
     assert re.fullmatch("[A-Za-z0-9_-]+", given)
-    assert place(given, question) == where
+    assert decode_cursor(given, question) == where
 
 
 def test_no_place_has_no_cursor() -> None:
-    assert cursor(None, QUESTION) is None
-    assert place(None, QUESTION) is None
+    assert encode_cursor(None, QUESTION) is None
+    assert decode_cursor(None, QUESTION) is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_it_cannot_be_cut_or_lengthened() -> None:
 @pytest.mark.parametrize("end", [None, -1, -2], ids=lambda end: f"{end}")
 def test_no_character_of_it_can_be_another(end: int | None) -> None:
     # Of three lengths, because the last character may stand for 2, 4 or 6 bits.
-    given = cursor(PLACE[:end], QUESTION) or ""
+    given = encode_cursor(PLACE[:end], QUESTION) or ""
     for at, character in enumerate(given):
         for another in set(ALPHABET) - {character}:
             assert refused(given[:at] + another + given[at + 1 :])

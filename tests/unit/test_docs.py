@@ -1,7 +1,8 @@
-"""What the documentation draws is what the rules say."""
+"""Diagrams, examples and links of the documentation match the code."""
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,12 +48,6 @@ def test_the_events_in_the_text_are_those_of_the_schemas(examples: dict[str, Any
         assert f"({event}.v1.json)" in text
 
 
-def test_the_text_says_in_which_order_reports_count() -> None:
-    text = (EVENTS / "README.md").read_text(encoding="utf-8")
-    listed = re.findall(r"`(\w+)`", text.partition("then the reports in the order")[2].partition(".")[0])
-    assert listed == list(reversed(lifecycle.SAID_BY_SES))
-
-
 def test_the_sample_rule_takes_what_the_text_says(examples: dict[str, Any]) -> None:
     text = (EVENTS / "README.md").read_text(encoding="utf-8")
     *_, said = re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)
@@ -64,3 +59,20 @@ def test_the_sample_rule_takes_what_the_text_says(examples: dict[str, Any]) -> N
         if EventPattern.load(said).matches_event({"source": "orders", "detail-type": name, "detail": event})
     ]
     assert taken == ["OrderCancelled"]
+
+
+def anchors(document: Path) -> set[str]:
+    """The fragments that GitHub gives to a document's headings."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_lead_to_existing_files_and_headings() -> None:
+    broken = []
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+            name, _, fragment = link.partition("#")
+            target = document.parent / name if name else document
+            if ":" not in link and (not target.exists() or (fragment and fragment not in anchors(target))):
+                broken.append(f"{document.relative_to(ROOT)}: {link}")
+    assert not broken

@@ -2,17 +2,22 @@
 
 import pytest
 
-from orders.errors import MailRefused
-from orders.http import to_problem
+from orders.errors import DomainError, InternalError, MailRefused
+from orders.http import PROBLEMS, to_domain_error
 
 
 def test_what_is_not_foreseen_is_counted_and_its_text_kept_out(capsys: pytest.CaptureFixture[str]) -> None:
-    assert to_problem(ValueError("alice@example.com")).slug == "internal-error"
+    assert type(to_domain_error(ValueError("alice@example.com"))) is InternalError
     said = capsys.readouterr().out
     assert '"InternalErrors":[1.0]' in said
     assert "alice" not in said
 
 
 def test_what_is_foreseen_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    assert to_problem(MailRefused()).slug == "mail-refused"
+    assert type(to_domain_error(MailRefused())) is MailRefused
     assert "InternalErrors" not in capsys.readouterr().out
+
+
+def test_every_domain_error_has_its_own_problem_type() -> None:
+    assert set(PROBLEMS) == set(DomainError.__subclasses__())
+    assert len({problem.slug for problem in PROBLEMS.values()}) == len(PROBLEMS)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from orders.errors import Forbidden, Unauthenticated
-from orders.identity import Caller, Role, caller
+from orders.identity import Caller, Role, identify_caller
 
 
 def event(claims: Any, path: str = "/admin/orders/1/cancel") -> dict[str, Any]:
@@ -13,17 +13,19 @@ def event(claims: Any, path: str = "/admin/orders/1/cancel") -> dict[str, Any]:
 
 
 def test_a_customer_is_the_subject() -> None:
-    assert caller(event({"sub": "alice", "name": "Alice"}, "/orders/1/cancel")) == Caller(Role.CUSTOMER, "alice")
+    assert identify_caller(event({"sub": "alice", "name": "Alice"}, "/orders/1/cancel")) == Caller(
+        Role.CUSTOMER, "alice"
+    )
 
 
 def test_an_admin_on_a_customers_route_is_a_customer() -> None:
     claims = {"sub": "ada", "cognito:groups": "[admins]", "scope": "orders/admin"}
-    assert caller(event(claims, "/orders/1/cancel")).role is Role.CUSTOMER
+    assert identify_caller(event(claims, "/orders/1/cancel")).role is Role.CUSTOMER
 
 
 @pytest.mark.parametrize("groups", ["[admins]", "[staff admins]", "[admins staff]"])
 def test_the_group_makes_an_admin(groups: str) -> None:
-    assert caller(event({"sub": "ada", "cognito:groups": groups})) == Caller(Role.ADMIN, "ada")
+    assert identify_caller(event({"sub": "ada", "cognito:groups": groups})) == Caller(Role.ADMIN, "ada")
 
 
 @pytest.mark.parametrize(
@@ -50,18 +52,18 @@ def test_the_group_makes_an_admin(groups: str) -> None:
 )
 def test_nothing_else_does(groups: Any) -> None:
     with pytest.raises(Forbidden):
-        caller(event({"sub": "eve", "cognito:groups": groups}))
+        identify_caller(event({"sub": "eve", "cognito:groups": groups}))
 
 
 @pytest.mark.parametrize("path", ["/orders/1/cancel", "/admin/orders/1/cancel"])
 def test_an_id_token_is_for_somebody_else(path: str) -> None:
     with pytest.raises(Unauthenticated):
-        caller(event({"sub": "ada", "cognito:groups": "[admins]", "token_use": "id"}, path))
+        identify_caller(event({"sub": "ada", "cognito:groups": "[admins]", "token_use": "id"}, path))
 
 
 @pytest.mark.parametrize("scope", ["orders/admin", "openid orders/admin", "orders/admin profile"])
 def test_the_scope_makes_an_admin_also_without_a_subject(scope: str) -> None:
-    assert caller(event({"client_id": "erp", "scope": scope})) == Caller(Role.ADMIN, "erp", "erp")
+    assert identify_caller(event({"client_id": "erp", "scope": scope})) == Caller(Role.ADMIN, "erp", "erp")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_the_scope_makes_an_admin_also_without_a_subject(scope: str) -> None:
 )
 def test_a_scope_that_resembles_it_does_not(scope: Any) -> None:
     with pytest.raises(Forbidden):
-        caller(event({"sub": "eve", "scope": scope}))
+        identify_caller(event({"sub": "eve", "scope": scope}))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_a_scope_that_resembles_it_does_not(scope: Any) -> None:
     ],
 )
 def test_the_first_claim_that_holds_a_name_names_an_admin(claims: dict[str, Any], name: str | None) -> None:
-    assert caller(event({"sub": "ada", "cognito:groups": "[admins]", **claims})).name == name
+    assert identify_caller(event({"sub": "ada", "cognito:groups": "[admins]", **claims})).name == name
 
 
 @pytest.mark.parametrize("path", ["/orders/1/cancel", "/admin/orders/1/cancel"])
@@ -120,12 +122,12 @@ def test_the_first_claim_that_holds_a_name_names_an_admin(claims: dict[str, Any]
 )
 def test_without_claims_nobody_is_anybody(broken: dict[str, Any], path: str) -> None:
     with pytest.raises(Unauthenticated):
-        caller({"rawPath": path, **broken})
+        identify_caller({"rawPath": path, **broken})
 
 
 def test_a_header_or_a_body_makes_nobody() -> None:
     with pytest.raises(Unauthenticated):
-        caller(
+        identify_caller(
             {
                 "rawPath": "/orders/1/cancel",
                 "headers": {"sub": "alice"},

@@ -7,15 +7,8 @@ from itertools import combinations
 import pytest
 
 from orders.lifecycle import invoice_state
-from orders.models import (
-    DeliveryEvent,
-    Invoice,
-    Outcome,
-    PaymentStatus,
-    amount_text,
-    invoice_number,
-    parse_invoice_number,
-)
+from orders.models import DeliveryEvent, Invoice, Outcome, PaymentStatus, invoice_number, parse_invoice_number
+from orders.money import amount_text
 
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)
 

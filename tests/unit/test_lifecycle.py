@@ -57,8 +57,8 @@ def test_who_may_cancel(status: OrderStatus, shipping: ShippingStatus, role: Rol
     else:
         with pytest.raises(StateConflict) as refused:
             refuse_cancel(order, role)
-        assert refused.value.members["order_status"] == status
-        assert refused.value.members["shipping_status"] == shipping
+        assert refused.value.facts["order_status"] == status
+        assert refused.value.facts["shipping_status"] == shipping
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def refusal(before: Order, after: Order) -> str | None:
     else:
         return None
     states = {name: getattr(before, name) for name in ("order_status", "shipping_status", "payment_status")}
-    assert refused.members == states
+    assert refused.facts == states
     return refused.detail
 
 
@@ -124,8 +124,8 @@ def test_what_can_follow_upon_what(line: str) -> None:
         told = refusal(before, before.model_copy(update={field: after}))
         assert (told is None) == (after in {state, *following}), after
         if told and after != "cancelled":
-            assert told.startswith(f"{field} cannot go from {state} to {after}; what can follow is: ")
-            assert all(step in told.partition(";")[2] for step in following or ["nothing"])
+            assert told.startswith(f"{field} cannot change from {state} to {after}. Allowed: ")
+            assert all(step in told.partition(". Allowed: ")[2] for step in following or ["none"])
 
 
 def test_the_steps_above_are_all() -> None:
@@ -136,7 +136,7 @@ def test_the_steps_above_are_all() -> None:
 
 @pytest.mark.parametrize("status", sorted(set(OrderStatus) - {OrderStatus.CANCELLED}))
 def test_cancelling_is_no_change_of_state_but_an_operation_of_its_own(status: str) -> None:
-    assert "post to its /cancel" in (refusal(an_order(status), an_order("cancelled")) or "")
+    assert "use POST …/cancel" in (refusal(an_order(status), an_order("cancelled")) or "")
 
 
 @pytest.mark.parametrize("status", sorted(set(OrderStatus) - {OrderStatus.CANCELLED}))
@@ -148,7 +148,7 @@ def test_a_cancelled_order_is_not_shipped() -> None:
     for before in ShippingStatus:
         for after in set(ShippingStatus) - {before}:
             told = refusal(an_order("cancelled", before), an_order("cancelled", after))
-            assert told == "The order is cancelled: no shipment is recorded for it."
+            assert told == "The order is cancelled, so no shipment can be recorded."
 
 
 def test_from_a_cancelled_order_money_only_goes_back() -> None:

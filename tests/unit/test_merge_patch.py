@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.models import merge_patch
+from orders.requests import merge_patch
 
 # Appendix A of the RFC, line by line.
 EXAMPLES = """

@@ -20,22 +20,24 @@ from orders.models import (
     OrderStatus,
     Outcome,
     PaymentStatus,
-    StaffComment,
+    StoredComment,
 )
-from orders.stream import CommentAdded, Happening, InvoiceStatusChanged, OrderCancelled, OrderCreated
+from orders.stream import CommentAddition, DomainEvent, InvoiceTransition, OrderCancellation, OrderCreation
 
 LATE = datetime(2026, 1, 15, 23, 30, tzinfo=UTC)
 CUSTOMER: dict[str, Any] = {"first_name": "Alice", "email": "alice@example.com", "country": {"code": "DE"}}
 
 
-def a_comment(content: str = "Hello", **more: Any) -> StaffComment:
+def a_comment(content: str = "Hello", **more: Any) -> StoredComment:
     fields = {"id": 17, "content": content, "admin_name": "Ada", "is_visible_to_customer": True, "is_admin": True}
-    return StaffComment(**fields | {"created": LATE, "flagged": False, "author": "ada"} | more)
+    return StoredComment(**fields | {"created": LATE, "flagged": False, "author": "ada"} | more)
 
 
 def of_comment(content: str, order: Order, shop: Shop = SHOP) -> Any:
     return render(
-        Notice("comment", "COMMENT#17", order.order_id, CommentAdded(order.order_id, a_comment(content))), order, shop
+        Notice("comment", "COMMENT#17", order.order_id, CommentAddition(order.order_id, a_comment(content))),
+        order,
+        shop,
     )
 
 
@@ -47,7 +49,7 @@ def of_cancellation(order: Order, shop: Shop = SHOP, *, by: str | None = "admin"
         "cancelled_as": by,
         "cancel_reason": reason,
     }
-    happened = OrderCancelled(header.model_copy(update=cancelled))
+    happened = OrderCancellation(header.model_copy(update=cancelled))
     return render(Notice("cancellation", "CANCELLED", order.order_id, happened), order, shop)
 
 
@@ -226,7 +228,7 @@ def test_any_text_arrives_as_it_was_typed(said: str, name: str, shop_name: str) 
     customer = CustomerSummary.model_construct(**CUSTOMER | {"first_name": name, "country": None})
     order = order.model_copy(update={"customer_summary": customer})
     shop = SHOP.model_copy(update={"name": shop_name})
-    comment = CommentAdded("1001", a_comment().model_copy(update={"content": said}))
+    comment = CommentAddition("1001", a_comment().model_copy(update={"content": said}))
     for message in (
         render(Notice("comment", "COMMENT#17", "1001", comment), order, shop),
         of_cancellation(order, shop, reason=said),
@@ -282,17 +284,17 @@ INVOICE = Invoice(
 @pytest.mark.parametrize(
     ("happening", "notice"),
     [
-        (CommentAdded("1001", a_comment()), ("comment", "COMMENT#0000000000000017", "1001")),
-        (CommentAdded("1001", a_comment(flagged=True)), ("comment", "COMMENT#0000000000000017", "1001")),
-        (CommentAdded("1001", a_comment(is_visible_to_customer=False)), None),
-        (CommentAdded("1001", a_comment(is_admin=False)), None),
-        (OrderCancelled(an_order()), ("cancellation", "CANCELLED", "1001")),
-        (OrderCreated(an_order(order_status=OrderStatus.CANCELLED)), None),
-        (InvoiceStatusChanged(INVOICE, None), None),
+        (CommentAddition("1001", a_comment()), ("comment", "COMMENT#0000000000000017", "1001")),
+        (CommentAddition("1001", a_comment(flagged=True)), ("comment", "COMMENT#0000000000000017", "1001")),
+        (CommentAddition("1001", a_comment(is_visible_to_customer=False)), None),
+        (CommentAddition("1001", a_comment(is_admin=False)), None),
+        (OrderCancellation(an_order()), ("cancellation", "CANCELLED", "1001")),
+        (OrderCreation(an_order(order_status=OrderStatus.CANCELLED)), None),
+        (InvoiceTransition(INVOICE, None), None),
         (None, None),
     ],
     ids=["comment", "flagged", "internal", "the customer's", "cancelled", "created", "invoice", "nothing"],
 )
-def test_what_a_customer_is_told_of(happening: Happening | None, notice: tuple[str, str, str] | None) -> None:
+def test_what_a_customer_is_told_of(happening: DomainEvent | None, notice: tuple[str, str, str] | None) -> None:
     found = notice_of(happening)
     assert (found and (found.kind, found.id, found.order_id)) == notice

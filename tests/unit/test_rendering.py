@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
+from email.message import EmailMessage
 from email.policy import SMTP, default
 from typing import Any
 
@@ -15,7 +16,8 @@ from mails import NASTY, SHOP, TYPED, Page, a_line, an_order, harmless, parts, s
 from orders.mailing.formatting import Formats
 from orders.mailing.shop import Shop
 from orders.models import CustomerSummary, Invoice, Order, OrderLine, Outcome, PaymentStatus
-from send_invoice.rendering import render
+from send_invoice.content import invoice_content
+from send_invoice.mail import render_mail
 
 
 def an_invoice(order: Order, **more: Any) -> Invoice:
@@ -33,6 +35,10 @@ def an_invoice(order: Order, **more: Any) -> Invoice:
         "payment_status": order.payment_status,
     }
     return Invoice(**fields | more)
+
+
+def render(invoice: Invoice, order: Order, shop: Shop) -> EmailMessage:
+    return render_mail(invoice_content(invoice, order, shop), shop)
 
 
 def read(order: Order, shop: Shop = SHOP, **invoice: Any) -> tuple[str, Page]:

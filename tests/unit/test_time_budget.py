@@ -5,7 +5,7 @@ from typing import Any
 from harness import TEMPLATE
 
 from orders import aws
-from orders.store import MAIL_LEASE
+from orders.ledger import MAIL_LEASE
 
 GATEWAY = 30
 """Seconds that API Gateway waits for an answer.

@@ -6,7 +6,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, ModuleLoader, StrictUndefined, select_autoescape
 
@@ -71,14 +71,23 @@ def formats_for(order: Order, shop: Shop) -> Formats:
     return Formats(shop.language, country.code if country else None, order.currency_code)
 
 
-def imprint(shop: Shop) -> dict[str, Any]:
-    """What a mail says about the shop: the variable `shop` of `layout.html`."""
-    return {
-        "name": one_line(shop.name),
-        "address": [one_line(line) for line in shop.address_lines()],
-        "tax_id": one_line(shop.tax_id),
-        "support_contact": one_line(shop.support_contact),
-    }
+class Imprint(TypedDict):
+    """What mails and invoices say about the shop: the variable `shop` of `layout.html`."""
+
+    name: str
+    address: list[str]
+    tax_id: str
+    support_contact: str
+
+
+def imprint(shop: Shop) -> Imprint:
+    """The shop's details, each on one line."""
+    return Imprint(
+        name=one_line(shop.name),
+        address=[one_line(line) for line in shop.address_lines()],
+        tax_id=one_line(shop.tax_id),
+        support_contact=one_line(shop.support_contact),
+    )
 
 
 def one_line(text: str | None) -> str:

@@ -1,8 +1,8 @@
-"""Handing a mail to SES: once, and saying exactly what is known of it."""
+"""Sends mail through SES, in one attempt, and reports exactly what is known of the result."""
 
-import os
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import cache
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import (
@@ -15,15 +15,13 @@ from botocore.exceptions import (
     ProxyConnectionError,
 )
 
-from orders import aws
+from orders import aws, settings
 from orders.errors import MailRefused, MailUnknown, Unavailable
-from orders.startup import once
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
 
 THROTTLED = {"TooManyRequestsException", "ThrottlingException", "Throttling", "LimitExceededException"}
-
 
 NEVER_LEFT = (
     ConnectTimeoutError,
@@ -33,19 +31,19 @@ NEVER_LEFT = (
     ParamValidationError,
     ProxyConnectionError,
 )
-"""What botocore raises before it has sent anything. After any other error SES may have the mail."""
+"""Errors that botocore raises before it sends anything. After any other error, SES may have the mail."""
 
 
 WIRE = SMTP.clone(max_line_length=998)
-"""The longest line that SMTP allows (RFC 5321), so that a long tag stays in one piece."""
+"""The longest line that SMTP allows (RFC 5321), so that a long tag is not folded."""
 
 
 class Mailer:
     """Sends mail through SES.
 
     Args:
-        client: A client of SES v2 that never repeats a call: SES has no idempotency token.
-        configuration_set: The SES configuration set that reports what becomes of the mail, or "" for none.
+        client: An SES v2 client that never repeats a call: SES has no idempotency token.
+        configuration_set: The SES configuration set that publishes delivery events, or "" for none.
     """
 
     def __init__(self, client: "SESV2Client", configuration_set: str = "") -> None:
@@ -57,17 +55,17 @@ class Mailer:
 
         Args:
             message: With `From` and one address in `To`.
-            tags: What the events of SES say about the mail: letters, digits, `_` and `-`.
+            tags: Names and values that SES's events repeat: letters, digits, `_` and `-`.
 
         Returns:
-            What SES calls the mail. SES has accepted it.
+            The message id. SES has accepted the mail.
 
         Raises:
-            MailRefused: The mail did not leave: SES said no, or could not be reached.
-            Unavailable: The mail did not leave: SES has too much to do, or the sending quota is used up.
-            MailUnknown: SES may have taken the mail, or not.
+            MailRefused: The mail was not sent: SES refused it or could not be reached.
+            Unavailable: The mail was not sent: SES throttles, or the sending quota is used up.
+            MailUnknown: SES may or may not have accepted the mail.
         """
-        # As header too, for whoever reads the raw mail; SES uses the parameters and removes the headers.
+        # As a header too, for readers of the raw mail; SES uses the parameters and removes the header.
         # https://docs.aws.amazon.com/ses/latest/dg/event-publishing-send-email.html
         message["X-SES-MESSAGE-TAGS"] = ", ".join(f"{name}={value}" for name, value in tags.items())
         request = {"ConfigurationSetName": self._configuration_set} if self._configuration_set else {}
@@ -84,9 +82,9 @@ class Mailer:
             code = error.response["Error"]["Code"]
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             if code in THROTTLED or status == 429:
-                raise Unavailable("The mail service has too much to do. The mail was not sent.", reason=code) from error
+                raise Unavailable("The mail service is throttling. The mail was not sent.", reason=code) from error
             if 400 <= status < 500:
-                raise MailRefused("The mail service refused the mail. It was not sent.", reason=code) from error
+                raise MailRefused("The mail service rejected the mail. It was not sent.", reason=code) from error
             raise _unknown(code) from error
         except NEVER_LEFT as error:
             raise MailRefused(
@@ -95,17 +93,18 @@ class Mailer:
         except Exception as error:
             raise _unknown(type(error).__name__) from error
         finally:
-            # A kept connection that SES has closed meanwhile would make the next mail's outcome unknown.
+            # If SES closed a kept connection meanwhile, the outcome of the next mail would be unknown.
             self._client.close()
 
 
 def _unknown(reason: str) -> MailUnknown:
     return MailUnknown(
-        "The mail service did not say whether it took the mail. It is not sent again by itself.", reason=reason
+        "The mail service did not confirm that it accepted the mail. It will not be retried automatically.",
+        reason=reason,
     )
 
 
-@once
+@cache
 def get_mailer() -> Mailer:
     """For `Depends`: the mailer of this function."""
-    return Mailer(aws.ses(), os.environ.get("CONFIGURATION_SET", ""))
+    return Mailer(aws.ses(), settings.read(settings.MailSettings).configuration_set)

@@ -1,25 +1,25 @@
-"""Who sends the invoice: the shop's own details, from the function's environment."""
+"""The shop's own details, from the function's environment."""
 
-import os
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict
 
-from orders.models import EmailAddress
+from orders import settings
+from orders.types import EmailAddress
 
 
 class Shop(BaseModel):
     """What an invoice says about the shop.
 
     Attributes:
-        name: As the customer knows it; also the name of the sender.
+        name: The shop's name, also the display name of the sender.
         sender: The e-mail address that SES may send from.
-        reply_to: Where answers go, if not to the sender.
+        reply_to: Address for replies, if not the sender.
         address: Postal address, its lines separated by commas.
-        tax_id: As it must be printed, e.g. `VAT DE123456789`.
-        support_contact: Whom to ask: an address, a telephone number or a link.
-        payment_link: Where to pay; `{order_id}`, `{invoice}`, `{amount}` and `{currency}` are filled in.
-        language: A BCP 47 tag such as `en`. With the customer's country it decides how dates and amounts are written.
+        tax_id: The tax id as printed, e.g. `VAT DE123456789`.
+        support_contact: Contact for questions: an address, a telephone number or a link.
+        payment_link: URL of the payment page; `{order_id}`, `{invoice}`, `{amount}` and `{currency}` are filled in.
+        language: A BCP 47 tag such as `en`. With the customer's country, it decides the format of dates and amounts.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -40,8 +40,8 @@ class Shop(BaseModel):
 
 @cache
 def get_shop() -> Shop:
-    """For `Depends`: the shop, from the environment that the template sets."""
+    """For `Depends`: the shop of this deployment."""
     names = {"name": "SHOP_NAME", "sender": "SENDER", "reply_to": "REPLY_TO", "address": "SHOP_ADDRESS"}
     names |= {"tax_id": "SHOP_TAX_ID", "support_contact": "SUPPORT_CONTACT", "payment_link": "PAYMENT_LINK"}
     names |= {"language": "SHOP_LANGUAGE"}
-    return Shop.model_validate({field: os.environ[name] for field, name in names.items() if os.environ.get(name)})
+    return Shop.model_validate(settings.variables(names))

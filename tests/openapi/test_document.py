@@ -1,4 +1,4 @@
-"""What is in openapi.json, for whoever reads it: every route, every answer, an example of each."""
+"""openapi.json describes every route and every answer, each with an example."""
 
 import json
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ import pytest
 from harness import ROOT, TEMPLATE
 from openapi_schema_validator import OAS31Validator
 
-from local import Mistake, openapi
-from orders import models
-from orders.errors import Problem
+from openapi import document
+from orders import models, requests, responses
+from orders.http import PROBLEMS
 
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))
 COMPONENTS = DOCUMENT["components"]
@@ -19,7 +19,7 @@ OPERATIONS = {
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
 }
-KINDS = {kind.slug: kind for kind in Problem.__subclasses__()}
+PROBLEM_TYPES = {problem.slug: problem for problem in PROBLEMS.values()}
 
 each_operation = pytest.mark.parametrize("route", OPERATIONS)
 
@@ -30,7 +30,7 @@ def contents(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def examples() -> Iterator[Any]:
-    """Every example, what it is an example of, and where it is."""
+    """Yields every schema with its example."""
     for route, operation in OPERATIONS.items():
         for media_type, content in contents(operation):
             if "example" in content:
@@ -49,12 +49,12 @@ def slugs(response: dict[str, Any]) -> set[str]:
     return set(response["content"].get("application/problem+json", {}).get("examples", {}))
 
 
-def test_every_route_is_described() -> None:
+def test_every_route_is_documented() -> None:
     assert set(OPERATIONS) == {route.key for route in TEMPLATE.routes}
 
 
 @each_operation
-def test_a_route_says_what_it_is_for_and_who_may_call_it(route: str) -> None:
+def test_operation_has_summary_description_and_security(route: str) -> None:
     operation = OPERATIONS[route]
     assert operation["summary"]
     assert operation["description"]
@@ -64,7 +64,7 @@ def test_a_route_says_what_it_is_for_and_who_may_call_it(route: str) -> None:
 
 
 @each_operation
-def test_whatever_is_needed_or_answered_has_an_example(route: str) -> None:
+def test_every_body_and_required_parameter_has_an_example(route: str) -> None:
     operation = OPERATIONS[route]
     for media_type, content in contents(operation):
         assert "example" in content or content.get("examples") or media_type == "application/pdf"
@@ -73,54 +73,55 @@ def test_whatever_is_needed_or_answered_has_an_example(route: str) -> None:
 
 
 @pytest.mark.parametrize(("schema", "example"), list(examples()))
-def test_an_example_is_what_it_is_an_example_of(schema: dict[str, Any], example: Any) -> None:
+def test_examples_match_their_schemas(schema: dict[str, Any], example: Any) -> None:
     OAS31Validator({**schema, "components": COMPONENTS}).validate(example)
-    model = getattr(models, schema.get("$ref", "").rpartition("/")[2], None)
-    if model:
-        model.model_validate_json(json.dumps(example))
+    name = schema.get("$ref", "").rpartition("/")[2]
+    for room in (models, requests, responses):
+        if model := vars(room).get(name):
+            model.model_validate_json(json.dumps(example))
 
 
 @each_operation
-def test_every_failure_names_its_types(route: str) -> None:
+def test_every_error_response_names_its_problem_types(route: str) -> None:
     failures = {status: answer for status, answer in OPERATIONS[route]["responses"].items() if status >= "400"}
     assert {"401", "422", "429", "500", "503"} <= failures.keys()
     for status, answer in failures.items():
         assert slugs(answer) or status == "429"
-        assert {str(KINDS[slug].status) for slug in slugs(answer)} <= {status}
+        assert {str(PROBLEM_TYPES[slug].status) for slug in slugs(answer)} <= {status}
     assert ("forbidden" in slugs(failures.get("403", {"content": {}}))) == ("/admin/" in route)
     assert ("requestBody" in OPERATIONS[route]) == ({"400", "413", "415"} <= failures.keys())
     assert ("{" in route) == ("404" in failures)
 
 
 @each_operation
-def test_what_api_gateway_answers_by_itself_is_said(route: str) -> None:
+def test_answers_of_api_gateway_are_documented(route: str) -> None:
     answers = OPERATIONS[route]["responses"]
     said = {status: answers[status]["content"]["application/json"]["example"]["message"] for status in ("401", "429")}
     assert said == {"401": "Unauthorized", "429": "Too Many Requests"}
 
 
-def test_every_problem_is_told_apart() -> None:
+def test_problem_examples_are_distinct() -> None:
     for slug, example in COMPONENTS["examples"].items():
         said = example["value"]
         assert said["type"] == f"urn:problem:orders:{slug}"
-        assert (said["title"], said["status"]) == (KINDS[slug].title, KINDS[slug].status)
+        assert (said["title"], said["status"]) == (PROBLEM_TYPES[slug].title, PROBLEM_TYPES[slug].status)
     details = [example["value"]["detail"] for example in COMPONENTS["examples"].values()]
     assert len(set(details)) == len(details)
 
 
 @pytest.mark.parametrize("status", ["409", "503"])
-def test_what_may_be_repeated_says_when(status: str) -> None:
+def test_retryable_errors_document_retry_after(status: str) -> None:
     answers = OPERATIONS["POST /admin/orders/{order_id}/send-invoice"]["responses"]
     assert answers[status]["headers"]["Retry-After"]["schema"]["type"] == "integer"
 
 
-def test_a_field_without_an_example_is_named() -> None:
+def test_missing_example_of_a_field_is_an_error() -> None:
     schemas = {"Thing": {"type": "object", "properties": {"at": {"type": "array", "items": {"type": "string"}}}}}
-    with pytest.raises(Mistake, match=r"Thing\.at has no example"):
-        openapi._example({"$ref": "#/components/schemas/Thing"}, schemas, "getThing")
+    with pytest.raises(document.MissingExample, match=r"Thing\.at has no example"):
+        document._example({"$ref": "#/components/schemas/Thing"}, schemas, "getThing")
 
 
-def test_a_problem_without_an_example_is_named() -> None:
-    # Not a subclass of Problem, which would stay known.
-    with pytest.raises(Mistake, match="StateConflict has no example"):
-        openapi._occurrence(type("StateConflict", (), {}))
+def test_missing_example_of_a_problem_is_an_error() -> None:
+    # Not a subclass of DomainError, which would stay registered.
+    with pytest.raises(document.MissingExample, match="StateConflict has no example"):
+        document._example_answer(type("StateConflict", (), {}))

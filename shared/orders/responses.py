@@ -1,59 +1,80 @@
-"""What the API answers: orders, comments, invoices and problems as their readers see them.
+"""Response bodies: orders, comments, invoices and problems as their readers see them.
 
-Apart from `orders.models`, so that a function which only changes something need not load it.
+`orders.views` makes them from the models.
 """
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
 from orders.models import (
-    Comment,
     CustomerSummary,
     DeliveryEvent,
     FieldChange,
     InvoiceState,
-    Moment,
     OrderStatus,
     PaymentStatus,
     ShippingStatus,
-    StaffComment,
-    _Model,
+    TimelineEvent,
 )
+from orders.types import Model, Moment
 
 NextCursor = Annotated[
     str | None,
-    Field(description="Ask for the next page with it. Null on the last page.", examples=["MTc5NTQ1NDcwOTEyMzQ1Ng"]),
+    Field(description="The `cursor` of the next page. Null on the last page.", examples=["MTc5NTQ1NDcwOTEyMzQ1Ng"]),
 ]
 
 
-class CommentPage(_Model):
+class Comment(Model):
+    """A comment, as the specification shows it. `id` is the time of `created` in microseconds since 1970."""
+
+    id: Annotated[int, Field(ge=0, lt=2**53, examples=[1795454709123456])]
+    content: Annotated[str, Field(examples=["Please ring twice."])]
+    admin_name: str | None
+    is_visible_to_customer: Annotated[bool, Field(examples=[True])]
+    is_admin: bool
+    created: Moment
+
+
+class StaffComment(Comment):
+    """A comment as the staff sees it: also whether it is flagged for them, and its author."""
+
+    flagged: bool
+    author: Annotated[str, Field(examples=["alice"])]
+
+
+class Comments(Model):
+    """The answer to a new comment: that comment only."""
+
+    comments: tuple[Comment, ...]
+
+
+class CommentPage(Model):
     """Comments that the customer may read, oldest first."""
 
     comments: tuple[Comment, ...]
     next_cursor: NextCursor
 
 
-class StaffCommentPage(_Model):
+class StaffCommentPage(Model):
     """Comments, internal ones included, oldest first."""
 
     comments: tuple[StaffComment, ...]
     next_cursor: NextCursor
 
 
-class DeliveryReport(_Model):
-    """One thing that SES reported of an invoice, and when it first happened."""
+class DeliveryReport(Model):
+    """One event that SES reported about an invoice, and when it first happened."""
 
     event: DeliveryEvent
     at: Moment
 
 
-class InvoiceRecord(_Model):
-    """An invoice as the staff sees it: what was mailed to whom, and what became of it.
+class InvoiceRecord(Model):
+    """An invoice as the staff sees it: what was mailed, to which address, and the result.
 
-    `sent_at` is when SES accepted the mail, null if that is not known. Amounts are text, with the decimals of the
-    currency.
+    `sent_at` is when SES accepted the mail; it is null if that is not known. Amounts are strings with the decimals of
+    the currency.
     """
 
     model_config = ConfigDict(
@@ -102,8 +123,14 @@ class InvoiceRecord(_Model):
     events: tuple[DeliveryReport, ...]
 
 
-class OrderLineRecord(_Model):
-    """One line of an order. Amounts are text, with the decimals of the currency; so is the quantity."""
+class InvoiceSent(Model):
+    """The answer to send-invoice: SES accepted the mail."""
+
+    status: Annotated[str, Field(pattern="^success$", examples=["success"])] = "success"
+
+
+class OrderLineRecord(Model):
+    """One line of an order. Amounts and the quantity are strings; amounts have the decimals of the currency."""
 
     item_id: Annotated[int, Field(examples=[1])]
     product_name: Annotated[str, Field(examples=["Brunost, 250 g"])]
@@ -116,10 +143,10 @@ class OrderLineRecord(_Model):
     discount: Annotated[str, Field(examples=["0.00"])]
 
 
-class OrderRecord(_Model):
+class OrderRecord(Model):
     """An order as its customer sees it.
 
-    Amounts are text, with the decimals of the currency. `version` is the order's `ETag`: it counts changes.
+    Amounts are strings with the decimals of the currency. `version` counts the changes and is the order's `ETag`.
     """
 
     order_id: Annotated[str, Field(examples=["2001"])]
@@ -148,7 +175,7 @@ class OrderRecord(_Model):
 
 
 class AdminOrderRecord(OrderRecord):
-    """An order as the staff sees it. `refund_due` is what had been paid when the order was cancelled."""
+    """An order as the staff sees it. `refund_due` is the amount paid by the time the order was cancelled."""
 
     created_by: Annotated[str | None, Field(examples=["erp"])]
     cancelled_by: str | None
@@ -157,8 +184,8 @@ class AdminOrderRecord(OrderRecord):
     refund_due: str | None
 
 
-class ListedOrder(_Model):
-    """An order in a list: enough to find it."""
+class ListedOrder(Model):
+    """An order in a list: its status and totals."""
 
     order_id: Annotated[str, Field(examples=["1001"])]
     customer_id: Annotated[str, Field(examples=["alice"])]
@@ -173,33 +200,19 @@ class ListedOrder(_Model):
     version: Annotated[int, Field(examples=[1])]
 
 
-class OrderPage(_Model):
-    """Orders, newest first. With a filter a page may have fewer than were asked for, even none, and not be the last."""
+class OrderPage(Model):
+    """Orders, newest first. With a filter, a page may be short or even empty without being the last."""
 
     orders: tuple[ListedOrder, ...]
     next_cursor: NextCursor
 
 
-class TimelineEvent(StrEnum):
-    """What can happen to an order."""
-
-    CREATED = "created"
-    CHANGED = "changed"
-    COMMENTED = "commented"
-    CANCELLED = "cancelled"
-    INVOICE_BEGUN = "invoice_begun"
-    INVOICE_SENT = "invoice_sent"
-    INVOICE_FAILED = "invoice_failed"
-    INVOICE_UNKNOWN = "invoice_unknown"
-    INVOICE_REPORTED = "invoice_reported"
-
-
-class TimelineEntry(_Model):
+class TimelineEntry(Model):
     """One thing that happened to an order.
 
-    `by` is the id of whoever did it, `role` as whom, `name` what to call them; null if that is not known, or if it
-    was nobody: SES reports by itself. The rest is null unless the event has it: `changes` of a change, the `comment`,
-    the number of the `invoice`, the `report` of SES, the `reason` of a cancellation or why a mail did not leave.
+    `by`, `role` and `name` identify the person who did it; they are null if that is not known, and for reports from
+    SES. The other fields are null unless the event has them: the `changes`, the `comment`, the number of the
+    `invoice`, the `report` from SES, and the `reason` of a cancellation or of a failed mail.
     """
 
     at: Moment
@@ -214,31 +227,31 @@ class TimelineEntry(_Model):
     reason: Annotated[str | None, Field(examples=["Ordered twice"])] = None
 
 
-class TimelinePage(_Model):
-    """What happened to an order, oldest first."""
+class TimelinePage(Model):
+    """The history of an order, oldest first."""
 
     timeline: tuple[TimelineEntry, ...]
     next_cursor: NextCursor
 
 
-class Invoices(_Model):
+class Invoices(Model):
     """All invoices of an order, newest last."""
 
     invoices: tuple[InvoiceRecord, ...]
 
 
-class FieldError(_Model):
-    """One field that is not as it must be."""
+class FieldError(Model):
+    """One invalid field."""
 
     field: Annotated[str, Field(examples=["payment_settings.payment_method_options.0"])]
     message: str
 
 
-class ProblemDocument(_Model):
-    """A problem, as RFC 9457 has it.
+class ProblemDocument(Model):
+    """A problem document (RFC 9457).
 
-    `type` ends in a word that clients may branch on. `errors` says which fields are invalid; a problem with the
-    order's state says that state.
+    `type` ends in a slug that clients may branch on. `errors` lists the invalid fields; a conflict with the order's
+    state also has the order's statuses.
     """
 
     model_config = ConfigDict(extra="allow")

@@ -1,7 +1,7 @@
-"""Describes what others build on: the API, one document from the routes of all functions, and the events on the bus.
+"""Generates the OpenAPI document from the routes of all functions.
 
-A route says what is its own. What is the same for all is added here, not in the functions, which would pay for it at
-each cold start: problems of the caller, the body and the service, examples, and docstrings as descriptions.
+A function documents only what is specific to its routes. This module adds the rest, so that no function pays for it at
+a cold start: the problems that every route can answer with, examples, and docstrings as descriptions.
 """
 
 import importlib
@@ -9,61 +9,65 @@ import inspect
 import json
 import tomllib
 from collections import defaultdict
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, License, Server, Tag
 
-from local import ROOT, Mistake
 from local.template import Template
 from orders import errors
-from orders.http import JSON, LARGEST_BODY, PROBLEM, problem_answer
-from orders.records import ProblemDocument
+from orders.http import JSON, LARGEST_BODY, PROBLEM, PROBLEMS, problem_answer
+from orders.responses import ProblemDocument
 
 Json = dict[str, Any]
-Kind = type[errors.Problem]
+Kind = type[errors.DomainError]
+
+ROOT = Path(__file__).resolve().parents[1]
 
 DESCRIPTION = """\
-Customers call `/orders/…` and reach their own orders only. The staff calls `/admin/orders/…`.
+Customers call `/orders/…` and can only access their own orders. Admins call `/admin/orders/…`.
 
-**When it fails**, the answer is a problem document (RFC 9457), and its `type` ends in a word to branch on. Where no
-function is reached, API Gateway answers by itself, with `{"message": "…"}`: `401` to a bad token, `404` to a path or a
-method that there is not, `429` to too many requests. Branch on the status there.
+**Errors** are problem documents (RFC 9457). Branch on the last part of `type`. API Gateway itself answers requests that
+reach no function with `{"message": "…"}`: `401` for an invalid token, `404` for an unknown path or method, and `429`
+for too many requests. Branch on the status of those.
 
-**Repeat safely.** What creates something takes an `Idempotency-Key`: the same key with the same body gives the first
-answer again and does nothing twice."""
+**Retries** are safe with an `Idempotency-Key`, which every request that creates something accepts: the same key with
+the same body returns the first answer again and does nothing twice."""
 
 TAGS = {
-    "Customer": "For customers. Somebody else's order and one that does not exist give the same 404.",
-    "Admin": "For the staff: with the group `admins` in the token's `cognito:groups`, or its scope `orders/admin`.",
+    "Customer": "For customers. An order of another customer and an order that does not exist return the same 404.",
+    "Admin": "For admins: tokens with the group `admins` in `cognito:groups`, or with the scope `orders/admin`.",
 }
 
-OF_EVERY_ROUTE = (errors.Unauthenticated, errors.Invalid, errors.InternalError, errors.Unavailable)
-OF_EVERY_BODY = (errors.MalformedBody, errors.TooLarge, errors.UnsupportedMediaType)
+COMMON_PROBLEMS = (errors.Unauthenticated, errors.Invalid, errors.InternalError, errors.Unavailable)
+BODY_PROBLEMS = (errors.MalformedBody, errors.TooLarge, errors.UnsupportedMediaType)
 
-OF_THE_GATEWAY = {
+GATEWAY_MESSAGES = {
     "401": "Unauthorized",
     "413": "Request Entity Too Large",
     "429": "Too Many Requests",
     "500": "Internal Server Error",
     "503": "Service Unavailable",
 }
-"""What a deployed API Gateway says in place of a function, of a route that there is."""
+"""The messages of the answers that a deployed API Gateway gives itself, on routes that exist."""
 
 GATEWAY_MESSAGE = {
     "type": "object",
     "title": "GatewayMessage",
-    "description": "What API Gateway answers where no function is reached.",
+    "description": "The answer of API Gateway to a request that reaches no function.",
     "properties": {"message": {"type": "string", "examples": ["Too Many Requests"]}},
     "required": ["message"],
 }
 
-OCCURRENCES: dict[Kind, errors.Problem] = {
+EXAMPLES: dict[Kind, errors.DomainError] = {
     type(problem): problem
     for problem in (
         errors.Invalid([("content", "must not be blank")]),
-        errors.MailRefused("The mail service refused the mail. It was not sent."),
-        errors.MailUnknown("The mail service did not say whether it took the mail. It is not sent again by itself."),
+        errors.MailRefused("The mail service rejected the mail. It was not sent."),
+        errors.MailUnknown(
+            "The mail service did not confirm that it accepted the mail. It will not be retried automatically."
+        ),
         errors.StateConflict(
             "The order is shipped and can no longer be cancelled.",
             order_status="in_progress",
@@ -71,16 +75,21 @@ OCCURRENCES: dict[Kind, errors.Problem] = {
             payment_status="paid",
         ),
         errors.StillRunning(
-            "An invoice of this order is being mailed. Nothing was changed; try again.", retry_after=10
+            "An invoice for this order is being mailed. Nothing was changed; try again.", retry_after=10
         ),
-        errors.TooLarge(f"At most {LARGEST_BODY} bytes are read."),
+        errors.Outdated(2),
+        errors.TooLarge(f"The body may have at most {LARGEST_BODY} bytes."),
     )
 }
-"""Examples of the problems that say something else each time. Of the others, the class says all."""
+"""Examples of the problems whose detail varies. The class of any other problem has its only detail."""
+
+
+class MissingExample(Exception):
+    """A schema or a problem has no example. The message names it and says where to add one."""
 
 
 def describe(template: Template) -> str:
-    """The description of the functions that have routes. Their handlers' modules must be importable."""
+    """Returns the document for the routes of a template. The modules of their functions must be importable."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     merge = OpenAPIMerge(
         title="Orders",
@@ -88,9 +97,11 @@ def describe(template: Template) -> str:
         summary=project["description"],
         description=DESCRIPTION,
         license_info=License(name=project["license"], identifier=project["license"]),
-        servers=[Server(url="/", description="Where this document comes from.")],
+        servers=[Server(url="/", description="The server of this document.")],
         tags=[Tag(name=name, description=text) for name, text in TAGS.items()],
-        security_schemes={"Jwt": HTTPBearer(bearerFormat="JWT", description="An access token of the shop's issuer.")},
+        security_schemes={
+            "Jwt": HTTPBearer(bearerFormat="JWT", description="An access token from the shop's identity provider.")
+        },
         security=[{"Jwt": []}],
         on_conflict="error",
     )
@@ -104,39 +115,20 @@ def describe(template: Template) -> str:
     schemas["GatewayMessage"] = GATEWAY_MESSAGE
     schemas["ProblemDocument"] = ProblemDocument.model_json_schema(ref_template=_reference("schemas", "{model}"))
     schemas |= schemas["ProblemDocument"].pop("$defs")
-    kinds = {kind.slug: kind for kind in errors.Problem.__subclasses__()}
+    kinds = {problem.slug: kind for kind, problem in PROBLEMS.items()}
     for path, item in document["paths"].items():
         for operation in item.values():
             _complete(path, operation, kinds, schemas)
     document["components"]["examples"] = {
-        slug: {"summary": kind.title, "value": json.loads(_occurrence(kind)["body"])}
+        slug: {"summary": PROBLEMS[kind].title, "value": json.loads(_example_answer(kind)["body"])}
         for slug, kind in sorted(kinds.items())
     }
     _drop_unused(document)
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 
 
-def schemas() -> dict[str, str]:
-    """The JSON Schemas of the events, by the names of their files. `publish_events` must be importable."""
-    events = importlib.import_module("publish_events.events")
-    texts = {}
-    for event in get_args(events.Event):
-        schema = event.model_json_schema(mode="serialization")
-        version = schema["properties"]["schema_version"]["const"]
-        # Pydantic sorts the members of examples by name.
-        schema["examples"] = [
-            {name: example[name] for name in schema["properties"] if name in example} for example in schema["examples"]
-        ]
-        head = {
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "$id": f"urn:event:orders:{event.__name__}:{version}",
-        }
-        texts[f"{event.__name__}.v{version}.json"] = json.dumps(head | schema, indent=2, ensure_ascii=False) + "\n"
-    return texts
-
-
 def _complete(path: str, operation: Json, kinds: dict[str, Kind], schemas: Json) -> None:
-    """Adds to a route's operation what the route does not say itself."""
+    """Adds to an operation what its route does not document itself."""
     parameters, body, responses = operation.get("parameters", []), operation.get("requestBody"), operation["responses"]
     for parameter in parameters:
         parameter["schema"] = _without_null(parameter["schema"])
@@ -144,16 +136,16 @@ def _complete(path: str, operation: Json, kinds: dict[str, Kind], schemas: Json)
             parameter["example"] = parameter["schema"]["examples"][0]
         if parameter["in"] == "header":
             parameter["name"] = parameter["name"].title()
-    problems: set[Kind] = {*OF_EVERY_ROUTE, *_named(responses, kinds)}
+    problems: set[Kind] = {*COMMON_PROBLEMS, *_named_problems(responses, kinds)}
     if path.startswith("/admin/"):
         problems.add(errors.Forbidden)
     if any(parameter["name"] == "Idempotency-Key" for parameter in parameters):
         problems.add(errors.KeyReused)
     if body:
-        problems.update(OF_EVERY_BODY)
+        problems.update(BODY_PROBLEMS)
     by_status: defaultdict[str, list[Kind]] = defaultdict(list)
-    for kind in sorted(problems, key=lambda kind: kind.slug):
-        by_status[str(kind.status)].append(kind)
+    for kind in sorted(problems, key=lambda kind: PROBLEMS[kind].slug):
+        by_status[str(PROBLEMS[kind].status)].append(kind)
     successes = {status: response for status, response in responses.items() if status < "400"}
     for part in filter(None, (body, *successes.values())):
         for media_type, media in part["content"].items():
@@ -166,24 +158,26 @@ def _complete(path: str, operation: Json, kinds: dict[str, Kind], schemas: Json)
     operation["responses"] = dict(sorted({**successes, **failures}.items()))
 
 
-def _named(responses: Json, kinds: dict[str, Kind]) -> list[Kind]:
-    """The problems that `orders.http.answers` named."""
+def _named_problems(responses: Json, kinds: dict[str, Kind]) -> list[Kind]:
+    """Returns the problems that the route named with `orders.http.answers`."""
     contents = [response.get("content", {}).get(PROBLEM, {}) for response in responses.values()]
     return [kinds[slug] for content in contents for slug in content.get("examples", {})]
 
 
 def _failure(status: str, kinds: list[Kind]) -> Json:
-    """The answers with one status that is no success: by a function, by API Gateway, or by either."""
-    response: Json = {"description": " / ".join(kind.title for kind in kinds), "content": {}}
+    """Describes the answers with one error status, which may come from a function, from API Gateway or from either."""
+    response: Json = {"description": " / ".join(PROBLEMS[kind].title for kind in kinds), "content": {}}
     if kinds:
         response["content"][PROBLEM] = {
             "schema": {"$ref": _reference("schemas", "ProblemDocument")},
-            "examples": {kind.slug: {"$ref": _reference("examples", kind.slug)} for kind in kinds},
+            "examples": {
+                slug: {"$ref": _reference("examples", slug)} for slug in (PROBLEMS[kind].slug for kind in kinds)
+            },
         }
-    if any("Retry-After" in _occurrence(kind)["headers"] for kind in kinds):
-        text = "Seconds after which the same request may succeed."
+    if any("Retry-After" in _example_answer(kind)["headers"] for kind in kinds):
+        text = "Seconds to wait before repeating the request."
         response["headers"] = {"Retry-After": {"description": text, "schema": {"type": "integer", "minimum": 1}}}
-    if message := OF_THE_GATEWAY.get(status):
+    if message := GATEWAY_MESSAGES.get(status):
         response["description"] = response["description"] or message
         response["content"][JSON] = {
             "schema": {"$ref": _reference("schemas", "GatewayMessage")},
@@ -192,20 +186,20 @@ def _failure(status: str, kinds: list[Kind]) -> Json:
     return response
 
 
-def _occurrence(kind: Kind) -> Json:
-    """What a function answers when such a problem occurs."""
-    if kind not in OCCURRENCES and "default_detail" not in vars(kind) and kind is not errors.InternalError:
-        raise Mistake(f"{kind.__name__} has no example: give it a default_detail, or local/openapi.py an occurrence")
-    problem = OCCURRENCES.get(kind) or kind()
+def _example_answer(kind: Kind) -> Json:
+    """Returns what a function answers with a problem of this kind."""
+    if kind not in EXAMPLES and "default_detail" not in vars(kind) and kind is not errors.InternalError:
+        raise MissingExample(f"{kind.__name__} has no example: add a default_detail to it, or an example to {__name__}")
+    problem = EXAMPLES.get(kind) or kind()
     return problem_answer(
         problem, {"rawPath": "/admin/orders/1001", "requestContext": {"requestId": "JKJaXmPLvHcESHA="}}
     )
 
 
 def _example(schema: Json, schemas: Json, place: str) -> Any:
-    """An example of what a schema describes: its own, else one made of those of its parts.
+    """Returns the example of a schema, or composes one from the examples of its parts.
 
-    What may be null is null, unless it has an example.
+    A nullable part without an example is null.
     """
     if "examples" in schema:
         return schema["examples"][0]
@@ -225,11 +219,11 @@ def _example(schema: Json, schemas: Json, place: str) -> Any:
             return [_example(schema["items"], schemas, place)]
         case "boolean":
             return False
-    raise Mistake(f"{place} has no example: declare it with Field(examples=[…]), or the model with one of its own")
+    raise MissingExample(f"{place} has no example: add Field(examples=[…]) to it, or an example to its model")
 
 
 def _without_null(schema: Json) -> Json:
-    """What a schema says if there is a value. A parameter, a body and an answer are there or not, and never null."""
+    """Returns a schema without its null alternative: a parameter, a body or an answer may be absent, but never null."""
     options = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
     if len(options) != 1:
         return schema
@@ -237,7 +231,7 @@ def _without_null(schema: Json) -> Json:
 
 
 def _drop_unused(document: Json) -> None:
-    """Drops what Powertools describes and no route uses."""
+    """Removes components that Powertools adds and no route uses."""
     for part, components in document["components"].items():
         while unused := [
             name

@@ -1,0 +1,226 @@
+"""What an invoice says: computed and formatted here, once. The mail (`mail.py`) and the PDF (`pdf.py`) only print it.
+
+Pure functions of their arguments: the same invoice always has the same content. The words are English; amounts and
+dates follow the shop's language and the customer's country.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import accumulate
+from typing import TypedDict
+from urllib.parse import quote
+
+from orders.mailing.formatting import Formats
+from orders.mailing.letters import Imprint, formats_for, imprint, one_line
+from orders.mailing.shop import Shop
+from orders.models import Country, CustomerSummary, Invoice, Order, PaymentStatus, State
+
+STATUS = {
+    PaymentStatus.UNPAID: "Unpaid",
+    PaymentStatus.PENDING: "Payment pending",
+    PaymentStatus.PARTIAL: "Partly paid",
+    PaymentStatus.PAID: "Paid",
+    PaymentStatus.REFUNDED: "Refunded",
+}
+SETTLED = frozenset({PaymentStatus.PAID, PaymentStatus.REFUNDED})
+"""Statuses with which an invoice never asks for money, whatever the figures say."""
+
+LETTER = frozenset({"BZ", "CA", "CL", "CO", "CR", "GT", "MX", "NI", "PA", "PH", "PR", "SV", "US", "VE"})
+"""Countries whose paper is Letter (Unicode CLDR, `paperSize`). All others print on A4."""
+
+_WEB_PAGE = re.compile(r"https?://[^\s/]\S*", re.IGNORECASE)
+
+
+class Row(TypedDict):
+    """An amount and what it is."""
+
+    label: str
+    amount: str
+
+
+class Item(TypedDict):
+    """One line of the order. `extras` are its discount and tax, where it has them."""
+
+    name: str
+    sku: str
+    quantity: str
+    price: str
+    total: str
+    extras: list[Row]
+
+
+class Payment(TypedDict):
+    """How to pay what is due. `link` is empty where the shop has no page to pay on."""
+
+    amount: str
+    link: str
+    ways: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Everything an invoice says, as text ready to print: nothing is left to compute or to format.
+
+    Attributes:
+        number: The invoice's number.
+        issued: When the invoice was made, in UTC: the date of the mail and of the file.
+        date: The same, as the customer reads it.
+        recipient: The address that the mail goes to.
+        settled: True when the status alone says that nothing is left to pay.
+        headline: What is due, else the total.
+        pay: How to pay; None when the invoice asks for no money.
+        notes: What the shop adds, line by line.
+        customer: Name and address, line by line.
+        carried: What the lines come to so far, after each of them.
+        balance: What is paid and what is left.
+        paper: Typst's name of the paper that the customer's country prints on.
+    """
+
+    number: str
+    order_id: str
+    issued: datetime
+    date: str
+    recipient: str
+    currency: str
+    status: str
+    settled: bool
+    headline: Row
+    pay: Payment | None
+    notes: list[str]
+    customer: list[str]
+    items: list[Item]
+    carried: list[str]
+    totals: list[Row]
+    grand_total: Row
+    balance: list[Row]
+    paper: str
+    shop: Imprint
+
+
+def invoice_content(invoice: Invoice, order: Order, shop: Shop) -> Content:
+    """Computes what an invoice says.
+
+    Args:
+        invoice: This mailing: its number and date, the payment status, the ways to pay, the notes.
+        order: What was ordered, at which prices.
+        shop: The seller.
+    """
+    formats = formats_for(order, shop)
+    settled = invoice.payment_status in SETTLED
+    country = order.customer_summary.country
+    headline, pay = _row("Total", formats.money(order.grand_total)), None
+    if order.due > 0 and not settled:
+        headline = _row("Amount due", formats.money(order.due))
+        pay = Payment(
+            amount=formats.money(order.due),
+            link=_payment_link(shop.payment_link, invoice, order, formats),
+            ways=[one_line(way) for way in invoice.payment_method_options],
+        )
+    return Content(
+        number=invoice.number,
+        order_id=order.order_id,
+        issued=invoice.started,
+        date=formats.date(invoice.started),
+        recipient=invoice.recipient,
+        currency=order.currency_code,
+        status=STATUS[invoice.payment_status],
+        settled=settled,
+        headline=headline,
+        pay=pay,
+        notes=_lines(invoice.notes or ""),
+        customer=_customer_lines(order.customer_summary, formats),
+        items=[
+            Item(
+                name=one_line(line.product_name),
+                sku=one_line(line.sku),
+                quantity=formats.quantity(line.quantity),
+                price=formats.money(line.price),
+                total=formats.money(line.total_amount),
+                extras=_rows({"Discount": -line.discount, "Tax": line.tax}, formats),
+            )
+            for line in order.order_line_details
+        ],
+        carried=[formats.money(total) for total in accumulate(line.total_amount for line in order.order_line_details)],
+        totals=[
+            _row("Subtotal", formats.money(order.sub_total)),
+            *_rows(
+                {
+                    "Discount": -order.total_discount,
+                    "Tax": order.total_tax,
+                    "Shipping": order.shipping_cost,
+                    "Shipping tax": order.shipping_tax,
+                    "Handling": order.handling_cost,
+                    "Surcharge": order.total_surcharge,
+                },
+                formats,
+            ),
+        ],
+        grand_total=_row("Grand total", formats.money(order.grand_total)),
+        balance=_balance(order, settled, formats),
+        paper="us-letter" if country and country.code in LETTER else "a4",
+        shop=imprint(shop),
+    )
+
+
+def _lines(text: str) -> list[str]:
+    text = text.strip("\r\n")
+    return re.split(r"\r\n|\r|\n", text) if text else []
+
+
+def _balance(order: Order, settled: bool, formats: Formats) -> list[Row]:
+    """What is paid and what is left. Nothing where the figures have not caught up with a status that says settled."""
+    if order.due > 0 and settled:
+        return []
+    label = "Overpaid" if order.due < 0 else "Amount due"
+    return [_row("Paid", formats.money(order.paid)), _row(label, formats.money(abs(order.due)))]
+
+
+def _customer_lines(customer: CustomerSummary, formats: Formats) -> list[str]:
+    """Name, company and address, as on an envelope."""
+    state, country = customer.state or State(), customer.country or Country()
+    place: tuple[str | None, ...]
+    match country.code:
+        case "AU" | "CA" | "US":
+            place = (_joined(", ", customer.city, _joined(" ", state.code or state.name, customer.post_code)),)
+        case "GB" | "IE" | "NZ":
+            place = (customer.city, customer.post_code)
+        case _:
+            place = (_joined(" ", customer.post_code, customer.city), state.name or state.code)
+    lines = (
+        _joined(" ", customer.first_name, customer.last_name),
+        customer.company_name,
+        customer.address_line_1,
+        customer.address_line_2,
+        *place,
+        country.name or (formats.country(country.code) if country.code else None),
+    )
+    return [line for line in map(one_line, lines) if line]
+
+
+def _payment_link(template: str, invoice: Invoice, order: Order, formats: Formats) -> str:
+    """Where to pay what is due, or "" without such a page. Only the web: no `javascript:` and the like."""
+    link = template.strip()
+    values = {
+        "order_id": order.order_id,
+        "invoice": invoice.number,
+        "amount": formats.plain_amount(order.due),
+        "currency": order.currency_code,
+    }
+    for name, value in values.items():
+        link = link.replace(f"{{{name}}}", quote(value, safe=""))
+    return link if _WEB_PAGE.fullmatch(link) else ""
+
+
+def _rows(amounts: Mapping[str, Decimal], formats: Formats) -> list[Row]:
+    return [_row(label, formats.money(amount)) for label, amount in amounts.items() if amount]
+
+
+def _row(label: str, amount: str) -> Row:
+    return Row(label=label, amount=amount)
+
+
+def _joined(separator: str, *parts: str | None) -> str:
+    return separator.join(filter(None, map(one_line, parts)))

@@ -1,0 +1,1 @@
+"""Generates openapi.json and the events' schemas from the functions: `make openapi`."""

@@ -1,0 +1,91 @@
+"""The timeline of an order: merges changes, comments, invoices and cancellation into one history, page by page.
+
+The place of a step in the timeline begins with its time in microseconds, in 16 digits, then `#` and what makes it
+unique: `#` alone for the creation, `#CANCELLED`, the sort key of a comment or change, or `#INVOICE#<n>#<part>`.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from orders.errors import OrderNotFound
+from orders.items import Item, select_fields
+from orders.keys import CHANGE, COMMENT, HEADER, INTERNAL, invoice_sk, parse_sk, sortable_time
+from orders.ledger import read_invoices
+from orders.models import Change, Invoice, OrderHeader, Outcome, StoredComment, TimelineEvent, TimelineStep
+from orders.table import Table, range_query
+
+_OUTCOMES = {
+    Outcome.SENT: TimelineEvent.INVOICE_SENT,
+    Outcome.FAILED: TimelineEvent.INVOICE_FAILED,
+    Outcome.UNKNOWN: TimelineEvent.INVOICE_UNKNOWN,
+}
+
+
+def read_timeline(table: Table, order_id: str, after: str | None, limit: int) -> tuple[list[TimelineStep], str | None]:
+    """Reads one page of an order's timeline, oldest first: one call for the order, one for its invoices, three at once.
+
+    Args:
+        table: The table.
+        order_id: Which order.
+        after: The place of the last step of the previous page; None for the first page.
+        limit: The largest number of steps.
+
+    Returns:
+        The steps, and the place to continue from, or None if there are no more.
+
+    Raises:
+        OrderNotFound: The order does not exist.
+    """
+    header = table.get(order_id, HEADER)
+    if header is None:
+        raise OrderNotFound
+    order = OrderHeader.model_validate(select_fields(header, OrderHeader))
+    queries = [range_query(order_id, kind, _resume_key(kind, after or "0")) for kind in (COMMENT, INTERNAL, CHANGE)]
+    items, end = table.page(queries, _place, after, limit)
+    steps = [_item_step(item) for item in items]
+    others = [*_order_steps(order), *(step for each in read_invoices(table, order_id) for step in _invoice_steps(each))]
+    # Comments and changes are complete up to `end`; nothing beyond it may be shown yet.
+    steps += [step for step in others if (after is None or step.place > after) and (end is None or step.place <= end)]
+    steps.sort(key=lambda step: step.place)
+    if len(steps) > limit:
+        return steps[:limit], steps[limit - 1].place
+    return steps, end
+
+
+def _place(item: Item) -> str:
+    """Returns the place of a comment or change: its time, then its sort key."""
+    return f"{parse_sk(item['sk'])[1]}#{item['sk']}"
+
+
+def _resume_key(kind: str, after: str) -> str:
+    """Returns where in the sort keys of a kind to continue after a place: never before it, even at the same time."""
+    time, _, sk = after.partition("#")
+    first, last = f"{kind}#{time}", f"{kind}#{time}#~"
+    return min(max(first, sk), last).removeprefix(f"{kind}#")
+
+
+def _item_step(item: Item) -> TimelineStep:
+    if parse_sk(item["sk"])[0] == CHANGE:
+        change = Change.model_validate(select_fields(item, Change))
+        return TimelineStep(_place(item), TimelineEvent.CHANGED, change.at, change)
+    comment = StoredComment.model_validate(select_fields(item, StoredComment))
+    return TimelineStep(_place(item), TimelineEvent.COMMENTED, comment.created, comment)
+
+
+def _order_steps(order: OrderHeader) -> Iterator[TimelineStep]:
+    # Before everything else at the same time.
+    yield TimelineStep(f"{sortable_time(order.created)}#", TimelineEvent.CREATED, order.created, order)
+    if at := order.cancelled_at:
+        yield TimelineStep(f"{sortable_time(at)}#CANCELLED", TimelineEvent.CANCELLED, at, order)
+
+
+def _invoice_steps(invoice: Invoice) -> Iterator[TimelineStep]:
+    def place(at: datetime, part: str) -> str:
+        return f"{sortable_time(at)}#{invoice_sk(invoice.n)}#{part}"
+
+    yield TimelineStep(place(invoice.started, "0"), TimelineEvent.INVOICE_BEGUN, invoice.started, invoice)
+    if invoice.ended and invoice.outcome in _OUTCOMES:
+        yield TimelineStep(place(invoice.ended, "1"), _OUTCOMES[invoice.outcome], invoice.ended, invoice)
+    for report, at in invoice.events.items():
+        # The part is the event's name: a number would change when a further event arrives.
+        yield TimelineStep(place(at, report), TimelineEvent.INVOICE_REPORTED, at, invoice, report)

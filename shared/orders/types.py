@@ -1,0 +1,176 @@
+"""Validated field types: text, identifiers, times and amounts, as models and requests declare them."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+# C0 controls except tab and line ends, DEL, and lone surrogates: they break mail, logs and UTF-8.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+# The validators below as patterns, for OpenAPI.
+IN_TEXT = r"[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F]"
+IN_LINE = r"[^\x00-\x08\x0A-\x1F\x7F]"
+VISIBLE = r"[^\x00-\x20\x7F\s]"
+
+_DIGITS = r"[0-9]{1,11}(\.[0-9]{1,4})?"
+"""At most 15 digits: JavaScript keeps that many exactly."""
+
+
+class Model(BaseModel):
+    """Base of all models: immutable, and strict about unknown fields."""
+
+    # Validators are built at first use, so a function pays at cold start only for the models that it needs. Input is
+    # kept out of error messages because messages reach the log.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
+
+
+def _printable(text: str) -> str:
+    if _UNPRINTABLE.search(text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def described(pattern: str) -> Any:
+    """Adds a pattern to the OpenAPI schema only: the validator's message explains a refusal better than a pattern."""
+    return Field(json_schema_extra={"pattern": pattern})
+
+
+def _decimal_schema(pattern: str, **bounds: float) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "anyOf": [{"type": "number", **bounds}, {"type": "string", "pattern": pattern}],
+            "description": "At most 15 digits, of these 4 decimals.",
+        }
+    )
+
+
+def not_blank(text: str) -> str:
+    """Validator: refuses text without any visible character."""
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if "\n" in text or "\r" in text:
+        raise ValueError("must be one line")
+    return text
+
+
+def _decimal(value: object) -> object:
+    """Refuses floats, which have already lost precision, and number formats that only Python accepts."""
+    if isinstance(value, float | bool) or (isinstance(value, str) and not re.fullmatch(f"-?{_DIGITS}", value)):
+        raise ValueError("must be a decimal number with at most 15 digits and 4 decimals")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    """Accepts 1.0 as 1, as JSON does. Very large numbers are left alone: writing out 1E+999999 takes too long."""
+    whole = isinstance(value, Decimal) and value.adjusted() < 16 and value == value.to_integral_value()
+    return int(value) if whole else value
+
+
+def _no_negative_zero(number: Decimal) -> Decimal:
+    return number or Decimal(0)
+
+
+def utc_text(moment: datetime) -> str:
+    """Formats a time as ISO 8601 in UTC, ending in Z (RFC 3339)."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+Text = Annotated[StrictStr, AfterValidator(_printable), described(f"^{IN_TEXT}*$")]
+Line = Annotated[Text, AfterValidator(_one_line), StringConstraints(max_length=200), described(f"^{IN_LINE}*$")]
+Moment = Annotated[
+    AwareDatetime,
+    PlainSerializer(utc_text, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T17:25:09.123456Z"]}),
+]
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_decimal),
+    Field(max_digits=15, decimal_places=4, allow_inf_nan=False),
+    AfterValidator(_no_negative_zero),
+    _decimal_schema(rf"^-?{_DIGITS}$", exclusiveMinimum=-1e11, exclusiveMaximum=1e11),
+]
+Amount = Annotated[Money, Field(ge=0), _decimal_schema(rf"^{_DIGITS}$", minimum=0, exclusiveMaximum=1e11)]
+Quantity = Annotated[Money, Field(gt=0), _decimal_schema(rf"^{_DIGITS}$", exclusiveMinimum=0, exclusiveMaximum=1e11)]
+
+Number = Annotated[StrictInt, Field(ge=0, lt=2**53), BeforeValidator(_whole)]
+"""A numeric id in another system, within what JavaScript and DynamoDB keep exactly."""
+
+ProductName = Annotated[Text, StringConstraints(min_length=1, max_length=300)]
+
+
+def _iso(value: Any) -> Any:
+    # Pydantic would also accept "12", as seconds since 1970.
+    if isinstance(value, str) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", value):
+        raise ValueError("must be a date and time with its zone, such as 2026-11-23T09:00:00Z")
+    if isinstance(value, int | float):
+        raise ValueError("must be a string, such as 2026-11-23T09:00:00Z")
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be in the years 1 to 9999, also in UTC") from None
+
+
+GivenMoment = Annotated[Moment, BeforeValidator(_iso), AfterValidator(_in_utc)]
+"""A time in a request (RFC 3339)."""
+
+OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+"""The id of an order in a path. Stored as text: the specification has it as string and as integer."""
+
+
+def _id_as_text(value: Any) -> Any:
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError("must be an integer or a string")
+
+
+OrderIdInBody = Annotated[
+    str,
+    BeforeValidator(_id_as_text),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}], "description": "Repeats the id in the path."}),
+]
+"""The id of an order in a body: repeats the path's, as integer or as string."""
+
+NewOrderId = Annotated[
+    OrderId,
+    BeforeValidator(_id_as_text),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}]}),
+]
+"""The id of an order to be created, as integer or as string."""
+
+CustomerId = Annotated[Line, StringConstraints(min_length=1, max_length=128)]
+"""The id of a customer: the claim `sub` of their tokens."""
+
+Currency = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Z]{3}$")]
+"""An ISO 4217 currency code."""
+
+EmailAddress = Annotated[
+    StrictStr,
+    # One ASCII address, because SES takes no other, and nothing that a mail header could read as a second one. No `?`
+    # either: between `=?` and `?=`, a header can hide another address (RFC 2047).
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=^_`{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}$", max_length=254
+    ),
+]

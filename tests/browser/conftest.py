@@ -1,0 +1,82 @@
+"""A real browser for the tests of the local pages."""
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
+from process import Gateway, gateway
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def executable() -> str:
+    """The path of the installed browser."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser is installed: none of {', '.join(BROWSERS)} is on the PATH")
+    return found
+
+
+@pytest.fixture(scope="session")
+def playwright(executable: str) -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture
+def context(playwright: Playwright, executable: str, tmp_path: Path) -> Iterator[BrowserContext]:
+    """A browser with an empty profile."""
+    context = playwright.chromium.launch_persistent_context(
+        tmp_path / "profile", executable_path=executable, headless=True, args=ARGUMENTS
+    )
+    context.set_default_timeout(20_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def open_page(context: BrowserContext, local: Gateway) -> Iterator[Callable[..., Page]]:
+    """Opens one of the gateway's pages. The test fails if any page logs an error."""
+    errors: list[str] = []
+
+    def open_page(path: str, width: int = 1280, dark: bool = False) -> Page:
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(f"{path}: {error}"))
+        page.on("console", lambda said: errors.append(f"{path}: {said.text}") if said.type == "error" else None)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        page.goto(local.url + path)
+        return page
+
+    yield open_page
+    assert errors == []
+
+
+@pytest.fixture(scope="module")
+def local(executable: str) -> Iterator[Gateway]:
+    """A running local gateway."""
+    with gateway() as local:
+        yield local
+
+
+@pytest.fixture
+def five_mails(local: Gateway) -> None:
+    """Leaves five mails of different lengths in the outbox."""
+    local.call("DELETE", "/_local/outbox", token="")
+    for order_id, words in (("1001", 1), ("1002", 2), ("1004", 4), ("1008", 8), ("1001", 300)):
+        # A mail that was sent a moment ago is not sent again.
+        local.send_invoice(order_id, notes=f"{uuid.uuid4()} {'ring ' * words}")

@@ -1,0 +1,126 @@
+"""Module dependencies point one way, and docs/architecture.md shows them."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from harness import ROOT
+
+ORDERS = ROOT / "shared" / "orders"
+
+LAYERS = (
+    {"lazy"},
+    {"errors", "settings", "startup", "strict_json", "telemetry", "types"},
+    {"aws", "cursors", "identity", "money"},
+    {"models"},
+    {"items", "keys", "lifecycle", "requests", "responses"},
+    {"archive", "http", "mailing", "stream", "table", "views"},
+    {"store"},
+    {"bulk", "comments", "ledger"},
+    {"timeline"},
+)
+"""The modules of `orders`, lowest layer first. A module imports only from layers below its own."""
+
+WITHOUT_AWS = {
+    *("errors", "identity", "items", "keys", "lifecycle", "models", "money", "requests", "responses"),
+    *("settings", "stream", "types", "views"),
+}
+"""Modules that load no AWS library, not even through the modules that they import."""
+
+
+def imports(path: Path) -> set[str]:
+    """Returns the names of all modules that a file imports, also those for type checkers only."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            # `from orders import aws` imports `orders.aws`.
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names if node.module == "orders" else {str(node.module)}
+    return found
+
+
+def rooms() -> dict[str, set[str]]:
+    """Returns the modules of `orders`, each with those that it imports. The package `mailing` counts as one."""
+    found: dict[str, set[str]] = {}
+    for path in sorted(ORDERS.rglob("*.py")):
+        room = path.relative_to(ORDERS).parts[0].removesuffix(".py")
+        used = {name.split(".")[1] for name in imports(path) if name.startswith("orders.")}
+        found[room] = found.get(room, set()) | used - {room}
+    del found["__init__"]
+    return found
+
+
+ROOMS = rooms()
+
+
+def layer(room: str) -> int:
+    return next(index for index, names in enumerate(LAYERS) if room in names)
+
+
+def test_every_module_has_a_layer() -> None:
+    assert sorted(name for names in LAYERS for name in names) == sorted(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_modules_import_only_from_lower_layers(room: str) -> None:
+    assert {used for used in ROOMS[room] if layer(used) >= layer(room)} == set()
+
+
+def test_shared_code_does_not_import_functions() -> None:
+    functions = {path.name for path in (ROOT / "functions").iterdir()}
+    for path in ORDERS.rglob("*.py"):
+        assert not {name.split(".")[0] for name in imports(path)} & (functions | {"functions", "local", "importer"})
+
+
+def test_functions_do_not_import_each_other() -> None:
+    functions = {path.name for path in (ROOT / "functions").iterdir()}
+    for path in (ROOT / "functions").rglob("*.py"):
+        used = {name.split(".")[0] for name in imports(path)} & functions
+        assert used <= {path.relative_to(ROOT / "functions").parts[0]}, path
+
+
+@pytest.mark.parametrize("room", sorted(WITHOUT_AWS))
+def test_the_domain_loads_no_aws_library(room: str) -> None:
+    used, left = set[str](), {room}
+    while left:
+        used |= left
+        left = {name for each in left for name in ROOMS[each]} - used
+    libraries = {name.split(".")[0] for each in used for name in imports(ORDERS / f"{each}.py")}
+    assert not libraries & {"aws_lambda_powertools", "boto3", "botocore"}
+
+
+def test_files_stay_small() -> None:
+    folders = (ROOT / name for name in ("shared", "functions"))
+    lengths = {path: len(path.read_bytes().splitlines()) for folder in folders for path in folder.rglob("*.py")}
+    assert {path.name: length for path, length in lengths.items() if length > 400} == {}
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    readers = {
+        path.stem
+        for folder in ("shared", "functions")
+        for path in (ROOT / folder).rglob("*.py")
+        if re.search(r"os\.environ|getenv", path.read_text(encoding="utf-8"))
+    }
+    # `startup` runs before any setting is read: it prepares how the process loads.
+    assert readers == {"settings", "startup"}
+
+
+def test_the_diagram_shows_the_imports() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    [diagram] = re.findall(r"^```mermaid\nflowchart TD\n(.*?)^```$", text, re.M | re.S)
+    lines = [line.split(" --> ") for line in diagram.splitlines()]
+    arrows = {(room.strip(), used) for room, targets in lines for used in targets.split(" & ")}
+    assert arrows == {(room, used) for room, names in ROOMS.items() for used in direct(room, names)}
+
+
+def direct(room: str, names: set[str]) -> set[str]:
+    """Returns the imports that are not also imported by another import: the others would clutter the diagram."""
+    return {name for name in names if not any(name in reachable(other) for other in names - {name})}
+
+
+def reachable(room: str) -> set[str]:
+    return ROOMS[room] | {name for used in ROOMS[room] for name in reachable(used)}
