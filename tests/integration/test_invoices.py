@@ -238,7 +238,7 @@ def test_an_event_that_cannot_be_written_is_an_error_so_that_it_comes_again(sent
         raise EndpointConnectionError(endpoint_url="https://dynamodb")
 
     aws.dynamodb().meta.events.register("before-call.dynamodb.UpdateItem", fail)
-    with pytest.raises(Exception, match="AWS is slow"):
+    with pytest.raises(Exception, match="AWS is throttling"):
         sent.report("Delivery", "1002", "INV-1002-1")
 
 
