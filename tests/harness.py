@@ -187,7 +187,9 @@ class Service:
             self.records()
         else:
             # Reading the sample orders from moto takes longer than most tests.
-            self.last_record = dynamodb_backends[ACCOUNT][REGION].tables["OrdersTable"].stream_shard.items[-1].to_json()
+            shard = dynamodb_backends[ACCOUNT][REGION].tables["OrdersTable"].stream_shard
+            assert shard
+            self.last_record = shard.items[-1].to_json()
 
     def records(self) -> list[dict[str, Any]]:
         """What came into the table's stream since the last call, as Lambda hands it to functions."""
