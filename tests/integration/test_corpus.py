@@ -1,4 +1,4 @@
-"""What nobody who means well sends, as events to the functions: each is refused, or done as any other request."""
+"""Hostile requests, as events to the functions: each is refused or handled like any other request."""
 
 import base64
 from collections.abc import Iterator
@@ -30,13 +30,13 @@ def event_of(route: str, **different: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def logs_say_nothing_of_it(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def logs_stay_clean(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     assert not [record for record in caplog.get_records("call") if SECRET in str(vars(record))]
     assert "InternalErrors" not in capsys.readouterr().out
 
 
-def test_all_routes_are_here() -> None:
+def test_corpus_covers_all_routes() -> None:
     assert ROUTES.keys() == {route.key for route in TEMPLATE.routes}
     assert WITH_BODY.keys() == {route for route in ROUTES if not route.startswith("GET ")}
 
@@ -44,7 +44,7 @@ def test_all_routes_are_here() -> None:
 @pytest.mark.parametrize("route", WITH_BODY)
 def test_bodies(service: Service, route: str) -> None:
     for name, body in BODIES.items():
-        # As API Gateway hands over what it takes for text, and what it does not.
+        # As API Gateway passes on bodies that it considers text, and others.
         as_text = event_of(route, body=body.decode(errors="replace"), isBase64Encoded=False)
         as_bytes = event_of(route, body=base64.b64encode(body).decode(), isBase64Encoded=True)
         as_neither = event_of(route, body=body.decode(errors="replace"), isBase64Encoded=True)

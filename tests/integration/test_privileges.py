@@ -1,6 +1,6 @@
-"""With the role that the template gives it, a function does its whole job and nothing else.
+"""Least privilege: the role in the template allows each function what it does, and nothing else.
 
-All tests with the fixture `service` run with these roles; here is what they forbid.
+All tests with the fixture `service` run with these roles. The tests here show what the roles forbid.
 """
 
 from collections.abc import Callable
@@ -90,7 +90,7 @@ FORBIDDEN: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("function", TEMPLATE.functions)
-def test_a_function_cannot_do_anything_else(service: Service, function: str) -> None:
+def test_function_cannot_do_anything_else(service: Service, function: str) -> None:
     assert service.post("/admin/orders/1001/send-invoice").status == 200
     before = service.items("1001"), service.archived(), len(service.mails)
     found = {}
@@ -108,7 +108,7 @@ def test_a_function_cannot_do_anything_else(service: Service, function: str) -> 
 
 
 def a_day(service: Service) -> None:
-    """What every function is there for, with what happens seldom."""
+    """Lets every function do all its tasks, including the rare ones."""
     new = load("create-order-as-admin")["body"]
     for _ in range(2):
         assert service.post("/admin/orders", new, idempotency_key="k").status == 201
@@ -136,7 +136,7 @@ def a_day(service: Service) -> None:
     invoke("PublishEventsFunction", load("publish-events"))
 
 
-def test_a_role_allows_what_its_function_does_and_no_more(service: Service) -> None:
+def test_role_allows_exactly_what_its_function_does(service: Service) -> None:
     ROLES.used.clear()
     a_day(service)
     assert ROLES.used.keys() == {function for function in TEMPLATE.functions if ROLES.statements(function)}
@@ -145,7 +145,7 @@ def test_a_role_allows_what_its_function_does_and_no_more(service: Service) -> N
         for function in TEMPLATE.functions
         for statement in ROLES.statements(function)
         for action in texts(statement["Action"])
-        # Of the table's stream Lambda itself reads, with this role.
+        # Lambda itself reads the table's stream, with this role.
         for resource in texts(statement["Resource"])
         if not resource.startswith("OrdersTable.StreamArn") and "/stream/" not in resource
         if not any(

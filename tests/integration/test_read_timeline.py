@@ -1,4 +1,4 @@
-"""The timeline: all that happened to an order, by whom and when, each thing once and in order."""
+"""The timeline lists everything that happened to an order, with actor and time, each event once and in order."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ SEND = "/admin/orders/1002/send-invoice"
 
 
 def short(entry: dict[str, Any]) -> str:
-    """An entry in one line: when, what, and by whom."""
+    """Returns an entry as one line: time, event and actor."""
     who = f" by {entry['role']} {entry['by']} ({entry['name']})" if entry["by"] else ""
     what = [entry["invoice"], entry["report"], entry["reason"], entry["comment"] and entry["comment"]["content"]]
     what += [f"{each['field']}: {each['before']} → {each['after']}" for each in entry["changes"] or ()]
@@ -26,7 +26,7 @@ def told(service: Service, path: str = TIMELINE) -> list[str]:
     return [short(entry) for entry in joined(pages(service, f"{path}?limit=100"))]
 
 
-def test_a_whole_story(service: Service) -> None:
+def test_timeline_of_a_whole_order(service: Service) -> None:
     line = {"item_id": 1, "product_name": "Brunost", "quantity": 1, "price": 1}
     bob = {"sub": "bob"}
     order = {"order_id": "new", "customer_id": "bob", "currency_code": "JPY", "order_line_details": [line]}
@@ -66,7 +66,7 @@ def test_a_whole_story(service: Service) -> None:
     ]
 
 
-def test_an_order_that_nobody_touched_was_created(service: Service) -> None:
+def test_new_order_has_only_its_creation(service: Service) -> None:
     [created] = service.get(TIMELINE).json["timeline"]
     assert created == {
         "at": "2026-11-20T16:41:07.000000Z",
@@ -89,7 +89,7 @@ def test_an_order_that_nobody_touched_was_created(service: Service) -> None:
     ],
     ids=["unknown", "failed"],
 )
-def test_an_invoice_that_did_not_leave_or_may_have(service: Service, error: Exception, ends: str) -> None:
+def test_failed_and_unknown_mails_are_listed(service: Service, error: Exception, ends: str) -> None:
     def fail(**_: object) -> None:
         raise error
 
@@ -99,7 +99,7 @@ def test_an_invoice_that_did_not_leave_or_may_have(service: Service, error: Exce
 
 
 def everything_at_once(service: Service) -> int:
-    """Lets much happen in one microsecond. Returns how much, with what came before."""
+    """Makes many events in one microsecond. Returns the number of all entries."""
     for n in range(12):
         service.patch("/admin/orders/1002", {"paid": n + 1})
     for n in range(5):
@@ -113,7 +113,7 @@ def everything_at_once(service: Service) -> int:
 
 
 @pytest.mark.slow
-def test_all_that_happened_in_one_microsecond_is_there_on_pages_of_every_size(service: Service) -> None:
+def test_events_of_one_microsecond_are_complete_on_pages_of_any_size(service: Service) -> None:
     count = everything_at_once(service)
     service.clock.sleep(1)
     service.patch("/admin/orders/1002", {"customer_summary": {"city": "Lindau"}})
@@ -128,13 +128,13 @@ def test_all_that_happened_in_one_microsecond_is_there_on_pages_of_every_size(se
         assert {len(page) for page in found[:-1]} <= {limit}
 
 
-def test_what_happens_meanwhile_is_not_missed_and_nothing_comes_twice(service: Service) -> None:
+def test_events_added_while_paging_are_listed_once(service: Service) -> None:
     everything_at_once(service)
     before = service.get(f"{TIMELINE}?limit=100").json["timeline"]
     ends_with_a_report = 1 + next(n for n, entry in enumerate(before) if entry["report"] == "delivery")
 
     def go_on() -> None:
-        # SES is late: one of these reports has its place before the end of the page that was read.
+        # SES reports late: one of these reports belongs before the end of the page that was read.
         for kind in ("DeliveryDelay", "Bounce"):
             service.report(kind, "1002", "INV-1002-1", "2026-11-23T09:00:00.000Z", bounceType="Transient")
         service.clock.sleep(1)
@@ -146,7 +146,7 @@ def test_what_happens_meanwhile_is_not_missed_and_nothing_comes_twice(service: S
     assert [entry["report"] or entry["event"] for entry in found if entry not in before] == ["soft_bounce", "changed"]
 
 
-def test_a_long_history_page_by_page(service: Service) -> None:
+def test_long_history_page_by_page(service: Service) -> None:
     for n in range(40):
         service.clock.sleep(timedelta(minutes=1).total_seconds())
         if n % 3:
@@ -162,12 +162,12 @@ def test_a_long_history_page_by_page(service: Service) -> None:
         assert [len(page) for page in found[:-1]] == [limit] * ((41 - 1) // limit)
 
 
-def test_only_the_staff_reads_it(service: Service) -> None:
+def test_only_admins_read_it(service: Service) -> None:
     assert [service.get(TIMELINE, claims).status for claims in ({}, ALICE, ERP)] == [401, 403, 200]
     assert service.get("/admin/orders/9999/timeline").status == 404
 
 
-def test_what_is_asked_wrongly_is_said_by_name(service: Service) -> None:
+def test_invalid_parameters_are_named(service: Service) -> None:
     service.post("/admin/orders/1002/comments", {"content": "x"})
     cursor = service.get(f"{TIMELINE}?limit=1").json["next_cursor"]
     for path, claims, field in (
@@ -184,7 +184,7 @@ def test_what_is_asked_wrongly_is_said_by_name(service: Service) -> None:
         assert [error["field"] for error in answer.json["errors"]] == [field]
 
 
-def test_the_event_file_works(service: Service) -> None:
+def test_event_file_works(service: Service) -> None:
     assert service.send(load("get-timeline-as-admin")).status == 200
 
 

@@ -1,4 +1,4 @@
-"""What nobody can tell: whether somebody else's order exists, and whether there are internal comments."""
+"""A customer cannot detect whether another customer's order exists, or whether an order has internal comments."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from orders.models import OrderStatus, ShippingStatus
 
 Send = Callable[[Service, str], Answer]
 
-# Everything that a customer can ask about one order.
+# Every request that a customer can make about one order.
 ROUTES: dict[str, Send] = {
     "get": lambda service, order: service.get(f"/orders/{order}"),
     "get, if it is new": lambda service, order: service.get(f"/orders/{order}", if_none_match='"1"'),
@@ -30,7 +30,7 @@ ROUTES: dict[str, Send] = {
     ),
     "cancel": lambda service, order: service.post(f"/orders/{order}/cancel", {"reason": "x"}),
 }
-# What is wrong with these comes first, whatever order it is.
+# These are invalid whatever the order is.
 WRONG: dict[str, tuple[int, Send]] = {
     "no such parameter": (422, lambda service, order: service.get(f"/orders/{order}?x=1")),
     "no condition": (404, lambda service, order: service.get(f"/orders/{order}", if_none_match="1")),
@@ -59,7 +59,7 @@ def own_cursor(service: Service) -> str:
 
 @dataclass(frozen=True)
 class Told:
-    """All that one request gives away."""
+    """Everything that a caller can observe of one request."""
 
     status: int
     headers: dict[str, str]
@@ -81,7 +81,7 @@ OTHERS = ("small", "large", "noisy", "ended", "moved")
 
 @pytest.fixture
 def others(service: Service) -> Service:
-    """The service with more orders of bob's: small, of 300 lines, one that is talked about, cancelled, shipped."""
+    """The service with more orders of Bob's: small, with 300 lines, with comments, cancelled, shipped."""
     [line] = SAMPLE.order_line_details
     lines = tuple(line.model_copy(update={"item_id": n}) for n in range(300))
     total = {"sub_total": 300 * line.price, "grand_total": 300 * line.price, "items_total": Decimal(300)}
@@ -101,7 +101,7 @@ def others(service: Service) -> Service:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_nobody_can_tell_somebody_elses_order_from_none(others: Service, route: str) -> None:
+def test_other_customers_order_is_indistinguishable_from_a_missing_one(others: Service, route: str) -> None:
     before = [others.items(name) for name in OTHERS]
     none = ask(NONE, partial(ROUTES[route], others, NONE))
     assert none.status == 404
@@ -110,12 +110,12 @@ def test_nobody_can_tell_somebody_elses_order_from_none(others: Service, route: 
         assert told.status == none.status
         assert told.headers == none.headers
         assert told.body == none.body
-        # As many round trips, and of the same kinds: it takes as long.
+        # The same round trips, so that it takes as long.
         assert told.calls == none.calls
     assert [others.items(name) for name in OTHERS] == before
 
 
-def test_nor_by_making_a_mistake(others: Service) -> None:
+def test_invalid_requests_do_not_reveal_an_order(others: Service) -> None:
     for mistake, (status, send) in WRONG.items():
         none = ask(NONE, partial(send, others, NONE))
         assert none.status == status, mistake
@@ -124,19 +124,19 @@ def test_nor_by_making_a_mistake(others: Service) -> None:
             assert (told.status, told.headers, told.body, told.calls) == (status, none.headers, none.body, none.calls)
 
 
-def test_nor_by_how_much_comes_back_from_dynamodb(others: Service) -> None:
+def test_size_of_dynamodb_responses_does_not_reveal_an_order(others: Service) -> None:
     def sizes(route: str, order: str) -> list[int]:
         return [each.size for each in ask(order, partial(ROUTES[route], others, order)).exchanges]
 
     for route in ROUTES:
         if route.startswith("get"):
-            # The only one that reads whole orders.
+            # This is the only request that reads whole orders.
             assert sizes(route, "large") == sizes(route, NONE)
-        # Elsewhere the totals may have more digits. 300 lines are 30 KB.
+        # Totals may have more digits than in the other order. 300 lines are 30 KB.
         assert sum(sizes(route, "large")) - sum(sizes(route, "small")) < 32
 
 
-def test_nor_by_a_list(others: Service) -> None:
+def test_lists_do_not_reveal_an_order(others: Service) -> None:
     def lists() -> list[Any]:
         with traffic() as exchanges:
             found = [pages(others, f"/orders?limit=2{query}") for query in ("", "&order_status=in_progress")]
@@ -147,7 +147,7 @@ def test_nor_by_a_list(others: Service) -> None:
     assert lists() == before
 
 
-# What a customer is told, one facet after the other.
+# What a customer can observe, one aspect after the other.
 FACETS: dict[str, Callable[[Told], Any]] = {
     "responses": lambda told: (told.status, told.body),
     "headers, the version among them": lambda told: told.headers,
@@ -162,7 +162,7 @@ FACETS: dict[str, Callable[[Told], Any]] = {
 
 
 def story(service: Service, *, internal: bool) -> list[Told]:
-    """All that alice is told of an order that the staff, too, talks about: with or without internal comments."""
+    """Returns all that Alice can observe of an order with admin comments, with or without internal ones."""
     order, comments = "/orders/story", "/orders/story/comments"
     told: list[Told] = []
 
@@ -187,7 +187,7 @@ def story(service: Service, *, internal: bool) -> list[Told]:
     bring([SAMPLE.model_copy(update={"order_id": "story"})])
     secretly()
     read()
-    # All at the same moment, when each comment takes the next free place.
+    # All at the same instant, so that each comment takes the next free id.
     for n in range(2):
         alice(service.post, comments, {"content": f"{n}"})
         secretly()
@@ -195,7 +195,7 @@ def story(service: Service, *, internal: bool) -> list[Told]:
         assert service.post(f"/admin{comments}", {"content": f"{n}"}).status == 201
     secretly()
     read()
-    # A repeated key leads to its comment again, also after others.
+    # A repeated key returns its comment, also after other comments.
     alice(service.post, comments, {"content": "0"}, idempotency_key="0")
     service.clock.sleep(1)
     secretly()
@@ -206,7 +206,7 @@ def story(service: Service, *, internal: bool) -> list[Told]:
     return told
 
 
-def test_nobody_can_tell_whether_there_are_internal_comments(service: Service) -> None:
+def test_internal_comments_are_undetectable_for_customers(service: Service) -> None:
     without = story(service, internal=False)
     for item in service.items("story"):
         aws.dynamodb().delete_item(TableName="OrdersTable", Key={"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}})
@@ -223,8 +223,8 @@ def test_nobody_can_tell_whether_there_are_internal_comments(service: Service) -
     assert {each % 2 for each in read} == {0}
 
 
-def test_an_internal_comment_is_no_change_of_the_order(service: Service) -> None:
-    """Neither its version nor its place in a list tells of it, nor does it disturb whoever changes the order."""
+def test_internal_comment_does_not_change_the_order(service: Service) -> None:
+    """The version and the position in lists stay as they are, and other callers can still change the order."""
     own, item = service.get("/orders").json, service.order("1001")
     service.post("/admin/orders/1001/comments", {"content": "intern", "flagged": True}, idempotency_key="k")
     assert service.get("/orders").json == own
