@@ -1,6 +1,6 @@
-"""What nobody who means well sends: bodies, values, paths and headers.
+"""Hostile requests: bodies, values, paths and headers.
 
-Whatever of it is text holds `SECRET`, so that a log can be searched for it.
+All texts contain `SECRET`, so that logs can be searched for it.
 """
 
 import json
@@ -124,7 +124,7 @@ SEGMENTS = (
     "x" * 10_000,
     "%F0%9F%A7%80" * 800,
 )
-"""What may stand for an order's id in a path."""
+"""Path segments in place of an order's id."""
 
 QUERIES = (
     "limit=0",
@@ -163,13 +163,13 @@ HEADER_VALUES: tuple[bytes, ...] = (
     b"%0d%0aX-Injected: yes",
     b'"01", W/"1", *',
 )
-"""What may stand in `Idempotency-Key`, `If-Match`, `If-None-Match`, `Accept`, `Authorization` and the like."""
+"""Values of `Idempotency-Key`, `If-Match`, `If-None-Match`, `Accept`, `Authorization` and similar headers."""
 
 HEADERS = ("Idempotency-Key", "If-Match", "If-None-Match", "Accept", "Content-Type", "X-Forwarded-For", "Cookie")
 
 
-def judge(answer: Answer, what: str) -> None:
-    """It is an answer of the contract, in UTF-8, and gives nothing away."""
+def check_answer(answer: Answer, what: str) -> None:
+    """Checks that an answer keeps to the contract, is UTF-8 and reveals no internals."""
     assert answer.status < 500, what
     text = answer.text or ""
     text.encode()
@@ -180,7 +180,7 @@ def judge(answer: Answer, what: str) -> None:
 
 
 def examples() -> Iterator[tuple[str, Any]]:
-    """The key of each route that takes a body, and an example of it."""
+    """Yields the key of each route that takes a body, with an example of the body."""
     document = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))
     for path, item in document["paths"].items():
         for method, operation in item.items():
@@ -189,7 +189,7 @@ def examples() -> Iterator[tuple[str, Any]]:
 
 
 def with_values(example: Any) -> Iterator[tuple[str, str]]:
-    """A body with each nasty value in each of its places, and what that is."""
+    """Yields a body for each place and each hostile value, with a description."""
     for place in _places(example):
         for name, value in VALUES.items():
             yield f"{'.'.join(map(str, place))}: {name}", _written(example, place, value)
@@ -206,7 +206,7 @@ def _places(value: Any, *place: str | int) -> Iterator[tuple[str | int, ...]]:
 
 
 def _written(value: Any, place: tuple[str | int, ...], raw: str) -> str:
-    """JSON of a value with something else in one place, which need not be JSON."""
+    """Returns the JSON of a value with `raw` in one place, which need not be JSON."""
     if not place:
         return raw
     if isinstance(value, dict):

@@ -8,7 +8,7 @@ from threading import Event, Thread
 import pytest
 from botocore.session import Session
 from harness import DYNAMODB_LOCAL, Service
-from lists import SAMPLE, bring, joined, pages
+from lists import SAMPLE, flatten, pages, put_orders
 from traffic import Exchange, traffic
 
 from orders.models import Order
@@ -40,7 +40,7 @@ def others_being_created(prefix: str) -> Iterator[list[str]]:
             days = [datetime(2026, *day, tzinfo=UTC) for day in ((10, 1), (11, 20))]
             batch = [placed(f"{prefix}-{len(brought) + n}", days[n % 2]) for n in range(24)]
             brought.extend(order.order_id for order in batch)
-            bring(batch, client)
+            put_orders(batch, client)
 
     creating = Thread(target=create)
     creating.start()
@@ -54,7 +54,7 @@ def others_being_created(prefix: str) -> Iterator[list[str]]:
 
 def test_each_of_10_000_comes_once_and_the_last_page_costs_what_the_first_does(service: Service) -> None:
     start = datetime(2026, 10, 1, tzinfo=UTC)
-    bring(placed(f"old-{n:05}", start + timedelta(minutes=n // 3)) for n in range(MANY))
+    put_orders(placed(f"old-{n:05}", start + timedelta(minutes=n // 3)) for n in range(MANY))
     for path, whose, calls in (("/orders", "own", 1), ("/admin/orders", "all", 4)):
         costs: list[list[Exchange]] = []
         with others_being_created(whose) as brought, traffic() as exchanges:
@@ -64,7 +64,7 @@ def test_each_of_10_000_comes_once_and_the_last_page_costs_what_the_first_does(s
                 exchanges.clear()
 
             query = "limit=100&created_from=2026-10-01T00:00:00Z"
-            ids = [order["order_id"] for order in joined(pages(service, f"{path}?{query}", CLAIMS, between=note))]
+            ids = [order["order_id"] for order in flatten(pages(service, f"{path}?{query}", CLAIMS, between=note))]
         assert brought
         assert len(ids) == len(set(ids))
         assert {f"old-{n:05}" for n in range(MANY)} <= set(ids)

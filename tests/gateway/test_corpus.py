@@ -7,7 +7,7 @@ from contextlib import suppress
 from email.parser import BytesHeaderParser
 
 import pytest
-from corpus import BODIES, CONTENT_TYPES, HEADER_VALUES, HEADERS, QUERIES, SECRET, SEGMENTS, examples, judge
+from corpus import BODIES, CONTENT_TYPES, HEADER_VALUES, HEADERS, QUERIES, SECRET, SEGMENTS, check_answer, examples
 from harness import ROOT, TEMPLATE, Answer
 from process import Gateway, gateway
 
@@ -53,23 +53,23 @@ def send(
     return answer
 
 
-def judge_http(answer: Answer, what: str) -> None:
+def check_http_answer(answer: Answer, what: str) -> None:
     """As it is judged without HTTP, unless the server did not even read a request in it."""
     if answer.status in {400, 414, 431} and "apigw-requestid" not in answer.headers:
         assert "Traceback" not in (answer.text or ""), what
         return
     # The machine may have too much to do, and says so.
     if answer.status != 503:
-        judge(answer, what)
+        check_answer(answer, what)
 
 
 @pytest.mark.parametrize("route", dict(examples()))
 def test_bodies(api: Gateway, route: str) -> None:
     method, path = route.format(order_id="1001").split()
     for name, body in BODIES.items():
-        judge_http(send(api, method, path, body), name)
+        check_http_answer(send(api, method, path, body), name)
     for content_type in CONTENT_TYPES:
-        judge_http(send(api, method, path, b"{}", content_type), content_type[:50])
+        check_http_answer(send(api, method, path, b"{}", content_type), content_type[:50])
 
 
 @pytest.mark.parametrize("route", [route.key for route in TEMPLATE.routes if "{order_id}" in route.path])
@@ -77,7 +77,7 @@ def test_paths(api: Gateway, route: str) -> None:
     method, path = route.replace("{number}", "INV-1001-1").split()
     for segment in SEGMENTS:
         answer = send(api, method, path.replace("{order_id}", segment), b"{}")
-        judge_http(answer, segment[:50])
+        check_http_answer(answer, segment[:50])
         # None of them is an order, whatever it looks like to whom.
         assert answer.status >= 400, segment[:50]
 
@@ -85,14 +85,16 @@ def test_paths(api: Gateway, route: str) -> None:
 def test_queries_and_headers(api: Gateway) -> None:
     for path in ("/orders", "/admin/orders", "/orders/1001/comments", "/admin/orders/1001/timeline"):
         for query in QUERIES:
-            judge_http(send(api, "GET", f"{path}?{query}"), query[:50])
+            check_http_answer(send(api, "GET", f"{path}?{query}"), query[:50])
     comment = json.dumps({"content": SECRET}).encode()
     for header in HEADERS:
         for value in HEADER_VALUES:
             line = header.encode() + b": " + value
-            judge_http(send(api, "GET", "/orders/1001", b"", "application/json", line), f"{header}: {value[:50]!r}")
+            check_http_answer(
+                send(api, "GET", "/orders/1001", b"", "application/json", line), f"{header}: {value[:50]!r}"
+            )
             answer = send(api, "POST", "/orders/1001/comments", comment, "application/json", line)
-            judge_http(answer, f"{header}: {value[:50]!r}")
+            check_http_answer(answer, f"{header}: {value[:50]!r}")
 
 
 def test_it_still_works(api: Gateway) -> None:

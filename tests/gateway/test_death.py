@@ -17,11 +17,11 @@ PATH = "/admin/orders/1002/send-invoice"
 def test_a_killed_process_sends_no_second_mail_and_says_what_is_known() -> None:
     with emulated_aws() as url, ses_endpoint() as ses:
         environment = {"AWS_ENDPOINT_URL": url, "AWS_ENDPOINT_URL_SESV2": ses.url}
-        ses.behaviour = "hangs after taking it"
+        ses.behaviour = "hangs after accepting it"
         with gateway(**environment) as doomed:
             request = Thread(target=_post_until_death, args=[doomed])
             request.start()
-            assert ses.was_asked.wait(timeout=20)
+            assert ses.request_received.wait(timeout=20)
             doomed.process.send_signal(signal.SIGKILL)
             request.join(timeout=20)
 
@@ -34,7 +34,7 @@ def test_a_killed_process_sends_no_second_mail_and_says_what_is_known() -> None:
             unknown = api.post(PATH, idempotency_key="k")
             assert unknown.status == 504
             assert unknown.json["type"] == "urn:problem:orders:mail-unknown"
-            assert ses.asked == ses.taken == 1
+            assert ses.requests == ses.accepted == 1
             # It holds nothing up: another request is another mail, and the order can be cancelled.
             assert api.post(PATH, idempotency_key="another").status == 200
             assert api.post("/admin/orders/1002/cancel").status == 204

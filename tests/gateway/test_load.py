@@ -68,7 +68,7 @@ class Client:
 
     def warm_up(self) -> None:
         """Does everything once. All clients do the same at the same time, so all processes that they need are there."""
-        self.bring()
+        self.create()
         for step in (self.comment, self.change, self.read, self.invoice):
             step(next(iter(self.orders)))
         self.list()
@@ -77,17 +77,17 @@ class Client:
         """Does one thing after the other, for so long."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            steps: list[Callable[[], object]] = [self.bring]
+            steps: list[Callable[[], object]] = [self.create]
             if known := [order_id for order_id, acknowledged in self.orders.items() if acknowledged]:
                 order_id = self.choice.choice(known)
                 steps = [
                     *[partial(step, order_id) for step in 3 * [self.comment, self.change, self.read]],
                     *[partial(step, order_id) for step in (self.cancel, self.invoice)],
-                    *[self.bring, self.list],
+                    *[self.create, self.list],
                 ]
             self.choice.choice(steps)()
 
-    def bring(self) -> None:
+    def create(self) -> None:
         order_id = f"{self.name}-{len(self.orders)}"
         order = {
             "order_id": order_id,

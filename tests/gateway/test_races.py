@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from harness import ROOT, TEMPLATE, Answer
-from lists import SAMPLE, bring
+from lists import SAMPLE, put_orders
 from process import Gateway, gateway, http
 
 from local.emulator import provision
@@ -175,7 +175,7 @@ def test_no_order_is_both_shipped_and_cancelled(api: Gateway, table: Any, monkey
         http.request("POST", f"{api.aws}/moto-api/reset")
         provision(TEMPLATE)
         orders = [f"ship-or-cancel-{n}" for n in range(40)]
-        bring((SAMPLE.model_copy(update={"order_id": order_id}) for order_id in orders), client)
+        put_orders((SAMPLE.model_copy(update={"order_id": order_id}) for order_id in orders), client)
         calls: list[Callable[[], Answer]] = []
         for n, order_id in enumerate(orders):
             ship = patch(api, f"/admin/orders/{order_id}", {"shipping_status": "shipped"})

@@ -310,7 +310,7 @@ def test_round_trips(service: Service) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4000).filter(str.strip))
 def test_any_text_is_returned_unchanged(service: Service, text: str) -> None:
-    service.begin_anew()
+    service.reset()
     answer = service.post("/orders/1001/comments", {"content": text})
     assert answer.json["comments"][0]["content"] == text
     assert service.comments("1001")[-1]["content"] == text

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from harness import Death, Service, break_at
+from harness import ProcessCrash, Service, break_at
 
 PATH = "/admin/orders/1002/send-invoice"
 
@@ -48,10 +48,10 @@ RECORDED: Any = (["sent"], [(200, 1), (200, 1)])
     ],
 )
 def test_process_crash(service: Service, moment: str, step: str, then: Any) -> None:
-    mend = break_at(step, moment, Death())
-    with pytest.raises(Death):
+    repair = break_at(step, moment, ProcessCrash())
+    with pytest.raises(ProcessCrash):
         service.post(PATH, idempotency_key="k")
-    mend()
+    repair()
     ledger, answers = then
     assert states(service) == ledger
     assert story(service) == answers
@@ -77,9 +77,9 @@ def test_process_crash(service: Service, moment: str, step: str, then: Any) -> N
     ],
 )
 def test_aws_answer_is_lost(service: Service, step: str, status: int, then: Any) -> None:
-    mend = break_at(step, "after", ReadTimeoutError(endpoint_url="https://aws"))
+    repair = break_at(step, "after", ReadTimeoutError(endpoint_url="https://aws"))
     assert service.post(PATH, idempotency_key="k").status == status
-    mend()
+    repair()
     ledger, answers = then
     assert states(service) == ledger
     assert story(service) == answers
@@ -88,10 +88,10 @@ def test_aws_answer_is_lost(service: Service, step: str, status: int, then: Any)
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
 def test_interrupted_request_never_sends_two_mails(service: Service, step: str, moment: str) -> None:
-    mend = break_at(step, moment, Death())
-    with pytest.raises(Death):
+    repair = break_at(step, moment, ProcessCrash())
+    with pytest.raises(ProcessCrash):
         service.post(PATH)
-    mend()
+    repair()
     for _ in range(5):
         service.post(PATH)
         service.clock.sleep(5)

@@ -362,7 +362,7 @@ def plain(value: Any, name: str = "", currency: str = "") -> Any:
 
 @given(orders())
 def test_every_field_is_returned_as_given(service: Service, order: dict[str, Any]) -> None:
-    service.begin_anew()
+    service.reset()
     # None of the sample orders' ids.
     order["order_id"] = f"0-{order['order_id']}"
     answer = service.post(ORDERS, json.dumps(order))

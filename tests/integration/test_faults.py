@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import pytest
 from harness import DYNAMODB_LOCAL, EVENTS, TEMPLATE, Answer, Context, Service, load
-from wire import DONE, Fault, Wire
+from wire import PERFORMED, Fault, Wire
 
 from orders.errors import DomainError
 
@@ -71,7 +71,7 @@ class Job:
         # Not over the wire, which would be slower.
         with patch.dict(os.environ):
             del os.environ["AWS_ENDPOINT_URL"]
-            service.begin_anew()
+            service.reset()
         if self.name in BEFORE:
             BEFORE[self.name](service)
         if self.again:
@@ -166,7 +166,7 @@ def test_fault_is_reported_and_repeating_is_safe(
     wire: Wire, service: Service, subtests: pytest.Subtests, job: Job, for_good: bool
 ) -> None:
     job.prepare(service)
-    wire.begin_anew()
+    wire.reset()
     clean = job.do(service)
     assert clean is not None
     calls = list(wire.calls)
@@ -177,13 +177,13 @@ def test_fault_is_reported_and_repeating_is_safe(
             with subtests.test(call=call, fault=str(fault)):
                 if not job.only_reads:
                     job.prepare(service)
-                wire.begin_anew(fail_call(call, fault, for_good=for_good))
+                wire.reset(fail_call(call, fault, for_good=for_good))
                 answer = job.do(service)
                 assert call in wire.calls
-                wire.begin_anew()
+                wire.reset()
                 problem = expected(call, fault, for_good=for_good)
                 check_answer(job, call, problem, answer, clean)
-                certain = problem is None or (fault not in DONE and problem != (504, "mail-unknown"))
+                certain = problem is None or (fault not in PERFORMED and problem != (504, "mail-unknown"))
                 check_outcome(service, job, call, fault, answer, certain=certain, undisturbed=undisturbed)
 
 
@@ -227,7 +227,7 @@ def check_outcome(
         assert len(service.mails) == 1 or (not certain and not service.mails)
     elif job.name.startswith("send-invoice"):
         check_invoice(service, job, done=done)
-    elif job.name.startswith("add-comment") and not job.keyed and (done or (fault in DONE and call == PUT)):
+    elif job.name.startswith("add-comment") and not job.keyed and (done or (fault in PERFORMED and call == PUT)):
         # Without a key a repeated request cannot be recognised.
         assert picture(service, job.order_id) == undisturbed
     else:

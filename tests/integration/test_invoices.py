@@ -209,9 +209,7 @@ def unreported(sent: Service) -> Any:
         lambda reports: st.tuples(st.just(reports), st.permutations(reports + reports[:2]))
     )
 )
-def test_order_and_number_of_reports_do_not_change_the_record(
-    sent: Service, unreported: Any, both: Any
-) -> None:
+def test_order_and_number_of_reports_do_not_change_the_record(sent: Service, unreported: Any, both: Any) -> None:
     records = []
     for reports in both:
         # The same invoice each time: sending another one would take far longer than reporting.
@@ -271,9 +269,7 @@ def test_ses_report_settles_an_unknown_mail(unknown: Service) -> None:
     assert len(unknown.invoices("1002")) == 1
 
 
-def test_mails_unsettled_for_15_minutes_are_counted(
-    unknown: Service, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_mails_unsettled_for_15_minutes_are_counted(unknown: Service, capsys: pytest.CaptureFixture[str]) -> None:
     def counted() -> bool:
         capsys.readouterr()
         invoke("WatchInvoicesFunction", load("watch-invoices-schedule"))

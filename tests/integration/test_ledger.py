@@ -28,11 +28,11 @@ OUTCOMES = [
     ("quota", 503, "failed", 0, 200, 1),
     ("500", 504, "unknown", 0, 504, 0),
     ("503", 504, "unknown", 0, 504, 0),
-    ("500 after taking it", 504, "unknown", 1, 504, 1),
+    ("500 after accepting it", 504, "unknown", 1, 504, 1),
     ("hangs", 504, "unknown", 0, 504, 0),
-    ("hangs after taking it", 504, "unknown", 1, 504, 1),
+    ("hangs after accepting it", 504, "unknown", 1, 504, 1),
     ("drops", 504, "unknown", 0, 504, 0),
-    ("drops after taking it", 504, "unknown", 1, 504, 1),
+    ("drops after accepting it", 504, "unknown", 1, 504, 1),
     ("garbles", 504, "unknown", 1, 504, 1),
 ]
 
@@ -53,8 +53,8 @@ def test_answer_and_record_tell_every_outcome(
     ses.behaviour = behaviour
     answer = service.post(PATH, **key)
     assert answer.status == status
-    assert ses.asked == 1
-    assert ses.taken == mails
+    assert ses.requests == 1
+    assert ses.accepted == mails
     [invoice] = service.invoices("1002")
     assert invoice["outcome"] == state
     assert "mailing" not in service.order("1002")
@@ -68,7 +68,7 @@ def test_answer_and_record_tell_every_outcome(
     ses.behaviour = "ok"
     again = service.post(PATH, **key)
     assert again.status == then
-    assert ses.taken == in_all
+    assert ses.accepted == in_all
     assert [each["outcome"] for each in service.invoices("1002")][:1] == [state]
 
 
@@ -81,12 +81,12 @@ def test_unreachable_ses_is_a_retryable_failure(service: Service, monkeypatch: p
     with ses_endpoint() as ses:
         use_ses(ses.url, monkeypatch)
         again = service.post(PATH, idempotency_key="k")
-        assert (again.status, ses.taken) == (200, 1)
+        assert (again.status, ses.accepted) == (200, 1)
         # Each attempt has its own number and record.
         assert again.headers["location"].endswith("INV-1002-2")
         assert [invoice["outcome"] for invoice in service.invoices("1002")] == ["failed", "sent"]
         assert service.post(PATH, idempotency_key="k").headers == again.headers
-        assert ses.taken == 1
+        assert ses.accepted == 1
 
 
 def test_connections_that_ses_may_have_closed_are_not_reused(service: Service, ses: Ses) -> None:
@@ -96,15 +96,15 @@ def test_connections_that_ses_may_have_closed_are_not_reused(service: Service, s
 
 
 def test_process_crashes_after_sending(service: Service, ses: Ses) -> None:
-    class Death(BaseException):
+    class ProcessCrash(BaseException):
         pass
 
     def die(**_: object) -> None:
-        raise Death
+        raise ProcessCrash
 
     aws.ses().meta.events.register("after-call.sesv2.SendEmail", die)
     get_mailer.cache_clear()
-    with pytest.raises(Death):
+    with pytest.raises(ProcessCrash):
         service.post(PATH, idempotency_key="k")
     assert [invoice["outcome"] for invoice in service.invoices("1002")] == ["sending"]
     aws.ses.cache_clear()
@@ -120,7 +120,7 @@ def test_process_crashes_after_sending(service: Service, ses: Ses) -> None:
     answer = service.post(PATH, idempotency_key="k")
     assert answer.status == 504
     assert answer.json["type"] == "urn:problem:orders:mail-unknown"
-    assert ses.taken == 1
+    assert ses.accepted == 1
     # The crashed process does not block the order.
     assert service.post("/admin/orders/1002/cancel").status == 204
 
@@ -139,7 +139,7 @@ def test_accepted_mail_is_a_success_even_if_recording_it_fails(service: Service,
     assert [invoice["outcome"] for invoice in service.invoices("1002")] == ["sending"]
     service.clock.sleep(31)
     assert service.post(PATH, idempotency_key="k").status == 504
-    assert ses.taken == 1
+    assert ses.accepted == 1
 
 
 def test_cancellation_waits_for_a_mail_in_progress(service: Service, ses: Ses) -> None:
@@ -179,12 +179,12 @@ def test_nothing_is_mailed_without_dynamodb(
 
     aws.dynamodb().meta.events.register(f"before-call.dynamodb.{operation}", fail)
     answer = service.post(PATH, idempotency_key="k")
-    assert (answer.status, ses.asked) == (status, 0)
+    assert (answer.status, ses.requests) == (status, 0)
     assert ("retry-after" in answer.headers) == (status == 503)
     assert "dynamodb" not in (answer.text or "").lower()
     aws.dynamodb().meta.events.unregister(f"before-call.dynamodb.{operation}", fail)
     assert service.post(PATH, idempotency_key="k").status == 200
-    assert ses.taken == 1
+    assert ses.accepted == 1
 
 
 def test_cancellation_by_another_system_prevents_sending(service: Service, ses: Ses) -> None:
@@ -202,4 +202,4 @@ def test_cancellation_by_another_system_prevents_sending(service: Service, ses: 
     aws.dynamodb().meta.events.register("before-call.dynamodb.TransactWriteItems", cancel_elsewhere)
     answer = service.post(PATH)
     assert (answer.status, answer.json["order_status"]) == (409, "cancelled")
-    assert ses.asked == 0
+    assert ses.requests == 0

@@ -14,7 +14,20 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
-from harness import BOB, DYNAMODB_LOCAL, ERP, EVENTS, ROOT, TEMPLATE, Death, Service, break_at, html_of, invoke, load
+from harness import (
+    BOB,
+    DYNAMODB_LOCAL,
+    ERP,
+    EVENTS,
+    ROOT,
+    TEMPLATE,
+    ProcessCrash,
+    Service,
+    break_at,
+    html_of,
+    invoke,
+    load,
+)
 from ses_endpoint import Ses, closed_port, ses_endpoint, use_ses
 
 from local.streams import matches_filter
@@ -32,13 +45,13 @@ ORDER = {
 Change = Callable[[Service], object]
 
 
-def said(order_id: str, claims: Any = None, **body: Any) -> Change:
+def comment_on(order_id: str, claims: Any = None, **body: Any) -> Change:
     """Adds a comment to an order, by an admin or by Bob."""
     path = f"{'' if claims == BOB else '/admin'}/orders/{order_id}/comments"
     return lambda service: service.post(path, {"content": "Grüße – 你好", **body}, claims)
 
 
-def cancelled(path: str, **body: Any) -> Change:
+def cancel(path: str, **body: Any) -> Change:
     return lambda service: service.post(f"{path}/cancel", body or None)
 
 
@@ -49,28 +62,28 @@ def notice_of(mail: Any) -> str:
 
 
 CHANGES: dict[str, tuple[Change, list[str]]] = {
-    "the staff writes": (said("1001"), ["comment to alice@example.com"]),
+    "the staff writes": (comment_on("1001"), ["comment to alice@example.com"]),
     "the staff writes with a key": (
         lambda service: service.post("/admin/orders/1002/comments", {"content": "x"}, idempotency_key="k"),
         ["comment to bob@example.com"],
     ),
-    "a machine of the staff writes": (said("1001", ERP), ["comment to alice@example.com"]),
+    "a machine of the staff writes": (comment_on("1001", ERP), ["comment to alice@example.com"]),
     "the staff flags, for the customer to read": (
-        said("1001", flagged=True, is_visible_to_customer=True),
+        comment_on("1001", flagged=True, is_visible_to_customer=True),
         ["comment to alice@example.com"],
     ),
-    "the staff flags": (said("1001", flagged=True), []),
-    "the staff writes internally": (said("1001", is_visible_to_customer=False), []),
-    "the customer writes": (said("1002", BOB), []),
-    "the customer flags": (said("1002", BOB, flagged=True), []),
-    "the customer cancels": (cancelled("/orders/1001"), ["cancellation to alice@example.com"]),
-    "the staff cancels": (cancelled("/admin/orders/1002", reason="Aus"), ["cancellation to bob@example.com"]),
+    "the staff flags": (comment_on("1001", flagged=True), []),
+    "the staff writes internally": (comment_on("1001", is_visible_to_customer=False), []),
+    "the customer writes": (comment_on("1002", BOB), []),
+    "the customer flags": (comment_on("1002", BOB, flagged=True), []),
+    "the customer cancels": (cancel("/orders/1001"), ["cancellation to alice@example.com"]),
+    "the staff cancels": (cancel("/admin/orders/1002", reason="Aus"), ["cancellation to bob@example.com"]),
     "the staff cancels what has partly shipped": (
-        cancelled("/admin/orders/1004"),
+        cancel("/admin/orders/1004"),
         ["cancellation to alice@example.com"],
     ),
-    "cancelling is refused": (cancelled("/admin/orders/1003"), []),
-    "what is cancelled is cancelled again": (cancelled("/admin/orders/1006"), []),
+    "cancelling is refused": (cancel("/admin/orders/1003"), []),
+    "what is cancelled is cancelled again": (cancel("/admin/orders/1006"), []),
     "what is cancelled is changed": (
         lambda service: service.patch("/admin/orders/1006", {"customer_summary": {"phone": "1"}}),
         [],
@@ -166,7 +179,7 @@ def shape(value: Any) -> Any:
 
 def test_sample_records_match_dynamodb(service: Service) -> None:
     service.skip_records()
-    said("1001")(service)
+    comment_on("1001")(service)
     service.post("/admin/orders/1004/cancel")
     ours = dict(zip(("a comment of the staff", "cancelled by the staff"), service.records(), strict=True))
     for name, record in ours.items():
@@ -203,7 +216,7 @@ def test_comment_is_mailed_only_if_key_and_flag_make_it_visible(service: Service
 # Content of the mails -------------------------------------------------------------------------------------------------
 
 
-def told(service: Service, change: Change) -> tuple[str, str]:
+def mail_of(service: Service, change: Change) -> tuple[str, str]:
     """Returns the plain text and the HTML of the one mail that a change leads to."""
     service.skip_records()
     change(service)
@@ -219,7 +232,7 @@ def text_of(mail: Any) -> str:
 
 def test_comment_is_mailed_unchanged(service: Service) -> None:
     content = 'Grüße – 你好\r\n\r\n<b>fett</b> & "so" {{ weiter }}'
-    plain, html = told(service, said("1001", content=content))
+    plain, html = mail_of(service, comment_on("1001", content=content))
     assert "Hello Alice,\n" in plain
     assert '\n  Grüße – 你好\n  \n  <b>fett</b> & "so" {{ weiter }}\n' in plain
     assert "Grüße – 你好" in html
@@ -230,9 +243,9 @@ def test_comment_is_mailed_unchanged(service: Service) -> None:
 @pytest.mark.parametrize(
     ("change", "who", "reason", "money"),
     [
-        (cancelled("/orders/1001"), "You", None, "You have paid nothing for this order, and there is nothing to pay."),
+        (cancel("/orders/1001"), "You", None, "You have paid nothing for this order, and there is nothing to pay."),
         (
-            cancelled("/admin/orders/1004", reason="Ausverkauft.\n<i>Leider</i>"),
+            cancel("/admin/orders/1004", reason="Ausverkauft.\n<i>Leider</i>"),
             "Käsekönig & Töchter",
             ["Ausverkauft.", "<i>Leider</i>"],
             "You have paid 120,00 €. What has to go back to you, the shop will return.",
@@ -243,7 +256,7 @@ def test_comment_is_mailed_unchanged(service: Service) -> None:
 def test_cancellation_mail_names_who_why_and_the_refund(
     service: Service, change: Change, who: str, reason: list[str] | None, money: str
 ) -> None:
-    plain, html = told(service, change)
+    plain, html = mail_of(service, change)
     assert f"\n{who} cancelled your order 100" in plain
     assert " on 23 Nov 2026.\n" in plain
     assert f"\nYOUR MONEY\n{money}" in plain
@@ -255,7 +268,7 @@ def test_cancellation_mail_names_who_why_and_the_refund(
 
 def test_mail_goes_to_the_current_address_of_the_order(service: Service) -> None:
     service.skip_records()
-    said("1001")(service)
+    comment_on("1001")(service)
     service.patch("/admin/orders/1001", {"customer_summary": {"email": "alice@example.org", "first_name": None}})
     service.notify(service.records())
     [mail] = service.notices
@@ -281,8 +294,8 @@ def test_shop_can_switch_notices_off(
     for name, value in switches.items():
         monkeypatch.setenv(name, value)
     service.skip_records()
-    said("1001")(service)
-    cancelled("/orders/1001")(service)
+    comment_on("1001")(service)
+    cancel("/orders/1001")(service)
     assert service.notify(service.records()) == []
     assert [notice_of(mail).split()[0] for mail in service.notices] == kinds
     assert len(service.items("1001", "NOTICE#")) == len(kinds)
@@ -290,7 +303,7 @@ def test_shop_can_switch_notices_off(
 
 def test_order_without_an_address_sends_no_mail(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     service.skip_records()
-    cancelled("/orders/1007")(service)
+    cancel("/orders/1007")(service)
     assert service.notify(service.records()) == []
     assert service.mails == []
     assert service.items("1007", "NOTICE#") == []
@@ -301,11 +314,11 @@ def test_failing_address_gets_no_mail_until_it_changes(service: Service) -> None
     service.skip_records()
     service.post("/admin/orders/1002/send-invoice")
     service.report("Bounce", "1002", "INV-1002-1", bounceType="Permanent")
-    said("1002")(service)
+    comment_on("1002")(service)
     assert service.notify(service.records()) == []
     assert service.notices == []
     service.patch("/admin/orders/1002", {"customer_summary": {"email": "bob@example.org"}})
-    cancelled("/admin/orders/1002")(service)
+    cancel("/admin/orders/1002")(service)
     assert service.notify(service.records()) == []
     assert list(map(notice_of, service.notices)) == ["cancellation to bob@example.org"]
 
@@ -317,9 +330,9 @@ def test_failing_address_gets_no_mail_until_it_changes(service: Service) -> None
 def batch(service: Service) -> list[dict[str, Any]]:
     """Records for three notices: a comment on 1001, one on 1002, and the cancellation of 1004."""
     service.skip_records()
-    said("1001")(service)
-    said("1002")(service)
-    cancelled("/admin/orders/1004")(service)
+    comment_on("1001")(service)
+    comment_on("1002")(service)
+    cancel("/admin/orders/1004")(service)
     return service.records()
 
 
@@ -337,7 +350,9 @@ def test_redelivered_batch_sends_no_mail(
 
 
 @pytest.mark.parametrize("first", [slice(0, 2), slice(2, 3)], ids=["begin", "end"])
-def test_partly_redelivered_batch_sends_no_second_mail(service: Service, batch: list[dict[str, Any]], first: slice) -> None:
+def test_partly_redelivered_batch_sends_no_second_mail(
+    service: Service, batch: list[dict[str, Any]], first: slice
+) -> None:
     assert service.notify(batch[first]) == []
     assert service.notify(batch) == []
     assert service.notify(batch[::-1]) == []
@@ -353,7 +368,7 @@ def number(record: dict[str, Any]) -> str:
     return str(record["dynamodb"]["SequenceNumber"])
 
 
-def poison(record: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+def corrupt(record: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     """Returns a record with the value at one place replaced, or removed (None)."""
     record = copy.deepcopy(record)
     *places, name = path.split(".")
@@ -367,7 +382,7 @@ def poison(record: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return record
 
 
-POISONS = [
+CORRUPTIONS = [
     ("NewImage.content", None),
     ("NewImage.content", {"N": "7"}),
     ("NewImage.content", {"S": "Geheim", "N": "7"}),
@@ -384,18 +399,18 @@ POISONS = [
 
 def test_only_the_malformed_record_is_reported(service: Service, batch: list[dict[str, Any]]) -> None:
     first, second, third = batch
-    for path, value in POISONS:
-        poisoned = poison(second, path, value)
+    for path, value in CORRUPTIONS:
+        malformed = corrupt(second, path, value)
         for _ in range(2):
-            assert service.notify([first, poisoned, third]) == [number(second)], (path, value)
+            assert service.notify([first, malformed, third]) == [number(second)], (path, value)
             assert list(map(notice_of, service.notices)) == [ALL[0], ALL[2]]
     assert service.notify(batch) == []
     assert list(map(notice_of, service.notices)) == [ALL[0], ALL[2], ALL[1]]
 
 
 def test_every_record_of_a_malformed_batch_is_reported(service: Service, batch: list[dict[str, Any]]) -> None:
-    poisoned = [poison(record, "Keys", None) for record in batch]
-    assert service.notify(poisoned) == list(map(number, batch))
+    malformed = [corrupt(record, "Keys", None) for record in batch]
+    assert service.notify(malformed) == list(map(number, batch))
     assert service.mails == []
 
 
@@ -418,10 +433,10 @@ def test_personal_texts_are_not_logged(
         monkeypatch.setattr(handler, "stream", log)
     # Includes the log of Powertools, which a shop may turn on.
     caplog.set_level(logging.DEBUG, "aws_lambda_powertools")
-    service.notify(batch + [poison(batch[1], path, value) for path, value in POISONS])
+    service.notify(batch + [corrupt(batch[1], path, value) for path, value in CORRUPTIONS])
     logged = log.getvalue() + caplog.text
     assert logged.count('"what":"NoticesSent"') == 3
-    assert logged.count('"message":"notice failed"') == len(POISONS)
+    assert logged.count('"message":"notice failed"') == len(CORRUPTIONS)
     # The order is named, so that the staff can tell its customer.
     assert '"pk":{"S":"ORDER#1002"}' in logged
     assert '"sk":{"S":"COMMENT#' in logged
@@ -435,7 +450,7 @@ def test_personal_texts_are_not_logged(
 def comment(service: Service) -> dict[str, Any]:
     """The stream record of a new admin comment on 1001."""
     service.skip_records()
-    said("1001")(service)
+    comment_on("1001")(service)
     [record] = service.records()
     return record
 
@@ -455,11 +470,11 @@ OUTCOMES = [
     ("quota", True, "failed", 0, 1),
     ("500", False, "unknown", 0, 0),
     ("503", False, "unknown", 0, 0),
-    ("500 after taking it", False, "unknown", 1, 1),
+    ("500 after accepting it", False, "unknown", 1, 1),
     ("hangs", False, "unknown", 0, 0),
-    ("hangs after taking it", False, "unknown", 1, 1),
+    ("hangs after accepting it", False, "unknown", 1, 1),
     ("drops", False, "unknown", 0, 0),
-    ("drops after taking it", False, "unknown", 1, 1),
+    ("drops after accepting it", False, "unknown", 1, 1),
     ("garbles", False, "unknown", 1, 1),
 ]
 
@@ -469,17 +484,17 @@ def test_only_refused_mails_are_reported_and_retried(
 ) -> None:
     for behaviour, reported, outcome, mails, in_all in OUTCOMES:
         record = comment(service)
-        ses.asked, ses.taken, ses.behaviour = 0, 0, behaviour
+        ses.requests, ses.accepted, ses.behaviour = 0, 0, behaviour
         capsys.readouterr()
         failed = service.notify([record])
         assert failed == ([number(record)] if reported else []), behaviour
-        assert (ses.asked, ses.taken, ledger(service, record)) == (1, mails, outcome), behaviour
+        assert (ses.requests, ses.accepted, ledger(service, record)) == (1, mails, outcome), behaviour
         assert f'"Notices{outcome.capitalize()}":[1.0]' in capsys.readouterr().out
 
         ses.behaviour = "ok"
         for _ in range(2):
             assert service.notify([record]) == [], behaviour
-        assert (ses.taken, ledger(service, record)) == (in_all, "sent" if reported else outcome), behaviour
+        assert (ses.accepted, ledger(service, record)) == (in_all, "sent" if reported else outcome), behaviour
 
 
 def test_unreachable_ses_is_a_retryable_failure(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -491,23 +506,21 @@ def test_unreachable_ses_is_a_retryable_failure(service: Service, monkeypatch: p
     with ses_endpoint() as ses:
         use_ses(ses.url, monkeypatch)
         assert service.notify([record]) == []
-        assert (ses.taken, ledger(service, record)) == (1, "sent")
+        assert (ses.accepted, ledger(service, record)) == (1, "sent")
 
 
-def test_refused_mail_does_not_stop_other_notices(
-    service: Service, ses: Ses, batch: list[dict[str, Any]]
-) -> None:
+def test_refused_mail_does_not_stop_other_notices(service: Service, ses: Ses, batch: list[dict[str, Any]]) -> None:
     def throttle(request: Any, **_: Any) -> None:
         ses.behaviour = "429" if b"bob@" in request.body else "ok"
 
     aws.ses().meta.events.register("before-send.sesv2.SendEmail", throttle)
     assert service.notify(batch) == [number(batch[1])]
-    assert ses.taken == 2
+    assert ses.accepted == 2
     aws.ses().meta.events.unregister("before-send.sesv2.SendEmail", throttle)
     ses.behaviour = "ok"
     # Lambda delivers it again, and all records after it.
     assert service.notify(batch[1:]) == []
-    assert ses.taken == 3
+    assert ses.accepted == 3
 
 
 DEATHS: list[tuple[str, str, str | None, str, int]] = [
@@ -527,10 +540,10 @@ DEATHS: list[tuple[str, str, str | None, str, int]] = [
 def test_process_crash(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     for moment, step, outcome, then, mails in DEATHS:
         record, before = comment(service), len(service.notices)
-        mend = break_at(step, moment, Death())
-        with pytest.raises(Death):
+        repair = break_at(step, moment, ProcessCrash())
+        with pytest.raises(ProcessCrash):
             service.notify([record])
-        mend()
+        repair()
         assert ledger(service, record) == outcome, (moment, step)
         capsys.readouterr()
         for _ in range(2):
@@ -548,9 +561,9 @@ def test_aws_answer_is_lost(service: Service) -> None:
         ("UpdateItem", False, "sent", 1),
     ):
         record, before = comment(service), len(service.notices)
-        mend = break_at(step, "after", ReadTimeoutError(endpoint_url="https://aws"))
+        repair = break_at(step, "after", ReadTimeoutError(endpoint_url="https://aws"))
         assert service.notify([record]) == ([number(record)] if reported else []), step
-        mend()
+        repair()
         for _ in range(2):
             assert service.notify([record]) == []
             assert (ledger(service, record), len(service.notices) - before) == (outcome, mails), step
@@ -573,10 +586,10 @@ def test_dynamodb_refuses(service: Service, step: str, reported: bool, outcome: 
         refused("AccessDeniedException", 400),
     ):
         record, before = comment(service), len(service.notices)
-        mend = break_at(step, "before", fault)
+        repair = break_at(step, "before", fault)
         assert service.notify([record]) == ([number(record)] if reported else []), fault
         assert len(service.notices) - before == (not reported)
-        mend()
+        repair()
         for _ in range(2):
             assert service.notify([record]) == []
             assert (ledger(service, record), len(service.notices) - before) == (outcome, 1), fault
@@ -605,10 +618,10 @@ def test_interrupted_batch_never_mails_twice(service: Service, batch: list[dict[
     for step in ("Query", "PutItem", "SendEmail", "UpdateItem"):
         for moment in ("before", "after"):
             for at in range(1, 4):
-                mend = break_at(f"{step} {at}", moment, Death())
-                with contextlib.suppress(Death):
+                repair = break_at(f"{step} {at}", moment, ProcessCrash())
+                with contextlib.suppress(ProcessCrash):
                     service.notify(batch)
-                mend()
+                repair()
     service.notify(batch)
     told = Counter(map(notice_of, service.notices))
     assert set(told.values()) <= {1}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from harness import BOB, ROLES, TEMPLATE, Service, invoke, load
-from iam import permits, texts
+from iam import as_list, permits
 
 from orders import aws
 
@@ -144,9 +144,9 @@ def test_role_allows_exactly_what_its_function_does(service: Service) -> None:
         (function, action, resource)
         for function in TEMPLATE.functions
         for statement in ROLES.statements(function)
-        for action in texts(statement["Action"])
+        for action in as_list(statement["Action"])
         # Lambda itself reads the table's stream, with this role.
-        for resource in texts(statement["Resource"])
+        for resource in as_list(statement["Resource"])
         if not resource.startswith("OrdersTable.StreamArn") and "/stream/" not in resource
         if not any(
             ask.action == action and fnmatchcase(ask.resource, resource) and permits(statement, ask)

@@ -348,7 +348,7 @@ def test_unreadable_record_does_not_stop_others(
 
 
 def halve(records: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Splits a batch as `AUTOMATIC_BISECT` does. Returns the events of working halves, and the records that fail alone."""
+    """Splits a batch like `AUTOMATIC_BISECT`. Returns the events of working halves and the records that fail."""
     try:
         return invoke("PublishEventsFunction", records), []
     except Exception:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from harness import ADA, ALICE, BOB, ERP, Answer, Service, load
-from lists import joined, pages
+from lists import flatten, pages
 
 OWN = "/orders/1001/comments"
 ALL = "/admin/orders/1001/comments"
@@ -65,7 +65,7 @@ def test_each_role_gets_its_own_fields(service: Service) -> None:
 def test_pages_of_any_size_list_each_comment_once_oldest_first(talk: Service, path: str, expected: str) -> None:
     for limit in (1, 2, 3, 5, 9, 10, 100):
         found = pages(talk, f"{path}?limit={limit}")
-        assert contents(joined(found)) == list(expected)
+        assert contents(flatten(found)) == list(expected)
         assert {len(page) for page in found[:-1]} <= {limit}
         assert 0 < len(found[-1]) <= limit
 
@@ -74,7 +74,7 @@ def test_admin_filters_by_flag(talk: Service, monkeypatch: pytest.MonkeyPatch) -
     # As if there were many comments: a page reads 4 of each kind.
     monkeypatch.setattr("orders.table.EXAMINED", 8)
     for flagged, expected in (("true", "0369"), ("false", "124578")):
-        assert contents(joined(pages(talk, f"{ALL}?limit=2&flagged={flagged}"))) == list(expected)
+        assert contents(flatten(pages(talk, f"{ALL}?limit=2&flagged={flagged}"))) == list(expected)
     for value in ("", "maybe", "2"):
         assert named(talk.get(f"{ALL}?flagged={value}")) == ["flagged"]
 
@@ -129,9 +129,9 @@ def test_comments_added_while_paging_come_last(talk: Service) -> None:
             talk.clock.sleep(1)
             talk.post(ALL, {"content": f"{n}", "flagged": n % 2 == 0})
 
-    found = joined(pages(talk, f"{ALL}?limit=3", between=write))
+    found = flatten(pages(talk, f"{ALL}?limit=3", between=write))
     assert contents(found) == [*"0123456789", "100", "101", "102", "103"]
-    assert contents(joined(pages(talk, f"{OWN}?limit=3"))) == [*"02468", "101", "103"]
+    assert contents(flatten(pages(talk, f"{OWN}?limit=3"))) == [*"02468", "101", "103"]
 
 
 def test_page_cut_short_by_dynamodb_skips_no_comment(service: Service) -> None:
@@ -140,11 +140,11 @@ def test_page_cut_short_by_dynamodb_skips_no_comment(service: Service) -> None:
         assert service.post(OWN, {"content": f"{n:04}" + "🧀" * 3996}).status == 201
         service.clock.sleep(1)
     found = pages(service, f"{OWN}?limit=100")
-    assert [int(text[:4]) for text in contents(joined(found))] == list(range(70))
+    assert [int(text[:4]) for text in contents(flatten(found))] == list(range(70))
     assert len(found) == 2
     service.post("/orders/1001/cancel")
     found = pages(service, "/admin/orders/1001/timeline?limit=100")
-    assert [entry["event"] for entry in joined(found)] == ["created", *["commented"] * 70, "cancelled"]
+    assert [entry["event"] for entry in flatten(found)] == ["created", *["commented"] * 70, "cancelled"]
     assert len(found) == 2
 
 

@@ -8,7 +8,7 @@ import pytest
 from harness import ADA, ALICE, BOB, ERP, ROOT, Service, load
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from lists import SAMPLE, bring, joined, pages
+from lists import SAMPLE, flatten, pages, put_orders
 from pydantic import TypeAdapter
 from traffic import Exchange, traffic
 
@@ -237,7 +237,7 @@ def shop(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[Order]:
     """All orders of a larger shop, newest first. With a filter, a page reads few of them."""
     monkeypatch.setattr("orders.table.EXAMINED", 40)
     brought = many(70)
-    bring(brought)
+    put_orders(brought)
     samples = TypeAdapter(list[Order]).validate_json((ROOT / "local" / "orders.json").read_bytes())
     return sorted([*brought, *samples], key=lambda order: (order.created, order.order_id), reverse=True)
 
@@ -276,7 +276,7 @@ def test_filters_find_exactly_the_matching_orders_page_by_page(
     }
     query = "&".join(f"{name}={quote(value)}" for name, value in filters.items() if value is not None)
     found = pages(service, f"/admin/orders?limit={limit}&{query}")
-    assert ids(joined(found)) == [
+    assert ids(flatten(found)) == [
         order.order_id
         for order in shop
         if customer in {None, order.customer_id}
@@ -299,7 +299,7 @@ def test_customers_filter_their_own_orders(service: Service, shop: list[Order]) 
         ("order_status=paused&", lambda order: order.order_status == "paused"),
         ("created_from=2026-09-01T00:10:00Z&", lambda order: order.created >= START + timedelta(minutes=10)),
     ):
-        found = joined(pages(service, f"/orders?{query}limit=6", CAROL))
+        found = flatten(pages(service, f"/orders?{query}limit=6", CAROL))
         assert ids(found) == [
             order.order_id for order in shop if order.customer_id == "carol" and matches_filter(order)
         ]
@@ -347,20 +347,20 @@ def test_cursor_is_bound_to_caller_and_query(service: Service, shop: list[Order]
 
 @pytest.mark.parametrize("path", ["/orders", "/admin/orders"])
 def test_each_order_is_listed_once_while_others_are_created(service: Service, path: str) -> None:
-    bring(many(60))
-    before = {entry["order_id"] for entry in joined(pages(service, f"{path}?limit=100", CAROL_ADMIN))}
+    put_orders(many(60))
+    before = {entry["order_id"] for entry in flatten(pages(service, f"{path}?limit=100", CAROL_ADMIN))}
     new: list[Order] = []
 
     def create() -> None:
         service.clock.sleep(1)
         three = [{"order_id": f"new-{len(new) + n}", "customer_id": "carol"} for n in range(3)]
-        bring(orders := [SAMPLE.model_copy(update={**each, "created": service.clock.now}) for each in three])
+        put_orders(orders := [SAMPLE.model_copy(update={**each, "created": service.clock.now}) for each in three])
         new.extend(orders)
 
-    found = ids(joined(pages(service, f"{path}?limit=7", CAROL_ADMIN, between=create)))
+    found = ids(flatten(pages(service, f"{path}?limit=7", CAROL_ADMIN, between=create)))
     assert len(found) == len(set(found))
     assert set(found) == before
-    assert len(joined(pages(service, f"{path}?limit=100", CAROL_ADMIN))) == len(before) + len(new)
+    assert len(flatten(pages(service, f"{path}?limit=100", CAROL_ADMIN))) == len(before) + len(new)
 
 
 @pytest.mark.slow
@@ -378,7 +378,7 @@ def test_later_pages_cost_no_more_than_the_first(
     service: Service, monkeypatch: pytest.MonkeyPatch, path: str, calls: int, read: int
 ) -> None:
     monkeypatch.setattr("orders.table.EXAMINED", 48)
-    bring(many(130))
+    put_orders(many(130))
     costs: list[list[Exchange]] = []
     with traffic() as exchanges:
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from harness import ADA, ALICE, ERP, Service, load
-from lists import joined, pages
+from lists import flatten, pages
 
 from orders import aws
 
@@ -22,8 +22,8 @@ def short(entry: dict[str, Any]) -> str:
     return f"{entry['at'][11:-8]} {entry['event']}{who}" + "".join(f" {each}" for each in what if each)
 
 
-def told(service: Service, path: str = TIMELINE) -> list[str]:
-    return [short(entry) for entry in joined(pages(service, f"{path}?limit=100"))]
+def entries(service: Service, path: str = TIMELINE) -> list[str]:
+    return [short(entry) for entry in flatten(pages(service, f"{path}?limit=100"))]
 
 
 def test_timeline_of_a_whole_order(service: Service) -> None:
@@ -50,7 +50,7 @@ def test_timeline_of_a_whole_order(service: Service) -> None:
     service.post("/orders/new/cancel", {"reason": "zu spät"}, bob)
     minute()
     service.patch("/admin/orders/new", {"paid": 0, "payment_status": "refunded"}, ERP)
-    assert told(service, "/admin/orders/new/timeline") == [
+    assert entries(service, "/admin/orders/new/timeline") == [
         "09:00:00 created by admin erp (None)",
         "09:01:00 commented by customer bob (None) ¿Cuándo llega? 📦",
         "09:02:00 commented by admin ada (Åda 高橋) intern",
@@ -95,7 +95,7 @@ def test_failed_and_unknown_mails_are_listed(service: Service, error: Exception,
 
     aws.ses().meta.events.register("before-call.sesv2.SendEmail", fail)
     service.post(SEND)
-    assert told(service)[1:] == ["09:00:00 invoice_begun by admin ada (None) INV-1002-1", f"09:00:00 {ends}"]
+    assert entries(service)[1:] == ["09:00:00 invoice_begun by admin ada (None) INV-1002-1", f"09:00:00 {ends}"]
 
 
 def everything_at_once(service: Service) -> int:
@@ -124,7 +124,7 @@ def test_events_of_one_microsecond_are_complete_on_pages_of_any_size(service: Se
     assert changes == [*(f"{n + 1}.00" for n in range(12)), None]
     for limit in (1, 4, 11, count, count + 1):
         found = pages(service, f"{TIMELINE}?limit={limit}")
-        assert joined(found) == whole
+        assert flatten(found) == whole
         assert {len(page) for page in found[:-1]} <= {limit}
 
 
@@ -140,7 +140,7 @@ def test_events_added_while_paging_are_listed_once(service: Service) -> None:
         service.clock.sleep(1)
         service.patch("/admin/orders/1002", {"paid": 0})
 
-    found = joined(pages(service, f"{TIMELINE}?limit={ends_with_a_report}", between=go_on))
+    found = flatten(pages(service, f"{TIMELINE}?limit={ends_with_a_report}", between=go_on))
     assert [entry for entry in found if found.count(entry) > 1] == []
     assert [entry for entry in before if entry not in found] == []
     assert [entry["report"] or entry["event"] for entry in found if entry not in before] == ["soft_bounce", "changed"]
@@ -158,7 +158,7 @@ def test_long_history_page_by_page(service: Service) -> None:
     assert len(service.get(TIMELINE).json["timeline"]) == 20
     for limit in (6, 40, 41):
         found = pages(service, f"{TIMELINE}?limit={limit}")
-        assert joined(found) == whole
+        assert flatten(found) == whole
         assert [len(page) for page in found[:-1]] == [limit] * ((41 - 1) // limit)
 
 

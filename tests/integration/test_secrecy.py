@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from harness import ALICE, BOB, Answer, Clock, Service
-from lists import SAMPLE, bring, pages
+from lists import SAMPLE, pages, put_orders
 from traffic import Exchange, traffic
 
 from orders import aws
@@ -58,7 +58,7 @@ def own_cursor(service: Service) -> str:
 
 
 @dataclass(frozen=True)
-class Told:
+class Observation:
     """Everything that a caller can observe of one request."""
 
     status: int
@@ -68,12 +68,12 @@ class Told:
     exchanges: tuple[Exchange, ...]
 
 
-def ask(order: str, send: Callable[[], Answer]) -> Told:
+def ask(order: str, send: Callable[[], Answer]) -> Observation:
     with traffic() as exchanges:
         answer = send()
     body = json.loads((answer.text or "null").replace(order, "‹id›"))
     calls = tuple((each.operation, each.error) for each in exchanges)
-    return Told(answer.status, answer.headers, body, calls, tuple(exchanges))
+    return Observation(answer.status, answer.headers, body, calls, tuple(exchanges))
 
 
 OTHERS = ("small", "large", "noisy", "ended", "moved")
@@ -90,7 +90,7 @@ def others(service: Service) -> Service:
         "ended": {"order_status": OrderStatus.CANCELLED},
         "moved": {"shipping_status": ShippingStatus.SHIPPED},
     }
-    bring(
+    put_orders(
         SAMPLE.model_copy(update={"order_id": name, "customer_id": "bob", **different.get(name, {})}) for name in OTHERS
     )
     for n in range(2):
@@ -106,12 +106,12 @@ def test_other_customers_order_is_indistinguishable_from_a_missing_one(others: S
     none = ask(NONE, partial(ROUTES[route], others, NONE))
     assert none.status == 404
     for name in OTHERS:
-        told = ask(name, partial(ROUTES[route], others, name))
-        assert told.status == none.status
-        assert told.headers == none.headers
-        assert told.body == none.body
+        seen = ask(name, partial(ROUTES[route], others, name))
+        assert seen.status == none.status
+        assert seen.headers == none.headers
+        assert seen.body == none.body
         # The same round trips, so that it takes as long.
-        assert told.calls == none.calls
+        assert seen.calls == none.calls
     assert [others.items(name) for name in OTHERS] == before
 
 
@@ -120,8 +120,8 @@ def test_invalid_requests_do_not_reveal_an_order(others: Service) -> None:
         none = ask(NONE, partial(send, others, NONE))
         assert none.status == status, mistake
         for name in OTHERS:
-            told = ask(name, partial(send, others, name))
-            assert (told.status, told.headers, told.body, told.calls) == (status, none.headers, none.body, none.calls)
+            seen = ask(name, partial(send, others, name))
+            assert (seen.status, seen.headers, seen.body, seen.calls) == (status, none.headers, none.body, none.calls)
 
 
 def test_size_of_dynamodb_responses_does_not_reveal_an_order(others: Service) -> None:
@@ -143,31 +143,31 @@ def test_lists_do_not_reveal_an_order(others: Service) -> None:
         return [found, exchanges]
 
     before = lists()
-    bring(SAMPLE.model_copy(update={"order_id": f"new-{n}", "customer_id": "bob"}) for n in range(10))
+    put_orders(SAMPLE.model_copy(update={"order_id": f"new-{n}", "customer_id": "bob"}) for n in range(10))
     assert lists() == before
 
 
 # What a customer can observe, one aspect after the other.
-FACETS: dict[str, Callable[[Told], Any]] = {
-    "responses": lambda told: (told.status, told.body),
-    "headers, the version among them": lambda told: told.headers,
-    "ids and times of comments": lambda told: [
-        (each["id"], each["created"]) for each in (told.body or {}).get("comments", [])
+FACETS: dict[str, Callable[[Observation], Any]] = {
+    "responses": lambda seen: (seen.status, seen.body),
+    "headers, the version among them": lambda seen: seen.headers,
+    "ids and times of comments": lambda seen: [
+        (each["id"], each["created"]) for each in (seen.body or {}).get("comments", [])
     ],
-    "counts": lambda told: [len(value) for value in (told.body or {}).values() if isinstance(value, list)],
-    "cursors": lambda told: (told.body or {}).get("next_cursor"),
-    "kinds of calls": lambda told: told.calls,
-    "what the calls cost and bring": lambda told: told.exchanges,
+    "counts": lambda seen: [len(value) for value in (seen.body or {}).values() if isinstance(value, list)],
+    "cursors": lambda seen: (seen.body or {}).get("next_cursor"),
+    "kinds of calls": lambda seen: seen.calls,
+    "cost and size of the calls": lambda seen: seen.exchanges,
 }
 
 
-def story(service: Service, *, internal: bool) -> list[Told]:
+def story(service: Service, *, internal: bool) -> list[Observation]:
     """Returns all that Alice can observe of an order with admin comments, with or without internal ones."""
     order, comments = "/orders/story", "/orders/story/comments"
-    told: list[Told] = []
+    seen: list[Observation] = []
 
     def alice(method: Callable[..., Answer], path: str, *body: Any, **headers: str) -> None:
-        told.append(ask("story", partial(method, path, *body, **headers)))
+        seen.append(ask("story", partial(method, path, *body, **headers)))
 
     def secretly() -> None:
         if internal:
@@ -180,11 +180,11 @@ def story(service: Service, *, internal: bool) -> list[Told]:
             alice(service.get, path)
         for limit in (1, 2, 3):
             alice(service.get, f"{comments}?limit={limit}")
-            while cursor := told[-1].body["next_cursor"]:
+            while cursor := seen[-1].body["next_cursor"]:
                 alice(service.get, f"{comments}?limit={limit}&cursor={cursor}")
 
     service.clock.now = Clock().now
-    bring([SAMPLE.model_copy(update={"order_id": "story"})])
+    put_orders([SAMPLE.model_copy(update={"order_id": "story"})])
     secretly()
     read()
     # All at the same instant, so that each comment takes the next free id.
@@ -203,7 +203,7 @@ def story(service: Service, *, internal: bool) -> list[Told]:
     alice(service.post, f"{order}/cancel")
     secretly()
     read()
-    return told
+    return seen
 
 
 def test_internal_comments_are_undetectable_for_customers(service: Service) -> None:

@@ -103,7 +103,7 @@ class Story(RuleBasedStateMachine):
         super().__init__()
         self.service = service
         service.clock.now = Clock().now
-        service.begin_anew()
+        service.reset()
         service.skip_records()
         self.orders = {order_id: new_order(owner) for order_id, owner in ORDERS.items()}
         self.done: dict[tuple[str, ...], tuple[Any, Answer | None]] = {}
@@ -119,11 +119,11 @@ class Story(RuleBasedStateMachine):
         """Sends a request, a moment after the one before. It may fail only because of the AWS fault."""
         self.service.clock.sleep(0.001)
         self.touched = {order_id for order_id in (*ORDERS, *TO_COME) if order_id in f"{path}{body}"}
-        mend = break_at(*fault) if fault else lambda: None
+        repair = break_at(*fault) if fault else lambda: None
         try:
             answer = send(path, *body, **{name: value for name, value in headers.items() if value})
         finally:
-            mend()
+            repair()
         # A mail whose outcome is unknown is still unknown when the request is repeated.
         assert answer.status < 500 or fault or self.problem(answer) == "mail-unknown", answer.text
         assert answer.status != 500, answer.text
@@ -269,7 +269,7 @@ class Story(RuleBasedStateMachine):
         key=keys,
         fault=faults_at("TransactWriteItems"),
     )
-    def bring(self, order_id: str, price: str, key: str | None, fault: Fault | None) -> None:
+    def create(self, order_id: str, price: str, key: str | None, fault: Fault | None) -> None:
         line = {"item_id": 1, "product_name": "Brunost", "quantity": 1, "price": price}
         owner = TO_COME[order_id]
         body = {
@@ -288,16 +288,16 @@ class Story(RuleBasedStateMachine):
                 self.orders[order_id] = new_order(owner)
                 self.done["price", order_id] = price, None
                 if key:
-                    self.done["bring", key] = body, None
+                    self.done["create", key] = body, None
             return
-        if self.same_as_before(("bring",), key, body, answer):
+        if self.same_as_before(("create",), key, body, answer):
             return
         if order_id not in self.orders:
             assert answer.status == 201
             self.orders[order_id] = new_order(owner)
             self.done["price", order_id] = price, None
             if key:
-                self.done["bring", key] = body, answer
+                self.done["create", key] = body, answer
         elif self.done["price", order_id][0] == price:
             assert (answer.status, answer.json["version"]) == (200, self.orders[order_id].version)
         else:
@@ -376,11 +376,11 @@ class Story(RuleBasedStateMachine):
     @rule(fault=faults_at("Query", "PutItem", "SendEmail", "UpdateItem"), twice=st.booleans())
     def the_stream_is_read(self, fault: Fault | None, twice: bool) -> None:
         records = self.records + self.service.records()
-        mend = break_at(*fault) if fault else lambda: None
+        repair = break_at(*fault) if fault else lambda: None
         try:
             failed = self.service.notify(records)
         finally:
-            mend()
+            repair()
         self.told_in_peace &= fault is None
         assert not failed or fault
         first = min(

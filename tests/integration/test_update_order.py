@@ -30,15 +30,15 @@ MERGE_PATCH = "application/merge-patch+json"
 def meanwhile(operation: str, act: Callable[[], object], times: int = 1) -> None:
     """Runs a function just before the service's next call of a DynamoDB operation."""
 
-    def strike(**_: object) -> None:
+    def run(**_: object) -> None:
         nonlocal times
         times -= 1
         if times <= 0:
-            aws.dynamodb().meta.events.unregister(event, strike)
+            aws.dynamodb().meta.events.unregister(event, run)
         act()
 
     event = f"before-call.dynamodb.{operation}"
-    aws.dynamodb().meta.events.register(event, strike)
+    aws.dynamodb().meta.events.register(event, run)
 
 
 def another(service: Service) -> OrderStore:
