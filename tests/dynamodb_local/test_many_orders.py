@@ -1,4 +1,4 @@
-"""A list that is long: only DynamoDB Local computes capacity, and stands writing and reading at once."""
+"""Long lists. Only DynamoDB Local computes capacity and supports concurrent reads and writes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,15 +28,15 @@ def placed(order_id: str, at: datetime) -> Order:
 
 @contextmanager
 def others_being_created(prefix: str) -> Iterator[list[str]]:
-    """Another caller brings new orders, some of them with a date of long ago, until the block ends."""
+    """Creates new orders in a thread until the block ends, some of them with old dates."""
     brought: list[str] = []
     ending = Event()
-    # Not the client of the service: what that one does is counted.
+    # A separate client, because the calls of the service's client are counted.
     client = Session().create_client("dynamodb", region_name="us-east-1")
 
     def create() -> None:
         while not ending.is_set():
-            # Old ones come after the page that is being read, new ones before it.
+            # Old orders belong after the page that is being read, new ones before it.
             days = [datetime(2026, *day, tzinfo=UTC) for day in ((10, 1), (11, 20))]
             batch = [placed(f"{prefix}-{len(brought) + n}", days[n % 2]) for n in range(24)]
             brought.extend(order.order_id for order in batch)
@@ -52,7 +52,7 @@ def others_being_created(prefix: str) -> Iterator[list[str]]:
         client.close()
 
 
-def test_each_of_10_000_comes_once_and_the_last_page_costs_what_the_first_does(service: Service) -> None:
+def test_10_000_orders_are_listed_once_at_constant_cost_per_page(service: Service) -> None:
     start = datetime(2026, 10, 1, tzinfo=UTC)
     put_orders(placed(f"old-{n:05}", start + timedelta(minutes=n // 3)) for n in range(MANY))
     for path, whose, calls in (("/orders", "own", 1), ("/admin/orders", "all", 4)):

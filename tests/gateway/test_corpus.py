@@ -1,4 +1,4 @@
-"""What nobody who means well sends, byte by byte over HTTP: no library is asked whether it may be sent."""
+"""Hostile requests, byte by byte over HTTP, without a client library that would refuse to send them."""
 
 import json
 import socket
@@ -21,15 +21,15 @@ def api() -> Iterator[Gateway]:
     with gateway() as running:
         before = LOG.stat().st_size
         yield running
-        said = LOG.read_bytes()[before:].decode(errors="replace")
-    assert SECRET not in said
-    assert "the gateway itself failed" not in said
+        logged = LOG.read_bytes()[before:].decode(errors="replace")
+    assert SECRET not in logged
+    assert "the gateway itself failed" not in logged
 
 
 def send(
     api: Gateway, method: str, target: str, body: bytes = b"", content_type: str = "application/json", *lines: bytes
 ) -> Answer:
-    """Sends these very bytes. `lines` are further lines of the head."""
+    """Sends exactly these bytes. `lines` are further header lines."""
     host, port = api.url.removeprefix("http://").split(":")
     token = api.tokens["admin" if target.startswith("/admin/") else "alice"]
     head = [
@@ -39,7 +39,7 @@ def send(
     ]
     received = b""
     with socket.create_connection((host, int(port)), timeout=60) as connection:
-        # Who refuses a request need not read all of it.
+        # A server that refuses a request need not read all of it.
         with suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(b"\r\n".join(head) + b"\r\n\r\n" + body)
         with suppress(ConnectionResetError):
@@ -54,11 +54,11 @@ def send(
 
 
 def check_http_answer(answer: Answer, what: str) -> None:
-    """As it is judged without HTTP, unless the server did not even read a request in it."""
+    """Checks an answer as without HTTP, unless the server could not read a request at all."""
     if answer.status in {400, 414, 431} and "apigw-requestid" not in answer.headers:
         assert "Traceback" not in (answer.text or ""), what
         return
-    # The machine may have too much to do, and says so.
+    # A busy machine may answer 503.
     if answer.status != 503:
         check_answer(answer, what)
 
@@ -78,7 +78,7 @@ def test_paths(api: Gateway, route: str) -> None:
     for segment in SEGMENTS:
         answer = send(api, method, path.replace("{order_id}", segment), b"{}")
         check_http_answer(answer, segment[:50])
-        # None of them is an order, whatever it looks like to whom.
+        # None of them is an existing order, however it is decoded.
         assert answer.status >= 400, segment[:50]
 
 
@@ -97,5 +97,5 @@ def test_queries_and_headers(api: Gateway) -> None:
             check_http_answer(answer, f"{header}: {value[:50]!r}")
 
 
-def test_it_still_works(api: Gateway) -> None:
+def test_service_still_works_afterwards(api: Gateway) -> None:
     assert api.call("GET", "/orders/1001").status == 200
