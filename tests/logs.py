@@ -79,21 +79,21 @@ class Logs:
         Raises:
             AssertionError: Something was logged that is not allowed in logs.
         """
-        said = io.StringIO()
-        handler = logging.StreamHandler(said)
+        logged = io.StringIO()
+        handler = logging.StreamHandler(logged)
         # As in Lambda: messages of all loggers from INFO on, with their extra fields.
         handler.setLevel(logging.INFO)
         handler.setFormatter(telemetry.logger.registered_formatter)
         logging.getLogger().addHandler(handler)
         try:
-            with redirect_stdout(_Both(sys.stdout, said)), redirect_stderr(_Both(sys.stderr, said)):
+            with redirect_stdout(_Both(sys.stdout, logged)), redirect_stderr(_Both(sys.stderr, logged)):
                 yield
         except Exception as error:
-            said.write(json.dumps({"raised": "".join(traceback.format_exception_only(error))}))
+            logged.write(json.dumps({"raised": "".join(traceback.format_exception_only(error))}))
             raise
         finally:
             logging.getLogger().removeHandler(handler)
-            wrong = self.disallowed(said.getvalue())
+            wrong = self.disallowed(logged.getvalue())
             assert not wrong, f"not allowed in logs: {wrong}"
 
     def disallowed(self, text: str, *, with_other_lines: bool = False) -> list[str]:

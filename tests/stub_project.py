@@ -104,7 +104,7 @@ def act(event, context):
     return todo["return"]
 
 def hang(event, context):
-    """Never returns, unless it is told to."""
+    """Never returns, unless the body is "quick"."""
     if event.get("body") != "quick":
         threading.Event().wait()
     return {"process": os.getpid()}

@@ -39,8 +39,10 @@ class Missing(Exception):
 def java() -> str:
     """Returns the path of Java."""
     command = shutil.which("java")
-    said = subprocess.run([command, "-version"], check=False, capture_output=True, text=True).stderr if command else ""
-    version = re.search(r'version "(\d+)', said)
+    output = (
+        subprocess.run([command, "-version"], check=False, capture_output=True, text=True).stderr if command else ""
+    )
+    version = re.search(r'version "(\d+)', output)
     if command and version and int(version[1]) >= 17:
         return command
     found = f"Java on the path is {version[1]}, and 17 is needed" if version else "there is no Java on the path"

@@ -29,7 +29,7 @@ def placed(order_id: str, at: datetime) -> Order:
 @contextmanager
 def others_being_created(prefix: str) -> Iterator[list[str]]:
     """Creates new orders in a thread until the block ends, some of them with old dates."""
-    brought: list[str] = []
+    created: list[str] = []
     ending = Event()
     # A separate client, because the calls of the service's client are counted.
     client = Session().create_client("dynamodb", region_name="us-east-1")
@@ -38,14 +38,14 @@ def others_being_created(prefix: str) -> Iterator[list[str]]:
         while not ending.is_set():
             # Old orders belong after the page that is being read, new ones before it.
             days = [datetime(2026, *day, tzinfo=UTC) for day in ((10, 1), (11, 20))]
-            batch = [placed(f"{prefix}-{len(brought) + n}", days[n % 2]) for n in range(24)]
-            brought.extend(order.order_id for order in batch)
+            batch = [placed(f"{prefix}-{len(created) + n}", days[n % 2]) for n in range(24)]
+            created.extend(order.order_id for order in batch)
             put_orders(batch, client)
 
     creating = Thread(target=create)
     creating.start()
     try:
-        yield brought
+        yield created
     finally:
         ending.set()
         creating.join()
@@ -57,7 +57,7 @@ def test_10_000_orders_are_listed_once_at_constant_cost_per_page(service: Servic
     put_orders(placed(f"old-{n:05}", start + timedelta(minutes=n // 3)) for n in range(MANY))
     for path, whose, calls in (("/orders", "own", 1), ("/admin/orders", "all", 4)):
         costs: list[list[Exchange]] = []
-        with others_being_created(whose) as brought, traffic() as exchanges:
+        with others_being_created(whose) as created, traffic() as exchanges:
 
             def note(costs: list[list[Exchange]] = costs, exchanges: list[Exchange] = exchanges) -> None:
                 costs.append(exchanges.copy())
@@ -65,7 +65,7 @@ def test_10_000_orders_are_listed_once_at_constant_cost_per_page(service: Servic
 
             query = "limit=100&created_from=2026-10-01T00:00:00Z"
             ids = [order["order_id"] for order in flatten(pages(service, f"{path}?{query}", CLAIMS, between=note))]
-        assert brought
+        assert created
         assert len(ids) == len(set(ids))
         assert {f"old-{n:05}" for n in range(MANY)} <= set(ids)
         assert len(costs) >= MANY // 100 - 1

@@ -330,7 +330,7 @@ BEGIN, MAIL, END = "TransactWriteItems 1", "SendEmail 1", "TransactWriteItems 2"
 def test_no_mail_leaves_after_a_cancellation_was_acknowledged(service: Service, step: str) -> None:
     """Runs an invoice and a cancellation of each of 16 orders, which meet at one step with different head starts."""
     sample = Order.model_validate_json((ROOT / "tests" / "order.json").read_bytes())
-    ids = [f"fence-{n}" for n in range(16)]
+    ids = [f"cancel-{n}" for n in range(16)]
     events, meetings = [], []
     for n, order_id in enumerate(ids):
         OrderStore(get_table()).create(sample.model_copy(update={"order_id": order_id}))

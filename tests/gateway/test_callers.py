@@ -169,7 +169,7 @@ def forgeries(claims: dict[str, Any], key: SigningKey) -> dict[str, str | None]:
         "noise": "a.b.c",
         "wrong key": jwt.encode(claims, foreign, "RS256", {"kid": key.id}),
         "unknown key": jwt.encode(claims, foreign, "RS256", {"kid": "other"}),
-        "key of its own": jwt.encode(claims, foreign, "RS256", {"jwk": {"kty": "RSA"}, "jku": "https://evil.example"}),
+        "embedded key": jwt.encode(claims, foreign, "RS256", {"jwk": {"kty": "RSA"}, "jku": "https://evil.example"}),
         "alg: none": jwt.encode(claims, None, "none", {"kid": key.id}),  # type: ignore[arg-type]
         "alg: none, signed": f"{unpadded(json.dumps({'alg': 'none', 'kid': key.id}).encode())}.{payload}.{signature}",
         "alg: HS256, with the public key": hmac_signed(claims, public, key.id),

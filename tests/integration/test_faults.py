@@ -20,7 +20,7 @@ from orders.errors import DomainError
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.skipif(bool(DYNAMODB_LOCAL), reason="the emulated AWS is started anew for each call"),
+    pytest.mark.skipif(bool(DYNAMODB_LOCAL), reason="the emulated AWS is reset for each call"),
 ]
 
 KEY = {"idempotency-key": "8e03978e"}
@@ -125,16 +125,16 @@ def picture(service: Service, order_id: str) -> Any:
     )
 
 
-def expected(call: str, fault: Fault, *, for_good: bool) -> tuple[int, str] | None:
+def expected(call: str, fault: Fault, *, every_time: bool) -> tuple[int, str] | None:
     """Returns the status and problem that the contract sets for a fault, or None if the caller must not notice it."""
     service = call.partition(" ")[0]
     if service == "ses":
         refusals = {Fault.THROTTLED: (503, "unavailable"), Fault.DENIED: (502, "mail-refused")}
         return refusals.get(fault, (504, "mail-unknown"))
     if fault is Fault.CONFLICT:
-        return (409, "still-running") if for_good else None
+        return (409, "still-running") if every_time else None
     # botocore does not retry a refusal, or an unreadable answer unless it comes from S3.
-    if not for_good and fault is not Fault.DENIED and (fault is not Fault.MALFORMED or service == "s3"):
+    if not every_time and fault is not Fault.DENIED and (fault is not Fault.MALFORMED or service == "s3"):
         return None
     return (500, "internal-error") if fault is Fault.DENIED and service == "dynamodb" else (503, "unavailable")
 
@@ -148,22 +148,22 @@ def faults_of(call: str) -> list[Fault]:
     return [fault for fault in Fault if known.get(fault, True)]
 
 
-def fail_call(call: str, fault: Fault, *, for_good: bool) -> Callable[[str, int], Fault | None]:
+def fail_call(call: str, fault: Fault, *, every_time: bool) -> Callable[[str, int], Fault | None]:
     """Makes a call fail, once or at every attempt. After a conflict the service itself retries, with further calls."""
     operation, _, n = call.rpartition(" ")
 
     def fault_for(name: str, attempt: int) -> Fault | None:
-        if for_good and fault is Fault.CONFLICT:
+        if every_time and fault is Fault.CONFLICT:
             return fault if name.startswith(operation) and int(name.rpartition(" ")[2]) >= int(n) else None
-        return fault if name == call and (for_good or attempt == 1) else None
+        return fault if name == call and (every_time or attempt == 1) else None
 
     return fault_for
 
 
 @pytest.mark.parametrize("job", JOBS, ids=str)
-@pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
+@pytest.mark.parametrize("every_time", [False, True], ids=["once", "every time"])
 def test_fault_is_reported_and_repeating_is_safe(
-    wire: Wire, service: Service, subtests: pytest.Subtests, job: Job, for_good: bool
+    wire: Wire, service: Service, subtests: pytest.Subtests, job: Job, every_time: bool
 ) -> None:
     job.prepare(service)
     wire.reset()
@@ -177,11 +177,11 @@ def test_fault_is_reported_and_repeating_is_safe(
             with subtests.test(call=call, fault=str(fault)):
                 if not job.only_reads:
                     job.prepare(service)
-                wire.reset(fail_call(call, fault, for_good=for_good))
+                wire.reset(fail_call(call, fault, every_time=every_time))
                 answer = job.do(service)
                 assert call in wire.calls
                 wire.reset()
-                problem = expected(call, fault, for_good=for_good)
+                problem = expected(call, fault, every_time=every_time)
                 check_answer(job, call, problem, answer, clean)
                 certain = problem is None or (fault not in PERFORMED and problem != (504, "mail-unknown"))
                 check_outcome(service, job, call, fault, answer, certain=certain, undisturbed=undisturbed)

@@ -225,7 +225,7 @@ def test_events_of_other_mails_are_dropped(sent: Service) -> None:
     before = sent.items("1002")
     sent.report("Delivery", "1002", "INV-1002-7")
     sent.report("Delivery", "9999", "INV-9999-1")
-    sent.report("Delivery", "1002", "somebody-elses")
+    sent.report("Delivery", "1002", "of-another-sender")
     sent.report("Open", "1002", "INV-1002-1")
     assert sent.items("1002") == before
     assert sent.items("9999") == []
@@ -284,15 +284,15 @@ def test_mails_unsettled_for_15_minutes_are_counted(unknown: Service, capsys: py
 
 
 @pytest.mark.parametrize(
-    ("kind", "more", "said"),
+    ("kind", "more", "expected"),
     [("Bounce", {"bounceType": "Permanent"}, "bounced"), ("Complaint", {}, "complained")],
 )
-def test_sending_to_a_failing_address_is_refused(sent: Service, kind: str, more: Any, said: str) -> None:
+def test_sending_to_a_failing_address_is_refused(sent: Service, kind: str, more: Any, expected: str) -> None:
     sent.report(kind, "1002", "INV-1002-1", **more)
-    assert state(sent) == said
+    assert state(sent) == expected
     refused = sent.post(SEND, {"notes": "again"})
     assert refused.status == 409
-    assert refused.json["invoice_delivery"] == said
+    assert refused.json["invoice_delivery"] == expected
     assert "bob@" not in (refused.text or "")
     assert sent.post(SEND, {"notes": "again", "resend": False}).status == 409
     assert sent.post(SEND, {"notes": "again", "resend": True}).status == 200

@@ -81,9 +81,9 @@ FORBIDDEN: dict[str, Callable[[], Any]] = {
     "read what is no invoice": lambda: s3().get_object(**INVOICES, Key="x"),
     "write elsewhere": lambda: s3().put_object(Bucket="eve", Key=PDF, Body=b"", IfNoneMatch="*"),
     "open the archive": lambda: s3().delete_bucket_policy(**INVOICES),
-    "mail as somebody else": lambda: mail("eve@shop.example", "eve@shop.example"),
-    "mail as somebody else, in the head": lambda: mail(SHOP, "eve@shop.example"),
-    "mail as somebody else, on the envelope": lambda: mail("eve@shop.example", SHOP),
+    "mail from another sender": lambda: mail("eve@shop.example", "eve@shop.example"),
+    "mail from another sender, in the header": lambda: mail(SHOP, "eve@shop.example"),
+    "mail from another sender, in the envelope": lambda: mail("eve@shop.example", SHOP),
     "take addresses off the suppression list": lambda: ses().delete_suppressed_destination(EmailAddress="a@b.c"),
     "make an identity": lambda: ses().create_email_identity(EmailIdentity="evil.example"),
 }

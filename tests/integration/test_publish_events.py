@@ -27,7 +27,7 @@ SCHEMAS = {path.name: json.loads(path.read_text()) for path in (ROOT / "docs" / 
 SECRET = "Geheim"
 """Part of every text that a person wrote or that identifies a person."""
 
-SOMEBODY: dict[str, Any] = {name: f"{SECRET} {name}" for name in CustomerSummary.model_fields} | {
+PERSON: dict[str, Any] = {name: f"{SECRET} {name}" for name in CustomerSummary.model_fields} | {
     "email": f"{SECRET}@example.com",
     "state": {"name": f"{SECRET} state", "code": f"{SECRET} code"},
     "country": {"name": f"{SECRET} country", "code": "DE"},
@@ -37,7 +37,7 @@ ORDER = {
     "customer_id": "alice",
     "created": "2019-05-01T10:00:00Z",
     "currency_code": "KWD",
-    "customer_summary": SOMEBODY,
+    "customer_summary": PERSON,
     "order_line_details": [{"item_id": 1, "product_name": f"{SECRET} product", "quantity": 1, "price": "12.5"}],
 }
 STAFF = {"sub": "ada", "name": f"{SECRET} Ada", "cognito:groups": "[admins]"}
@@ -57,10 +57,10 @@ def delete_everything(_service: Service, written: list[Any]) -> None:
 
 STORY: list[tuple[str, Callable[[Service, list[Any]], Any], list[str]]] = [
     # what happens, how, and the events that it causes
-    ("an order is brought", lambda s, _: s.post("/admin/orders", ORDER, STAFF, idempotency_key="k"), ["OrderCreated"]),
+    ("an order is created", lambda s, _: s.post("/admin/orders", ORDER, STAFF, idempotency_key="k"), ["OrderCreated"]),
     ("the same again", lambda s, _: s.post("/admin/orders", ORDER, STAFF, idempotency_key="k"), []),
     ("it is paid in part", lambda s, _: s.patch(ADMIN, {"payment_status": "partial", "paid": "2.5"}, STAFF), []),
-    ("somebody moves", lambda s, _: s.patch(ADMIN, {"customer_summary": {"city": SECRET}}, STAFF), []),
+    ("the customer moves", lambda s, _: s.patch(ADMIN, {"customer_summary": {"city": SECRET}}, STAFF), []),
     (
         "the customer comments",
         lambda s, _: s.post(f"{CUSTOMER}/comments", COMMENT | {"flagged": True}, idempotency_key="k"),
@@ -72,22 +72,22 @@ STORY: list[tuple[str, Callable[[Service, list[Any]], Any], list[str]]] = [
         lambda s, _: s.post(f"{ADMIN}/comments", COMMENT | {"flagged": True}, STAFF),
         ["CommentAdded"],
     ),
-    ("the customer is told of it", lambda s, written: s.notify(written), []),
+    ("the customer is notified", lambda s, written: s.notify(written), []),
     (
         "an invoice is mailed",
         lambda s, _: s.post(f"{ADMIN}/send-invoice", {"notes": SECRET}, STAFF),
         ["InvoiceStatusChanged", "InvoiceStatusChanged"],
     ),
-    ("SES took it, as we know", lambda s, _: report(s, "Send", 1), []),
+    ("SES reports that it accepted it", lambda s, _: report(s, "Send", 1), []),
     ("it bounces", lambda s, _: report(s, "Bounce", 2, bounceType="Transient"), ["InvoiceStatusChanged"]),
     ("it is delivered", lambda s, _: report(s, "Delivery", 3), ["InvoiceStatusChanged"]),
     ("the same again", lambda s, _: report(s, "Delivery", 3), []),
     ("an older report of it", lambda s, _: report(s, "Delivery", 1), []),
-    ("it bounces for good", lambda s, _: report(s, "Bounce", 4, bounceType="Permanent"), ["InvoiceStatusChanged"]),
+    ("it hard-bounces", lambda s, _: report(s, "Bounce", 4, bounceType="Permanent"), ["InvoiceStatusChanged"]),
     ("the customer cancels", lambda s, _: s.post(f"{CUSTOMER}/cancel", REASON), ["OrderCancelled"]),
     ("the same again", lambda s, _: s.post(f"{ADMIN}/cancel", REASON, STAFF), []),
     ("the money goes back", lambda s, _: s.patch(ADMIN, {"payment_status": "refunded", "paid": 0}, STAFF), []),
-    ("keys expire, and somebody deletes all the rest", delete_everything, []),
+    ("keys expire, and all other items are deleted", delete_everything, []),
 ]
 
 
@@ -205,9 +205,9 @@ def test_events_describe_what_happened(steps: list[Step]) -> None:
     happened: dict[str, Any] = {}
     for step in steps:
         happened.setdefault(step.what, published(step.records))
-    [brought] = [record for record in steps[0].records if passes(record)]
-    written = datetime.fromisoformat(happened["an order is brought"][0].pop("time")).timestamp()
-    assert written == brought["dynamodb"]["ApproximateCreationDateTime"]
+    [created] = [record for record in steps[0].records if passes(record)]
+    written = datetime.fromisoformat(happened["an order is created"][0].pop("time")).timestamp()
+    assert written == created["dynamodb"]["ApproximateCreationDateTime"]
     about_it = {"schema_version": "1", "order_id": "3001"}
     order = about_it | {
         "customer_id": "alice",
@@ -215,7 +215,7 @@ def test_events_describe_what_happened(steps: list[Step]) -> None:
         "currency_code": "KWD",
         "grand_total": "12.500",
     }
-    assert happened["an order is brought"] == [
+    assert happened["an order is created"] == [
         order
         | {
             "id": "order/3001/created",
@@ -240,7 +240,7 @@ def test_events_describe_what_happened(steps: list[Step]) -> None:
             "version": 4,
         }
     ]
-    for what, comment_id, time, said in (
+    for what, comment_id, time, flags in (
         ("the customer comments", 1795424402500000, "02.500000", (False, True, True)),
         ("the staff comments", 1795424403000000, "03.000000", (True, True, False)),
         ("the staff comments internally", 1795424403500001, "03.500001", (True, False, True)),
@@ -253,7 +253,7 @@ def test_events_describe_what_happened(steps: list[Step]) -> None:
                 "time": f"2026-11-23T09:00:{time}Z",
                 "comment_id": comment_id,
             }
-            | dict(zip(("is_admin", "is_visible_to_customer", "flagged"), said, strict=True))
+            | dict(zip(("is_admin", "is_visible_to_customer", "flagged"), flags, strict=True))
         ]
     invoices = [event for step in steps for event in published(step.records) if event["type"] == "InvoiceStatusChanged"]
     of_all = {"number": "INV-3001-1", "currency_code": "KWD", "grand_total": "12.500", "due": "10.000"}

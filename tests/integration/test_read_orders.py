@@ -236,10 +236,10 @@ def many(count: int) -> list[Order]:
 def shop(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[Order]:
     """All orders of a larger shop, newest first. With a filter, a page reads few of them."""
     monkeypatch.setattr("orders.table.EXAMINED", 40)
-    brought = many(70)
-    put_orders(brought)
+    added = many(70)
+    put_orders(added)
     samples = TypeAdapter(list[Order]).validate_json((ROOT / "local" / "orders.json").read_bytes())
-    return sorted([*brought, *samples], key=lambda order: (order.created, order.order_id), reverse=True)
+    return sorted([*added, *samples], key=lambda order: (order.created, order.order_id), reverse=True)
 
 
 MOMENTS = st.none() | st.integers(-1, 24).map(lambda minutes: START + timedelta(minutes=minutes))
@@ -250,7 +250,7 @@ LIMITS = st.sampled_from([5, 20, 100])
 @example(None, OrderStatus.PAUSED, PaymentStatus.REFUNDED, None, None, 5)
 @example("carol", None, None, None, None, 7)
 @given(
-    st.none() | st.sampled_from([*CUSTOMERS, "nobody"]),
+    st.none() | st.sampled_from([*CUSTOMERS, "unknown"]),
     st.none() | st.sampled_from(OrderStatus),
     st.none() | st.sampled_from(PaymentStatus),
     MOMENTS,

@@ -135,9 +135,9 @@ def test_invalid_address_is_refused_on_every_way_in(service: Service) -> None:
     assert service.post("/admin/orders", an_order("old@example.com")).status == 201
     before = service.items("2001")
     for address in NO_ADDRESSES:
-        brought = service.post("/admin/orders", an_order(address) | {"order_id": "2002"})
+        created = service.post("/admin/orders", an_order(address) | {"order_id": "2002"})
         changed = service.patch("/admin/orders/2001", {"customer_summary": {"email": address}})
-        for answer in (brought, changed):
+        for answer in (created, changed):
             assert answer.status == 422, address
             assert {error["field"] for error in answer.json["errors"]} == {"customer_summary.email"}
     assert service.items("2001") == before
@@ -175,6 +175,6 @@ def test_personal_texts_never_become_headers_or_markup(service: Service, text: s
         assert len(mail.keys()) == len(set(mail.keys()))
         [sender] = mail["From"].addresses
         assert sender.addr_spec == SHOP
-        # Headers contain nothing that a person typed, so that nobody can impersonate another sender there.
+        # Headers contain nothing that a person typed, so that no text can impersonate another sender there.
         assert line not in f"{mail['From']} {mail['To']} {mail['Subject']}"
         harmless(Page(html_of(mail).replace("\r\n", "\n")))

@@ -58,7 +58,7 @@ class Known:
     Attributes:
         comments: The text of each comment by its id, and whether the customer may read it.
         bounced: Whether an invoice bounced at its address.
-        fence: How many invoices had been mailed when it was cancelled.
+        mailed_before_cancelling: The number of invoices that had been mailed when it was cancelled.
     """
 
     owner: str
@@ -66,7 +66,7 @@ class Known:
     version: int = 1
     comments: dict[int, tuple[str, bool]] = field(default_factory=dict)
     bounced: bool = False
-    fence: int | None = None
+    mailed_before_cancelling: int | None = None
 
 
 def new_order(owner: str) -> Known:
@@ -198,7 +198,7 @@ class Story(RuleBasedStateMachine):
             assert answer.status in {404, 503}
             return
         cancelled = self.service.order(order_id)["order_status"] == "cancelled"
-        if known.fence is not None:
+        if known.mailed_before_cancelling is not None:
             assert answer.status in {204, 503}
             return
         allowed = (
@@ -219,7 +219,7 @@ class Story(RuleBasedStateMachine):
         if cancelled:
             known.states["order_status"] = "cancelled"
             known.version += 1
-            known.fence = len(self.invoice_mails(order_id))
+            known.mailed_before_cancelling = len(self.invoice_mails(order_id))
 
     @rule(
         name=who,
@@ -247,7 +247,7 @@ class Story(RuleBasedStateMachine):
         changed = replace(known, version=known.version + 1, states=known.states | {state: value})
         same = known.states[state] == value
         allowed = value in NEXT[state].get(known.states[state], set())
-        if known.fence is not None:
+        if known.mailed_before_cancelling is not None:
             allowed = change == ("payment_status", "refunded") and allowed
         if answer.status == 200 and not same:
             assert allowed
@@ -326,7 +326,7 @@ class Story(RuleBasedStateMachine):
         if known is None:
             assert (answer.status in {404, 503}, new) == (True, 0)
             return
-        refused = known.fence is not None or known.bounced
+        refused = known.mailed_before_cancelling is not None or known.bounced
         request = ("invoice", order_id, key) if key else ("click", order_id, notes)
         now = self.service.clock.now
         began, asked, asked_for = self.clicked.get(request, (now - timedelta(hours=1), False, notes))
@@ -418,12 +418,12 @@ class Story(RuleBasedStateMachine):
         assert int(order["version"]) == known.version
         changes = [int(each["version"]) for each in self.service.items(order_id, "CHANGE#")]
         assert changes == sorted(set(changes))
-        assert len(changes) == known.version - 1 - (known.fence is not None)
+        assert len(changes) == known.version - 1 - (known.mailed_before_cancelling is not None)
 
     def check_that_cancelled_orders_stay_cancelled(self, order_id: str, known: Known) -> None:
-        if known.fence is not None:
+        if known.mailed_before_cancelling is not None:
             assert known.states["order_status"] == "cancelled"
-            assert len(self.invoice_mails(order_id)) == known.fence
+            assert len(self.invoice_mails(order_id)) == known.mailed_before_cancelling
 
     def check_that_the_ledger_is_true(self, order_id: str) -> None:
         mails = Counter(tags(mail)["invoice"] for mail in self.invoice_mails(order_id))
@@ -446,11 +446,11 @@ class Story(RuleBasedStateMachine):
         )
 
     def check_that_customers_are_told_once(self, order_id: str, known: Known) -> None:
-        told = self.told(order_id)
-        assert told["cancellation"] <= (known.fence is not None)
-        assert told["comment"] <= sum(visible for _, visible in known.comments.values())
+        notices_by_kind = self.notices_by_kind(order_id)
+        assert notices_by_kind["cancellation"] <= (known.mailed_before_cancelling is not None)
+        assert notices_by_kind["comment"] <= sum(visible for _, visible in known.comments.values())
 
-    def told(self, order_id: str) -> Counter[str]:
+    def notices_by_kind(self, order_id: str) -> Counter[str]:
         """Returns the number of notices of each kind that the customer got."""
         notices = [mail for mail in self.service.notices if tags(mail)["order_id"] == order_id]
         assert not [mail for mail in notices if SECRET in mail.as_string()]
@@ -471,7 +471,9 @@ class Story(RuleBasedStateMachine):
             assert self.service.notify(self.records + self.service.records()) == []
             for order_id, known in self.orders.items():
                 if not known.bounced:
-                    assert self.told(order_id)["cancellation"] == (known.fence is not None)
+                    assert self.notices_by_kind(order_id)["cancellation"] == (
+                        known.mailed_before_cancelling is not None
+                    )
 
 
 def tags(mail: EmailMessage) -> dict[str, str]:

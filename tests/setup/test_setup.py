@@ -31,7 +31,7 @@ OLDEST_PIP = {
     (3, 12): "pip==23.2.1 --hash=sha256:7ccf472345f20d35bdc9d1841ff5f313260c2c33fe417f48c30ac46cccabf5be",
     (3, 13): "pip==24.2 --hash=sha256:2cd581cf58ab7fcfca4ce8efa6dcacd0de5bf8d0a3eb9ec927e07405f4d9e2a2",
 }
-"""The pip that the first release of each Python brought."""
+"""The pip that the first release of each Python contained."""
 
 NEWEST_PIP = "pip==26.3 --hash=sha256:f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 
@@ -218,9 +218,9 @@ def test_two_terminals_may_set_up_at_once(project: Path, environment: dict[str, 
     command = ["make", ".venv/ready", f"PYTHON={sys.executable}"]
     both = {"cwd": project, "env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     makes = [subprocess.Popen(command, **both) for _ in range(3)]  # type: ignore[call-overload]
-    said = [each.communicate(timeout=120)[0] for each in makes]
-    assert [each.returncode for each in makes] == [0, 0, 0], said
-    assert "".join(said).count("Setting up .venv") == 1
+    outputs = [each.communicate(timeout=120)[0] for each in makes]
+    assert [each.returncode for each in makes] == [0, 0, 0], outputs
+    assert "".join(outputs).count("Setting up .venv") == 1
     subprocess.run([project / ".venv/bin/uv", "--version"], check=True, stdout=subprocess.DEVNULL)
 
 

@@ -50,13 +50,13 @@ def test_documented_events_match_the_schemas(examples: dict[str, Any]) -> None:
 
 def test_sample_rule_matches_the_documented_events(examples: dict[str, Any]) -> None:
     text = (EVENTS / "README.md").read_text(encoding="utf-8")
-    *_, said = re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)
+    *_, pattern = re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)
     [rule] = Template(EVENTS / "consumer.yaml").of_type("AWS::Events::Rule").values()
-    assert rule["EventPattern"] == json.loads(said)
+    assert rule["EventPattern"] == json.loads(pattern)
     taken = [
         name
         for name, event in examples.items()
-        if EventPattern.load(said).matches_event({"source": "orders", "detail-type": name, "detail": event})
+        if EventPattern.load(pattern).matches_event({"source": "orders", "detail-type": name, "detail": event})
     ]
     assert taken == ["OrderCancelled"]
 

@@ -8,9 +8,9 @@ from orders.http import PROBLEMS, to_domain_error
 
 def test_unexpected_error_is_counted_without_its_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert type(to_domain_error(ValueError("alice@example.com"))) is InternalError
-    said = capsys.readouterr().out
-    assert '"InternalErrors":[1.0]' in said
-    assert "alice" not in said
+    logged = capsys.readouterr().out
+    assert '"InternalErrors":[1.0]' in logged
+    assert "alice" not in logged
 
 
 def test_domain_error_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,7 +116,7 @@ def test_cancellation_notice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "paid", "said"),
+    ("status", "paid", "text"),
     [
         (PaymentStatus.UNPAID, "0", NEVER_PAID),
         (PaymentStatus.UNPAID, "10", PAID),
@@ -130,14 +130,14 @@ def test_cancellation_notice() -> None:
         (PaymentStatus.REFUNDED, "10", PERHAPS),
     ],
 )
-def test_notice_follows_both_amounts_and_payment_status(status: PaymentStatus, paid: str, said: str) -> None:
+def test_notice_follows_both_amounts_and_payment_status(status: PaymentStatus, paid: str, text: str) -> None:
     plain, page = read(of_cancellation(an_order(customer=CUSTOMER, paid=paid, payment_status=status)))
 
-    said = said.format(NO_PROMISE)
-    assert f"\nYOUR MONEY\n{said}\n\n" in plain
-    assert f"Your money {said} Questions?" in spaced(page.text)
+    text = text.format(NO_PROMISE)
+    assert f"\nYOUR MONEY\n{text}\n\n" in plain
+    assert f"Your money {text} Questions?" in spaced(page.text)
     # The preview that a mailbox shows beside the subject.
-    assert spaced(page.text).startswith("You have paid 10,00 €. " if "10,00" in said else "There is nothing to pay. ")
+    assert spaced(page.text).startswith("You have paid 10,00 €. " if "10,00" in text else "There is nothing to pay. ")
 
 
 @pytest.mark.parametrize(("by", "who"), [("customer", "You"), ("admin", "Bluebell Books"), (None, "Bluebell Books")])
@@ -214,29 +214,29 @@ def test_personal_texts_stay_text_everywhere(text: str) -> None:
 
 
 def test_personal_texts_cannot_add_lines_to_the_plain_text() -> None:
-    said = "Hello\r\nYOUR MONEY\rYOUR MONEY\nYOUR MONEY"
+    text = "Hello\r\nYOUR MONEY\rYOUR MONEY\nYOUR MONEY"
     order = an_order(customer=CUSTOMER | {"first_name": "A\N{LINE SEPARATOR}YOUR MONEY"})
-    plain = read(of_cancellation(order, reason=said))[0] + read(of_comment(said, order))[0]
+    plain = read(of_cancellation(order, reason=text))[0] + read(of_comment(text, order))[0]
 
     assert [line for line in plain.splitlines() if line.startswith("YOUR MONEY")] == ["YOUR MONEY"]
 
 
-@given(said=TYPED, name=TYPED, shop_name=TYPED)
-def test_any_text_arrives_unchanged(said: str, name: str, shop_name: str) -> None:
+@given(text=TYPED, name=TYPED, shop_name=TYPED)
+def test_any_text_arrives_unchanged(text: str, name: str, shop_name: str) -> None:
     order = an_order(customer=CUSTOMER)
     customer = CustomerSummary.model_construct(**CUSTOMER | {"first_name": name, "country": None})
     order = order.model_copy(update={"customer_summary": customer})
     shop = SHOP.model_copy(update={"name": shop_name})
-    comment = CommentAddition("1001", a_comment().model_copy(update={"content": said}))
+    comment = CommentAddition("1001", a_comment().model_copy(update={"content": text}))
     for message in (
         render(Notice("comment", "COMMENT#17", "1001", comment), order, shop),
-        of_cancellation(order, shop, reason=said),
+        of_cancellation(order, shop, reason=text),
     ):
         raw = message.as_bytes(policy=SMTP)
         plain, html = parts(message)
         page = Page(html)
         harmless(page)
-        for typed in (said, name, shop_name):
+        for typed in (text, name, shop_name):
             assert spaced(typed) in spaced(page.text)
             assert spaced(typed) in spaced(plain)
         assert raw.isascii()
@@ -281,7 +281,7 @@ INVOICE = Invoice(
 
 
 @pytest.mark.parametrize(
-    ("happening", "notice"),
+    ("domain_event", "notice"),
     [
         (CommentAddition("1001", a_comment()), ("comment", "COMMENT#0000000000000017", "1001")),
         (CommentAddition("1001", a_comment(flagged=True)), ("comment", "COMMENT#0000000000000017", "1001")),
@@ -294,6 +294,8 @@ INVOICE = Invoice(
     ],
     ids=["comment", "flagged", "internal", "the customer's", "cancelled", "created", "invoice", "nothing"],
 )
-def test_changes_that_notify_the_customer(happening: DomainEvent | None, notice: tuple[str, str, str] | None) -> None:
-    found = notice_of(happening)
+def test_changes_that_notify_the_customer(
+    domain_event: DomainEvent | None, notice: tuple[str, str, str] | None
+) -> None:
+    found = notice_of(domain_event)
     assert (found and (found.kind, found.id, found.order_id)) == notice

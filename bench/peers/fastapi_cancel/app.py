@@ -43,7 +43,7 @@ class CancelRequest(BaseModel):
 
 
 class Caller(BaseModel):
-    """Who is calling."""
+    """The identity of a caller."""
 
     id: str
     role: str
@@ -54,7 +54,7 @@ def caller(request: Request) -> Caller:
     context = request.scope["aws.event"].get("requestContext", {})
     claims = context.get("authorizer", {}).get("jwt", {}).get("claims", {})
     if not claims.get("sub"):
-        raise HTTPException(401, "Who is calling is not known.")
+        raise HTTPException(401, "The token is missing or invalid.")
     if not request.url.path.startswith("/admin/"):
         return Caller(id=claims["sub"], role="customer")
     groups = claims.get("cognito:groups", "")

@@ -51,7 +51,7 @@ def caller() -> tuple[str, str]:
     """Reads the claims that API Gateway has verified: who is calling, and as whom."""
     claims: dict[str, Any] = app.current_event.request_context.authorizer.jwt_claim or {}
     if not claims.get("sub"):
-        raise UnauthorizedError("Who is calling is not known.")
+        raise UnauthorizedError("The token is missing or invalid.")
     if not app.current_event.path.startswith("/admin/"):
         return claims["sub"], "customer"
     groups = claims.get("cognito:groups", "")

@@ -14,7 +14,7 @@ from orders.mailing.formatting import Formats
 from orders.mailing.shop import Shop
 from orders.models import Order
 
-# Lines of quoted-printable may have 76 characters (RFC 2045), two fewer than what the library allows by itself.
+# Lines of quoted-printable may have 76 characters (RFC 2045), two fewer than the library allows by default.
 POLICY = SMTP.clone(max_line_length=76)
 
 
@@ -91,5 +91,5 @@ def imprint(shop: Shop) -> Imprint:
 
 
 def one_line(text: str | None) -> str:
-    """Text without line ends, so that in a header or in plain text nobody can make up a line of their own."""
+    """Returns text without line ends, so that it cannot add lines to a header or to plain text."""
     return " ".join((text or "").split())
