@@ -86,7 +86,7 @@ def echo(event, context):
 def act(event, context):
     """Performs the actions in the body."""
     todo = json.loads(event["body"])
-    print("this is no reply")
+    print("this is not a reply")
     if "exit" in todo:
         os._exit(todo["exit"])
     if "raise" in todo:

@@ -62,50 +62,50 @@ def notice_of(mail: Any) -> str:
 
 
 CHANGES: dict[str, tuple[Change, list[str]]] = {
-    "the staff writes": (comment_on("1001"), ["comment to alice@example.com"]),
-    "the staff writes with a key": (
+    "admin comments": (comment_on("1001"), ["comment to alice@example.com"]),
+    "admin comments with a key": (
         lambda service: service.post("/admin/orders/1002/comments", {"content": "x"}, idempotency_key="k"),
         ["comment to bob@example.com"],
     ),
-    "a machine of the staff writes": (comment_on("1001", ERP), ["comment to alice@example.com"]),
-    "the staff flags, for the customer to read": (
+    "machine client comments": (comment_on("1001", ERP), ["comment to alice@example.com"]),
+    "admin comments, flagged but visible": (
         comment_on("1001", flagged=True, is_visible_to_customer=True),
         ["comment to alice@example.com"],
     ),
-    "the staff flags": (comment_on("1001", flagged=True), []),
-    "the staff writes internally": (comment_on("1001", is_visible_to_customer=False), []),
-    "the customer writes": (comment_on("1002", BOB), []),
-    "the customer flags": (comment_on("1002", BOB, flagged=True), []),
-    "the customer cancels": (cancel("/orders/1001"), ["cancellation to alice@example.com"]),
-    "the staff cancels": (cancel("/admin/orders/1002", reason="Aus"), ["cancellation to bob@example.com"]),
-    "the staff cancels what has partly shipped": (
+    "admin comments, flagged": (comment_on("1001", flagged=True), []),
+    "admin comments internally": (comment_on("1001", is_visible_to_customer=False), []),
+    "customer comments": (comment_on("1002", BOB), []),
+    "customer comments, flagged": (comment_on("1002", BOB, flagged=True), []),
+    "customer cancels": (cancel("/orders/1001"), ["cancellation to alice@example.com"]),
+    "admin cancels": (cancel("/admin/orders/1002", reason="Aus"), ["cancellation to bob@example.com"]),
+    "admin cancels a partly shipped order": (
         cancel("/admin/orders/1004"),
         ["cancellation to alice@example.com"],
     ),
-    "cancelling is refused": (cancel("/admin/orders/1003"), []),
-    "what is cancelled is cancelled again": (cancel("/admin/orders/1006"), []),
-    "what is cancelled is changed": (
+    "cancellation is refused": (cancel("/admin/orders/1003"), []),
+    "cancelled order is cancelled again": (cancel("/admin/orders/1006"), []),
+    "cancelled order is changed": (
         lambda service: service.patch("/admin/orders/1006", {"customer_summary": {"phone": "1"}}),
         [],
     ),
-    "an order comes": (lambda service: service.post("/admin/orders", {**ORDER, "order_id": "2001"}), []),
-    "an order comes with a key": (
+    "order is created": (lambda service: service.post("/admin/orders", {**ORDER, "order_id": "2001"}), []),
+    "order is created with a key": (
         lambda service: service.post("/admin/orders", {**ORDER, "order_id": "2001"}, idempotency_key="k"),
         [],
     ),
-    "an order comes as cancelled": (
+    "order is created as cancelled": (
         lambda service: service.post("/admin/orders", {**ORDER, "order_id": "2001", "order_status": "cancelled"}),
         [],
     ),
-    "an order changes": (
+    "order is changed": (
         lambda service: service.patch("/admin/orders/1001", {"paid": "1", "order_status": "paused"}),
         [],
     ),
-    "its customer changes": (
+    "customer data is changed": (
         lambda service: service.patch("/admin/orders/1001", {"customer_summary": {"email": "a@example.org"}}),
         [],
     ),
-    "an invoice is mailed": (lambda service: service.post("/admin/orders/1001/send-invoice"), []),
+    "invoice is mailed": (lambda service: service.post("/admin/orders/1001/send-invoice"), []),
 }
 
 
@@ -155,10 +155,10 @@ RECORDED: dict[str, dict[str, Any]] = json.loads((ROOT / "tests/stream_records.j
 """Stream records of DynamoDB Local, one for each kind of write. Some are about the sample orders."""
 
 TELLING = {
-    "a comment of the staff": ("A message about your order 1001", ""),
-    "a flagged comment of the staff that the customer may read": ("A message about your order 1001", ""),
+    "an admin's comment": ("A message about your order 1001", ""),
+    "an admin's flagged but visible comment": ("A message about your order 1001", ""),
     "cancelled by the customer": ("Your order 1001", " is cancelled"),
-    "cancelled by the staff": ("Your order 1004", " is cancelled"),
+    "cancelled by an admin": ("Your order 1004", " is cancelled"),
 }
 
 
@@ -181,13 +181,13 @@ def test_sample_records_match_dynamodb(service: Service) -> None:
     service.skip_records()
     comment_on("1001")(service)
     service.post("/admin/orders/1004/cancel")
-    ours = dict(zip(("a comment of the staff", "cancelled by the staff"), service.records(), strict=True))
+    ours = dict(zip(("an admin's comment", "cancelled by an admin"), service.records(), strict=True))
     for name, record in ours.items():
         assert shape(record) == shape(RECORDED[name])
 
 
 def test_expired_and_deleted_items_send_no_mail(service: Service) -> None:
-    for name in ("the key of the comment's request", "a comment of the staff", "cancelled by the staff"):
+    for name in ("the key of the comment's request", "an admin's comment", "cancelled by an admin"):
         record = copy.deepcopy(RECORDED[name])
         images = record["dynamodb"]
         images["OldImage"] = images.pop("NewImage")
@@ -201,9 +201,9 @@ def test_expired_and_deleted_items_send_no_mail(service: Service) -> None:
 def test_comment_is_mailed_only_if_key_and_flag_make_it_visible(service: Service) -> None:
     yes, no = {"BOOL": True}, {"BOOL": False}
     for name, lies in (
-        ("an internal comment of the staff", {"is_visible_to_customer": yes}),
+        ("an admin's internal comment", {"is_visible_to_customer": yes}),
         ("a flagged comment of the staff", {"is_visible_to_customer": yes, "flagged": no}),
-        ("a comment of the staff", {"is_visible_to_customer": no}),
+        ("an admin's comment", {"is_visible_to_customer": no}),
         ("a comment of the customer", {"is_visible_to_customer": no, "is_admin": yes}),
     ):
         record = copy.deepcopy(RECORDED[name])

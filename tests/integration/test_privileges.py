@@ -56,11 +56,11 @@ FORBIDDEN: dict[str, Callable[[], Any]] = {
     "write to another table": lambda: dynamodb().put_item(TableName="Customers", Item=ORDER),
     "change another table": lambda: dynamodb().update_item(TableName="Customers", Key=ORDER),
     "write to another table, in a transaction": lambda: write(Put={"TableName": "Customers", "Item": ORDER}),
-    "read all": lambda: dynamodb().scan(**TABLE),
-    "read what is no order": lambda: dynamodb().get_item(**TABLE, Key=OTHER_KEY),
-    "write what is no order": lambda: dynamodb().put_item(**TABLE, Item=OTHER_KEY),
-    "write what is no order, in a transaction": lambda: write(Put={**TABLE, "Item": OTHER_KEY}),
-    "change what is no order": lambda: dynamodb().update_item(**TABLE, Key=OTHER_KEY),
+    "scan the table": lambda: dynamodb().scan(**TABLE),
+    "read another item": lambda: dynamodb().get_item(**TABLE, Key=OTHER_KEY),
+    "write another item": lambda: dynamodb().put_item(**TABLE, Item=OTHER_KEY),
+    "write another item, in a transaction": lambda: write(Put={**TABLE, "Item": OTHER_KEY}),
+    "change another item": lambda: dynamodb().update_item(**TABLE, Key=OTHER_KEY),
     "delete an order": lambda: dynamodb().delete_item(**TABLE, Key=ORDER),
     "delete an order, in a transaction": lambda: write(Delete={**TABLE, "Key": ORDER}),
     "delete many": lambda: dynamodb().batch_write_item(
@@ -70,22 +70,22 @@ FORBIDDEN: dict[str, Callable[[], Any]] = {
         Statement="DELETE FROM OrdersTable WHERE pk='ORDER#1001' AND sk='ORDER'"
     ),
     "delete the table": lambda: dynamodb().delete_table(**TABLE),
-    "let items expire otherwise": lambda: dynamodb().update_time_to_live(
+    "change the TTL": lambda: dynamodb().update_time_to_live(
         **TABLE, TimeToLiveSpecification={"Enabled": True, "AttributeName": "listed"}
     ),
     "export the table": lambda: dynamodb().export_table_to_point_in_time(TableArn="x", S3Bucket="eve"),
     "list the archive": lambda: s3().list_objects_v2(**INVOICES),
     "overwrite an invoice": lambda: s3().put_object(**INVOICES, Key=PDF, Body=b""),
     "delete an invoice": lambda: s3().delete_object(**INVOICES, Key=PDF),
-    "archive what is no invoice": lambda: s3().put_object(**INVOICES, Key="x", Body=b"", IfNoneMatch="*"),
-    "read what is no invoice": lambda: s3().get_object(**INVOICES, Key="x"),
-    "write elsewhere": lambda: s3().put_object(Bucket="eve", Key=PDF, Body=b"", IfNoneMatch="*"),
-    "open the archive": lambda: s3().delete_bucket_policy(**INVOICES),
+    "write outside of the invoices": lambda: s3().put_object(**INVOICES, Key="x", Body=b"", IfNoneMatch="*"),
+    "read outside of the invoices": lambda: s3().get_object(**INVOICES, Key="x"),
+    "write to another bucket": lambda: s3().put_object(Bucket="eve", Key=PDF, Body=b"", IfNoneMatch="*"),
+    "delete the bucket policy": lambda: s3().delete_bucket_policy(**INVOICES),
     "mail from another sender": lambda: mail("eve@shop.example", "eve@shop.example"),
     "mail from another sender, in the header": lambda: mail(SHOP, "eve@shop.example"),
     "mail from another sender, in the envelope": lambda: mail("eve@shop.example", SHOP),
-    "take addresses off the suppression list": lambda: ses().delete_suppressed_destination(EmailAddress="a@b.c"),
-    "make an identity": lambda: ses().create_email_identity(EmailIdentity="evil.example"),
+    "remove an address from the suppression list": lambda: ses().delete_suppressed_destination(EmailAddress="a@b.c"),
+    "create an identity": lambda: ses().create_email_identity(EmailIdentity="evil.example"),
 }
 
 

@@ -20,10 +20,10 @@ Send = Callable[[Service, str], Answer]
 # Every request that a customer can make about one order.
 ROUTES: dict[str, Send] = {
     "get": lambda service, order: service.get(f"/orders/{order}"),
-    "get, if it is new": lambda service, order: service.get(f"/orders/{order}", if_none_match='"1"'),
-    "get, if there is one": lambda service, order: service.get(f"/orders/{order}", if_none_match="*"),
+    "get, if changed": lambda service, order: service.get(f"/orders/{order}", if_none_match='"1"'),
+    "get, if none exists": lambda service, order: service.get(f"/orders/{order}", if_none_match="*"),
     "comments": lambda service, order: service.get(f"/orders/{order}/comments"),
-    "comments, a page": lambda service, order: service.get(f"/orders/{order}/comments?limit=1"),
+    "comments, one page": lambda service, order: service.get(f"/orders/{order}/comments?limit=1"),
     "comment": lambda service, order: service.post(f"/orders/{order}/comments", {"id": order, "content": "x"}),
     "comment, with a key": lambda service, order: service.post(
         f"/orders/{order}/comments", {"content": "x"}, idempotency_key="k"
@@ -32,20 +32,20 @@ ROUTES: dict[str, Send] = {
 }
 # These are invalid whatever the order is.
 WRONG: dict[str, tuple[int, Send]] = {
-    "no such parameter": (422, lambda service, order: service.get(f"/orders/{order}?x=1")),
-    "no condition": (404, lambda service, order: service.get(f"/orders/{order}", if_none_match="1")),
-    "no cursor": (422, lambda service, order: service.get(f"/orders/{order}/comments?cursor=x")),
+    "unknown parameter": (422, lambda service, order: service.get(f"/orders/{order}?x=1")),
+    "invalid condition": (404, lambda service, order: service.get(f"/orders/{order}", if_none_match="1")),
+    "invalid cursor": (422, lambda service, order: service.get(f"/orders/{order}/comments?cursor=x")),
     "the cursor of another order": (
         422,
         lambda service, order: service.get(f"/orders/{order}/comments?cursor={own_cursor(service)}"),
     ),
-    "no content": (422, lambda service, order: service.post(f"/orders/{order}/comments", {"content": ""})),
+    "empty content": (422, lambda service, order: service.post(f"/orders/{order}/comments", {"content": ""})),
     "another id": (422, lambda service, order: service.post(f"/orders/{order}/comments", {"id": 1001, "content": "x"})),
-    "no reason": (422, lambda service, order: service.post(f"/orders/{order}/cancel", {"reason": 1})),
+    "invalid reason": (422, lambda service, order: service.post(f"/orders/{order}/cancel", {"reason": 1})),
     "not json": (400, lambda service, order: service.post(f"/orders/{order}/cancel", "{")),
-    "staff's list": (403, lambda service, order: service.get(f"/admin/orders?customer_id={order}", ALICE)),
-    "staff's order": (403, lambda service, order: service.get(f"/admin/orders/{order}", ALICE)),
-    "staff's comments": (403, lambda service, order: service.get(f"/admin/orders/{order}/comments", ALICE)),
+    "admin list": (403, lambda service, order: service.get(f"/admin/orders?customer_id={order}", ALICE)),
+    "admin order": (403, lambda service, order: service.get(f"/admin/orders/{order}", ALICE)),
+    "admin comments": (403, lambda service, order: service.get(f"/admin/orders/{order}/comments", ALICE)),
     "timeline": (403, lambda service, order: service.get(f"/admin/orders/{order}/timeline", ALICE)),
     "change": (403, lambda service, order: service.patch(f"/admin/orders/{order}", {"paid": 1}, ALICE)),
 }
@@ -116,9 +116,9 @@ def test_other_customers_order_is_indistinguishable_from_a_missing_one(others: S
 
 
 def test_invalid_requests_do_not_reveal_an_order(others: Service) -> None:
-    for mistake, (status, send) in WRONG.items():
+    for request, (status, send) in WRONG.items():
         none = ask(NONE, partial(send, others, NONE))
-        assert none.status == status, mistake
+        assert none.status == status, request
         for name in OTHERS:
             seen = ask(name, partial(send, others, name))
             assert (seen.status, seen.headers, seen.body, seen.calls) == (status, none.headers, none.body, none.calls)
@@ -150,7 +150,7 @@ def test_lists_do_not_reveal_an_order(others: Service) -> None:
 # What a customer can observe, one aspect after the other.
 FACETS: dict[str, Callable[[Observation], Any]] = {
     "responses": lambda seen: (seen.status, seen.body),
-    "headers, the version among them": lambda seen: seen.headers,
+    "headers including the version": lambda seen: seen.headers,
     "ids and times of comments": lambda seen: [
         (each["id"], each["created"]) for each in (seen.body or {}).get("comments", [])
     ],

@@ -1,4 +1,4 @@
-"""What is installed is what the locks list, whatever has been released since, with old and new versions of pip."""
+"""Set-up installs exactly the locked packages, despite later releases, with old and new versions of pip."""
 
 import hashlib
 import os
