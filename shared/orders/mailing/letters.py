@@ -43,8 +43,8 @@ def letter(shop: Shop, recipient: str, subject: str, date: datetime, *, text: st
         recipient: The one address that it goes to.
         subject: One line.
         date: When it was written. The same arguments always give the same mail.
-        text: What it says.
-        html: The same, with a look.
+        text: The plain text.
+        html: The same as HTML.
 
     Returns:
         The mail. It is plain ASCII once serialised.
