@@ -76,14 +76,14 @@ def lines(title: str, series: Mapping[str, Sequence[tuple[str, float]]]) -> str:
     return _svg(title, top + height + 40, drawn)
 
 
-def icicle(title: str, said: str) -> str:
+def icicle(title: str, output: str) -> str:
     """Draws the import tree; the width of a module is its import time.
 
     Args:
         title: The title.
-        said: The output of Python's `-X importtime`.
+        output: The output of Python's `-X importtime`.
     """
-    found = re.findall(r"^import time: +\d+ \| +(\d+) \| ( *)(\S+)$", said, re.MULTILINE)
+    found = re.findall(r"^import time: +\d+ \| +(\d+) \| ( *)(\S+)$", output, re.MULTILINE)
     # Python reports a module after everything that it imports: read backwards, a module precedes its imports.
     places: list[tuple[str, int, float, float]] = []
     ends: dict[int, float] = {}

@@ -51,9 +51,9 @@ def measure(rounds: int, say: Callable[[str], None]) -> Emulated:
         for n in range(rounds + 1):
             for artifact in STARTED:
                 say(f"Lambda's runtime: {artifact.name}, {f'{n} of {rounds}' if n else 'building its image'}")
-                took, said = _invoke(template, artifact)
+                took, output = _invoke(template, artifact)
                 if took is None:
-                    return Emulated(missing=f"`sam local invoke` failed with {artifact.name}: {said}")
+                    return Emulated(missing=f"`sam local invoke` failed with {artifact.name}: {output}")
                 if n:
                     found[artifact.name].append(took)
     return Emulated(found)

@@ -121,11 +121,11 @@ class Runner:
         events = [] if artifact == YARDSTICK else [self.first_event(artifact)]
         process = self.begin(artifact, aws, mode, events=events)
         assert process.stderr
-        said = process.stderr.read()
+        output = process.stderr.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         process.stderr.close()
-        found = self.read(artifact, said)
+        found = self.read(artifact, output)
         if not 200 <= found.get("status", 200) < 300:
             sys.exit(f"{artifact.name} responded with {found}")
         return used.ru_utime + used.ru_stime
@@ -133,8 +133,8 @@ class Runner:
     def ask(self, artifact: Artifact, aws: Aws, mode: str, **task: Any) -> dict[str, Any]:
         """Runs a probe and returns its result."""
         process = self.begin(artifact, aws, mode, **task)
-        _, said = process.communicate()
-        return self.read(artifact, said)
+        _, output = process.communicate()
+        return self.read(artifact, output)
 
     def begin(self, artifact: Artifact, aws: Aws, mode: str, *flags: str, **task: Any) -> subprocess.Popen[bytes]:
         """Starts a probe."""
@@ -160,9 +160,9 @@ class Runner:
         return event(EVENTS[artifact.resource])
 
     @staticmethod
-    def read(artifact: Artifact, said: bytes) -> dict[str, Any]:
+    def read(artifact: Artifact, output: bytes) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
+            found: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
         except (ValueError, IndexError):
-            sys.exit(f"{artifact.name} failed:\n{said.decode()}\n(see {OUT})")
+            sys.exit(f"{artifact.name} failed:\n{output.decode()}\n(see {OUT})")
         return found

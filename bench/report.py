@@ -224,10 +224,10 @@ def sweep(growth: Growth) -> str:
     return table(head, rows) + "\n\n" + table(many, crowds)
 
 
-def imports(said: str) -> str:
+def imports(output: str) -> str:
     """The table of import time by package."""
     spent: dict[str, list[float]] = {}
-    for own, name in re.findall(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", said, re.MULTILINE):
+    for own, name in re.findall(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", output, re.MULTILINE):
         package = name.split(".")[0]
         known = spent.setdefault(package if package in PACKAGES else "Python's own library", [])
         known.append(int(own) / 1000)

@@ -1,7 +1,7 @@
 """Lets the other commands find the running gateways.
 
-A gateway describes itself in a file of its own, and keeps that file locked until its process ends, however it ends. A
-file that is not locked was left behind by a gateway that was killed.
+A gateway describes itself in a file, which it keeps locked until its process ends, however it ends. An unlocked file
+was left behind by a gateway that was killed.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""The layer and all functions as they are built for Lambda, for the tests that run them."""
+"""Builds the layer and all functions as for Lambda, for the tests that run them."""
 
 import json
 import os
@@ -26,7 +26,7 @@ class Built:
         return self.folder / "OrdersLayer/python"
 
     def run(self, script: str, environment: dict[str, str], *arguments: Any) -> Any:
-        """Runs a script without any other packages. Returns the last line it writes to standard error, as JSON."""
+        """Runs a script without other packages. Returns the last line of its standard error, parsed as JSON."""
         command = [self.python, "-I", "-S", "-B", "-c", script, json.dumps(arguments)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

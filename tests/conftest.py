@@ -1,4 +1,4 @@
-"""Fixtures for all tests, and a look at what the gateways logged meanwhile."""
+"""Fixtures for all tests, and a check of what the local gateways logged during the run."""
 
 import gc
 
@@ -10,10 +10,10 @@ from wire import emulated_aws, wire
 
 __all__ = ["clock", "emulated_aws", "service", "ses", "wire"]
 
-# What botocore and moto have loaded is large, and stays: looking through it for garbage took a fifth of the time.
+# botocore and moto keep many objects alive. Scanning them for garbage took a fifth of the time.
 gc.set_threshold(10_000)
 
-# Tests with examples call `service.begin_anew` for each of them. Explicit numbers in tests are fractions of these.
+# Property tests call `service.reset` for each example. Explicit numbers in tests are fractions of these.
 settings.register_profile(
     "local", max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -25,20 +25,18 @@ _begin = pytest.StashKey[int]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Remembers where the gateways' log ends."""
+    """Stores the current size of the gateways' log."""
     session.stash[_begin] = GATEWAY_LOG.stat().st_size if GATEWAY_LOG.exists() else 0
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fails all tests together if functions logged something in a gateway that is not known to be harmless."""
-    # Gateways are shared by nobody, their log is by all: whoever started the workers looks at it.
+    """Fails the run if functions in a gateway logged something that is not allowed in logs."""
+    # Each test has its own gateway, but all share one log: the process that started the workers checks it.
     if hasattr(session.config, "workerinput") or not GATEWAY_LOG.exists():
         return
     with GATEWAY_LOG.open("rb") as log:
-        # A gateway that found it too large has begun it anew.
+        # A gateway truncates the log when it is too large.
         log.seek(session.stash[_begin] if GATEWAY_LOG.stat().st_size >= session.stash[_begin] else 0)
-        wrong = LOGS.doubtful(log.read().decode(errors="replace"), with_other_lines=True)
+        wrong = LOGS.disallowed(log.read().decode(errors="replace"), with_other_lines=True)
     if wrong:
-        pytest.exit(
-            f"{GATEWAY_LOG.name}: logged, and not known to be harmless: {sorted(set(wrong))[:20]}", returncode=1
-        )
+        pytest.exit(f"{GATEWAY_LOG.name}: not allowed in logs: {sorted(set(wrong))[:20]}", returncode=1)

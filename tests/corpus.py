@@ -1,6 +1,6 @@
-"""What nobody who means well sends: bodies, values, paths and headers.
+"""Hostile requests: bodies, values, paths and headers.
 
-Whatever of it is text holds `SECRET`, so that a log can be searched for it.
+All texts contain `SECRET`, so that logs can be searched for it.
 """
 
 import json
@@ -19,15 +19,15 @@ def _text(value: str) -> bytes:
 
 
 BODIES: dict[str, bytes] = {
-    "nothing but space": b" \r\n\t",
+    "only white space": b" \r\n\t",
     "null": b"null",
     "an array": b"[]",
     "a text": f'"{SECRET}"'.encode(),
     "a number": b"0",
-    "no JSON": SECRET.encode(),
+    "not JSON": SECRET.encode(),
     "cut off": _text(f'"{SECRET}"')[:-1],
     "two objects": _text(f'"{SECRET}"') * 2,
-    "a comma too many": f'{{"content": "{SECRET}",}}'.encode(),
+    "a trailing comma": f'{{"content": "{SECRET}",}}'.encode(),
     "single quotes": f"{{'content': '{SECRET}'}}".encode(),
     "a comment": f'{{"content": "{SECRET}"}} // x'.encode(),
     "deep arrays": b'{"content": ' + b"[" * DEPTH + b"]" * DEPTH + b"}",
@@ -41,7 +41,7 @@ BODIES: dict[str, bytes] = {
     "1e-400": _text("1e-400"),
     "1e999999999999999999999": _text("1e999999999999999999999"),
     "10,000 digits": _text("9" * 10_000),
-    "a member twice": f'{{"content": "x", "content": "{SECRET}"}}'.encode(),
+    "a repeated member": f'{{"content": "x", "content": "{SECRET}"}}'.encode(),
     "a lone surrogate": _text(f'"{SECRET}\\ud800"'),
     "a lone surrogate in a name": f'{{"\\udfff{SECRET}": 1}}'.encode(),
     "an escaped NUL": _text(f'"{SECRET}\\u0000"'),
@@ -49,7 +49,7 @@ BODIES: dict[str, bytes] = {
     "a NUL in a name": f'{{"content\\u0000{SECRET}": "x"}}'.encode(),
     "control characters": _text(f'"{SECRET}\x01\x1b[31m"'),
     "overlong UTF-8": _text(f'"{SECRET}%"').replace(b"%", b"\xc0\xaf"),
-    "no UTF-8": _text(f'"{SECRET}%"').replace(b"%", b"\xff\xfe"),
+    "not UTF-8": _text(f'"{SECRET}%"').replace(b"%", b"\xff\xfe"),
     "Latin-1": _text(f'"{SECRET}"').decode().encode("latin-1"),
     "UTF-16": _text(f'"{SECRET}"').decode().encode("utf-16"),
     "UTF-32": _text(f'"{SECRET}"').decode().encode("utf-32"),
@@ -124,7 +124,7 @@ SEGMENTS = (
     "x" * 10_000,
     "%F0%9F%A7%80" * 800,
 )
-"""What may stand for an order's id in a path."""
+"""Path segments in place of an order's id."""
 
 QUERIES = (
     "limit=0",
@@ -163,13 +163,13 @@ HEADER_VALUES: tuple[bytes, ...] = (
     b"%0d%0aX-Injected: yes",
     b'"01", W/"1", *',
 )
-"""What may stand in `Idempotency-Key`, `If-Match`, `If-None-Match`, `Accept`, `Authorization` and the like."""
+"""Values of `Idempotency-Key`, `If-Match`, `If-None-Match`, `Accept`, `Authorization` and similar headers."""
 
 HEADERS = ("Idempotency-Key", "If-Match", "If-None-Match", "Accept", "Content-Type", "X-Forwarded-For", "Cookie")
 
 
-def judge(answer: Answer, what: str) -> None:
-    """It is an answer of the contract, in UTF-8, and gives nothing away."""
+def check_answer(answer: Answer, what: str) -> None:
+    """Checks that an answer keeps to the contract, is UTF-8 and reveals no internals."""
     assert answer.status < 500, what
     text = answer.text or ""
     text.encode()
@@ -180,7 +180,7 @@ def judge(answer: Answer, what: str) -> None:
 
 
 def examples() -> Iterator[tuple[str, Any]]:
-    """The key of each route that takes a body, and an example of it."""
+    """Yields the key of each route that takes a body, with an example of the body."""
     document = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))
     for path, item in document["paths"].items():
         for method, operation in item.items():
@@ -189,7 +189,7 @@ def examples() -> Iterator[tuple[str, Any]]:
 
 
 def with_values(example: Any) -> Iterator[tuple[str, str]]:
-    """A body with each nasty value in each of its places, and what that is."""
+    """Yields a body for each place and each hostile value, with a description."""
     for place in _places(example):
         for name, value in VALUES.items():
             yield f"{'.'.join(map(str, place))}: {name}", _written(example, place, value)
@@ -206,7 +206,7 @@ def _places(value: Any, *place: str | int) -> Iterator[tuple[str | int, ...]]:
 
 
 def _written(value: Any, place: tuple[str | int, ...], raw: str) -> str:
-    """JSON of a value with something else in one place, which need not be JSON."""
+    """Returns the JSON of a value with `raw` in one place, which need not be JSON."""
     if not place:
         return raw
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The service as its users meet it: events in, answers out, and what is in the table and the mailbox afterwards."""
+"""Runs the service as its users see it: events in, answers out, then a look at the table and the mailbox."""
 
 import base64
 import copy
@@ -26,10 +26,10 @@ ROOT = Path(__file__).resolve().parents[1]
 EVENTS = {path.stem: path for path in sorted((ROOT / "events").glob("*.json"))}
 
 DYNAMODB_LOCAL = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB")
-"""Where DynamoDB Local is, if the table shall be there. Otherwise it is moto's."""
+"""URL of DynamoDB Local. Without it, moto emulates the table."""
 
-# Before anything makes a client: nothing here may ever reach a real account. pytest-xdist's workers start later, and
-# have to find DynamoDB Local too.
+# Runs before any client is created, so that no test can reach a real account. pytest-xdist's workers start later and
+# need the URL of DynamoDB Local too.
 for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_ENDPOINT_URL_DYNAMODB"]:
     del os.environ[name]
 os.environ |= {
@@ -37,7 +37,7 @@ os.environ |= {
     "AWS_ACCESS_KEY_ID": uuid.uuid4().hex,
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
-    # Moto has streams where they are the same for all accounts.
+    # Moto serves streams only at endpoints without an account id.
     "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
     "AWS_EC2_METADATA_DISABLED": "true",
     "POWERTOOLS_SERVICE_NAME": "orders",
@@ -78,7 +78,7 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that only moves when it is told to."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 23, 9, 0, 0, tzinfo=UTC)
@@ -92,7 +92,7 @@ class Clock:
 
 @dataclass
 class Answer:
-    """What came back."""
+    """The response of a function."""
 
     status: int
     headers: dict[str, str]
@@ -106,14 +106,14 @@ class Answer:
 
 @dataclass
 class Service:
-    """All functions, on one emulated account."""
+    """All functions, in one emulated account."""
 
     clock: Clock
     calls: Counter[str] = field(default_factory=Counter)
     last_record: dict[str, Any] | None = None
 
-    def begin_anew(self) -> None:
-        """Leaves in the account what the template describes and the sample orders, and nothing else."""
+    def reset(self) -> None:
+        """Resets the account to the resources of the template and the sample orders."""
         BackendDict.reset()
         self.last_record = None
         if DYNAMODB_LOCAL:
@@ -129,7 +129,7 @@ class Service:
         s3_backends.bucket_accounts |= dict.fromkeys(s3_backends[ACCOUNT]["aws"].buckets, ("aws", ACCOUNT))
 
     def event(self, method: str, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
-        """An event of the route that serves a path, made from the route's event file."""
+        """Returns an event for a path, made from the event file of its route."""
         path, _, query = path.partition("?")
         match = find_route(TEMPLATE.routes, method, path)
         assert match, f"no route serves {method} {path}"
@@ -146,14 +146,14 @@ class Service:
             event["body"] = body if isinstance(body, str) else json.dumps(body)
             event["headers"]["content-type"] = "application/json"
         event["headers"] |= {name.replace("_", "-"): value for name, value in headers.items()}
-        # Customers' routes are called by alice, admins' by ada, unless told otherwise.
+        # By default Alice calls the customer routes and Ada the admin routes.
         if claims is None:
             claims = ADA if path.startswith("/admin/") else ALICE
         event["requestContext"]["authorizer"]["jwt"]["claims"] = claims
         return event
 
     def send(self, event: dict[str, Any]) -> Answer:
-        """Hands an event to the function whose route it names."""
+        """Passes an event to the function that serves its route."""
         function = next(route.function for route in TEMPLATE.routes if route.key == event["routeKey"])
         answer = invoke(function, event)
         headers = {k.lower(): v for k, v in answer["headers"].items()}
@@ -162,19 +162,19 @@ class Service:
         return Answer(answer["statusCode"], headers, answer.get("body"))
 
     def post(self, path: str, body: Any = None, claims: Any = None, **headers: str) -> Answer:
-        """Posts to a path."""
+        """Sends a POST request."""
         return self.send(self.event("POST", path, body, claims, **headers))
 
     def patch(self, path: str, body: Any = None, claims: Any = None, **headers: str) -> Answer:
-        """Patches what is at a path."""
+        """Sends a PATCH request."""
         return self.send(self.event("PATCH", path, body, claims, **headers))
 
     def get(self, path: str, claims: Any = None, **headers: str) -> Answer:
-        """Gets a path."""
+        """Sends a GET request."""
         return self.send(self.event("GET", path, None, claims, **headers))
 
     def report(self, kind: str, order_id: str, number: str, at: str = "2026-11-23T09:00:05.000Z", **more: Any) -> None:
-        """Lets SES report something of an invoice, such as `Delivery`."""
+        """Delivers an SES event about an invoice, such as `Delivery`."""
         event = load("ses-delivery")
         mail = event["detail"]["mail"] | {"timestamp": at, "tags": {"order_id": [order_id], "invoice": [number]}}
         place = {"DeliveryDelay": "deliveryDelay", "Send": "send", "Reject": "reject"}.get(kind, kind.lower())
@@ -182,7 +182,7 @@ class Service:
         invoke("RecordDeliveryFunction", event)
 
     def skip_records(self) -> None:
-        """Lets `records` leave out what is in the table's stream so far, such as the sample orders."""
+        """Makes `records` skip everything in the table's stream so far, such as the sample orders."""
         if DYNAMODB_LOCAL:
             self.records()
         else:
@@ -192,9 +192,9 @@ class Service:
             self.last_record = shard.items[-1].to_json()
 
     def records(self) -> list[dict[str, Any]]:
-        """What came into the table's stream since the last call, as Lambda hands it to functions."""
+        """Returns the stream records since the last call, as Lambda passes them to functions."""
         arn = client("dynamodb").describe_table(TableName="OrdersTable")["Table"]["LatestStreamArn"]
-        # DynamoDB Local has its streams where its tables are.
+        # DynamoDB Local serves streams at the URL of its tables.
         streams = client("dynamodbstreams", DYNAMODB_LOCAL)
         [shard] = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
         start = {"ShardIteratorType": "TRIM_HORIZON"}
@@ -207,14 +207,14 @@ class Service:
         return [to_lambda_record(record, arn) for record in found]
 
     def notify(self, records: list[dict[str, Any]]) -> list[str]:
-        """Hands records to the function that tells customers, and says which it failed with."""
+        """Passes records to the function that notifies customers. Returns the ids of failed records."""
         if not records:
             return []
         answer = invoke("NotifyCustomerFunction", {"Records": records})
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def items(self, order_id: str, sk: str = "") -> list[dict[str, Any]]:
-        """What the table holds of an order, plainly."""
+        """Returns the items of an order, with plain values."""
         found = aws.dynamodb().query(
             TableName="OrdersTable",
             KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)" if sk else "pk = :pk",
@@ -224,20 +224,20 @@ class Service:
         return [{name: next(iter(value.values())) for name, value in item.items()} for item in found]
 
     def order(self, order_id: str) -> dict[str, Any]:
-        """The order's header."""
+        """Returns the order's header."""
         return next(item for item in self.items(order_id, "ORDER") if item["sk"] == "ORDER")
 
     def invoices(self, order_id: str) -> list[dict[str, Any]]:
-        """The ledger of an order."""
+        """Returns the invoices of an order."""
         return self.items(order_id, "INVOICE#")
 
     def comments(self, order_id: str) -> list[dict[str, Any]]:
-        """The comments on an order, internal ones too."""
+        """Returns the comments on an order, including internal ones."""
         found = self.items(order_id, "COMMENT#") + self.items(order_id, "INTERNAL#")
         return sorted(found, key=lambda comment: int(comment["id"]))
 
     def archived(self) -> dict[str, bytes]:
-        """What is in the archive, by key."""
+        """Returns the archived objects by key."""
         listed = aws.s3().list_objects_v2(Bucket="InvoicesBucket").get("Contents", [])
         return {
             each["Key"]: aws.s3().get_object(Bucket="InvoicesBucket", Key=each["Key"])["Body"].read() for each in listed
@@ -245,33 +245,33 @@ class Service:
 
     @property
     def mails(self) -> list[EmailMessage]:
-        """Every mail that SES took."""
+        """Every mail that SES accepted."""
         sent = ses_backends[ACCOUNT][REGION].sent_messages
         return [email.message_from_string(mail.raw_data, policy=email.policy.default) for mail in sent]
 
     @property
     def notices(self) -> list[EmailMessage]:
-        """Every mail that SES took but the invoices."""
+        """Every mail that SES accepted, except invoices."""
         return [mail for mail in self.mails if "notice=" in mail["X-SES-MESSAGE-TAGS"]]
 
 
 def invoke(function: str, event: Any) -> Any:
-    """What a function returns for an event. It can do what its own role allows, and what it logs is looked at."""
+    """Runs a function with the rights of its own role, checks what it logs, and returns its result."""
     handler = import_module(TEMPLATE.functions[function].handler.rpartition(".")[0]).handler
     with ROLES.acting(function), LOGS.listening():
         return handler(event, Context())
 
 
 def _account() -> list[Any]:
-    """Moto's backends of the services that functions call."""
+    """Returns moto's backends of the services that functions call."""
     return [dynamodb_backends[ACCOUNT][REGION], s3_backends[ACCOUNT]["aws"], ses_backends[ACCOUNT][REGION]]
 
 
 @cache
 def _initial_account() -> dict[str, dict[str, Any]]:
-    """The state of each backend once the template is provisioned and the sample orders are loaded.
+    """Returns the state of each backend after provisioning the template and loading the sample orders.
 
-    Copying it takes a tenth of the time of provisioning again, which most tests would notice.
+    Copying it takes a tenth of the time of provisioning again.
     """
     provision(TEMPLATE)
     load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
@@ -283,19 +283,19 @@ def _initial_account() -> dict[str, dict[str, Any]]:
 
 
 def html_of(mail: EmailMessage) -> str:
-    """The HTML part of a mail."""
+    """Returns the HTML part of a mail."""
     part = mail.get_body(("html",))
     assert part is not None
     return str(part.get_content())
 
 
 def load(name: str) -> Any:
-    """An event file."""
+    """Returns an event file as JSON."""
     return json.loads(EVENTS[name].read_text(encoding="utf-8"))
 
 
 class Context:
-    """What Lambda tells a function about its invocation."""
+    """The context that Lambda passes to a function."""
 
     function_name = "function"
     memory_limit_in_mb = 512
@@ -320,16 +320,16 @@ def refuse_reserved_words(params: Any, **_: object) -> None:
             refuse_reserved_words(each)
 
 
-class Death(BaseException):
-    """The process is gone: nothing that follows is done."""
+class ProcessCrash(BaseException):
+    """Simulates the end of the process: no code after it runs."""
 
 
 def break_at(step: str, moment: str, error: BaseException) -> Callable[[], None]:
-    """Raises an error `before` or `after` AWS does a step; returns what mends it."""
+    """Raises an error `before` or `after` AWS performs a step. Returns a function that removes the fault."""
     operation, _, count = step.partition(" ")
     left = int(count or 1)
 
-    def strike(**_: Any) -> None:
+    def fail(**_: Any) -> None:
         nonlocal left
         left -= 1
         if left == 0:
@@ -337,8 +337,8 @@ def break_at(step: str, moment: str, error: BaseException) -> Callable[[], None]
 
     meta = {"PutObject": aws.s3, "SendEmail": aws.ses}.get(operation, aws.dynamodb)().meta
     event = f"{moment}-call.{meta.service_model.service_id.hyphenize()}.{operation}"
-    meta.events.register(event, strike)
-    return lambda: meta.events.unregister(event, strike)
+    meta.events.register(event, fail)
+    return lambda: meta.events.unregister(event, fail)
 
 
 @pytest.fixture
@@ -348,20 +348,20 @@ def clock() -> Clock:
 
 @pytest.fixture
 def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """The service with the sample orders, on moto; its table on DynamoDB Local, if that is there."""
+    """The service with the sample orders, on moto. With DynamoDB Local, the table is there."""
     for function in TEMPLATE.functions.values():
         for name, value in function.environment.items():
-            # moto answers at AWS's own addresses.
+            # moto intercepts requests to AWS's own endpoints.
             if name != "AWS_ENDPOINT_URL":
                 monkeypatch.setenv(name, value)
     caches = (aws.dynamodb, aws.s3, aws.ses, get_archive, get_table, get_mailer, get_shop)
     for cached in caches:
         cached.cache_clear()
     ROLES.refused.clear()
-    # Moto would put credentials of its own in place of ours, the same in every process.
+    # Moto would replace our credentials with its own, the same in every process.
     with mock_aws(config={"core": {"mock_credentials": False}}):
         service = Service(clock)
-        service.begin_anew()
+        service.reset()
         table = Table(aws.dynamodb(), os.environ["TABLE_NAME"], now=clock, sleep=clock.sleep)
         for function in TEMPLATE.functions.values():
             module = import_module(function.handler.rpartition(".")[0])

@@ -1,6 +1,6 @@
-"""What a function's role lets it do, as IAM decides it: call by call, with the role that the template gives it.
+"""Evaluates each AWS call of a function against its role in the template, as IAM would.
 
-Moto checks roles, too, but knows neither the resources of DynamoDB, nor conditions, nor what is in a transaction.
+Moto checks roles too, but supports neither the resources of DynamoDB, nor conditions, nor the items of a transaction.
 """
 
 import email
@@ -18,14 +18,14 @@ from botocore.compat import HTTPHeaders
 from local.template import Template
 
 SERVICES = ("dynamodb", "s3", "ses")
-"""What functions call. Their logs, traces and queues are written by Lambda."""
+"""The services that functions call. Lambda itself writes their logs, traces and queues."""
 
 ITEM = {"Get": "GetItem", "Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}
 
 
 @dataclass(frozen=True)
-class Ask:
-    """One question to IAM: may this be done to that? Each context key has its values."""
+class Access:
+    """One access check of IAM: an action on a resource, with the values of each context key."""
 
     action: str
     resource: str
@@ -34,22 +34,22 @@ class Ask:
 
 @dataclass
 class Roles:
-    """Stands between clients and AWS: what the acting function's role does not allow is refused.
+    """Refuses all calls that the role of the acting function does not allow.
 
     Attributes:
-        used: What each function asked for and got.
-        refused: What each function asked for and did not get.
+        used: The accesses of each function that were allowed.
+        refused: The accesses of each function that were refused.
     """
 
     template: Template
-    used: dict[str, set[Ask]] = field(default_factory=dict)
-    refused: list[tuple[str, Ask]] = field(default_factory=list)
+    used: dict[str, set[Access]] = field(default_factory=dict)
+    refused: list[tuple[str, Access]] = field(default_factory=list)
     _acting: str | None = None
 
     @contextmanager
     def acting(self, function: str) -> Iterator[None]:
-        """Has all calls made in it by a function. Other calls are nobody's, and are let through."""
-        # Not a context variable: a function may ask in threads of its own.
+        """Attributes all calls in the block to a function. Calls outside of it are not checked."""
+        # Not a context variable, because a function may use several threads.
         self._acting = function
         try:
             yield
@@ -57,52 +57,52 @@ class Roles:
             self._acting = None
 
     def watch(self, events: Any) -> None:
-        """Looks at the calls of a client, or of all clients that a session makes from now on."""
-        events.register("provide-client-params", self._look)
+        """Checks the calls of a client, or of all clients that a session creates from now on."""
+        events.register("provide-client-params", self._check)
         events.register("before-call", self._refuse)
 
     def statements(self, function: str) -> list[dict[str, Any]]:
-        """What a function's role allows, of what functions call."""
+        """Returns the statements of a function's role about the services that functions call."""
         role = self.template.of_type("AWS::IAM::Role")[f"{function.removesuffix('Function')}Role"]
         found = [each for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"]]
-        return [each for each in found if texts(each["Action"])[0].startswith(tuple(f"{name}:" for name in SERVICES))]
+        return [each for each in found if as_list(each["Action"])[0].startswith(tuple(f"{name}:" for name in SERVICES))]
 
-    def _look(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: object) -> None:
+    def _check(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: object) -> None:
         if (function := self._acting) is None:
             return
         statements = self.statements(function)
-        for ask in asked(model.service_model.service_id, model.name, params):
-            if any(permits(statement, ask) for statement in statements):
-                self.used.setdefault(function, set()).add(ask)
+        for access in accesses(model.service_model.service_id, model.name, params):
+            if any(permits(statement, access) for statement in statements):
+                self.used.setdefault(function, set()).add(access)
             else:
-                self.refused.append((function, ask))
-                context["refused"] = ask
+                self.refused.append((function, access))
+                context["refused"] = access
 
     def _refuse(self, context: dict[str, Any], **_: object) -> Any:
-        if ask := context.get("refused"):
-            error = {"Code": "AccessDeniedException", "Message": f"not authorized to perform: {ask.action}"}
+        if access := context.get("refused"):
+            error = {"Code": "AccessDeniedException", "Message": f"not authorized to perform: {access.action}"}
             answer = AWSResponse("https://aws.example", HTTPStatus.BAD_REQUEST, HTTPHeaders(), None)
             return answer, {"Error": error, "ResponseMetadata": {"HTTPStatusCode": answer.status_code}}
         return None
 
 
-def permits(statement: dict[str, Any], ask: Ask) -> bool:
-    """Whether a statement of a policy allows something."""
+def permits(statement: dict[str, Any], access: Access) -> bool:
+    """Whether a policy statement allows an access."""
     assert statement["Effect"] == "Allow"
-    context = dict(ask.context)
+    context = dict(access.context)
     return (
-        ask.action in texts(statement["Action"])
-        and any(fnmatchcase(ask.resource, pattern) for pattern in texts(statement["Resource"]))
+        access.action in as_list(statement["Action"])
+        and any(fnmatchcase(access.resource, pattern) for pattern in as_list(statement["Resource"]))
         and all(
-            _holds(operator, texts(wanted), context.get(key, ()))
+            _holds(operator, as_list(wanted), context.get(key, ()))
             for operator, keys in statement.get("Condition", {}).items()
             for key, wanted in keys.items()
         )
     )
 
 
-def texts(value: str | list[str]) -> list[str]:
-    """One text, or many."""
+def as_list(value: str | list[str]) -> list[str]:
+    """Returns a text or a list of texts as a list."""
     return [value] if isinstance(value, str) else value
 
 
@@ -114,11 +114,11 @@ def _holds(operator: str, wanted: list[str], given: tuple[str, ...]) -> bool:
             return bool(given) and all(value in wanted for value in given)
         case "Null":
             return wanted == [str(not given).lower()]
-    raise ValueError(f"{operator} is not known here")
+    raise ValueError(f"{operator} is not implemented")
 
 
-def asked(service: str, operation: str, params: dict[str, Any]) -> Iterator[Ask]:
-    """What IAM is asked about a call. What is not known here is asked for by the call's own name, of everything."""
+def accesses(service: str, operation: str, params: dict[str, Any]) -> Iterator[Access]:
+    """Yields the accesses that a call needs. Unknown calls need the action of their own name on all resources."""
     match service, operation:
         case "DynamoDB", "GetItem" | "DeleteItem" | "UpdateItem":
             yield _item(operation, params["TableName"], params["Key"])
@@ -134,29 +134,29 @@ def asked(service: str, operation: str, params: dict[str, Any]) -> Iterator[Ask]
                     yield _item(operation, table, key)
         case "DynamoDB", "Query":
             index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
-            # The partition key comes first, and there is no other way to ask for it than `=`.
+            # The partition key comes first, and can only be compared with `=`.
             value = params["ExpressionAttributeValues"][params["KeyConditionExpression"].split()[2]]["S"]
-            yield Ask("dynamodb:Query", f"{params['TableName']}.Arn{index}", (("dynamodb:LeadingKeys", (value,)),))
+            yield Access("dynamodb:Query", f"{params['TableName']}.Arn{index}", (("dynamodb:LeadingKeys", (value,)),))
         case "DynamoDB", _:
-            yield Ask(f"dynamodb:{operation}", f"{params.get('TableName', '*')}.Arn")
+            yield Access(f"dynamodb:{operation}", f"{params.get('TableName', '*')}.Arn")
         case "S3", "PutObject" | "GetObject" | "DeleteObject":
             given = {"s3:if-none-match": params.get("IfNoneMatch")}
             context = tuple((name, (value,)) for name, value in given.items() if value)
-            yield Ask(f"s3:{operation}", f"{params['Bucket']}.Arn/{params['Key']}", context)
+            yield Access(f"s3:{operation}", f"{params['Bucket']}.Arn/{params['Key']}", context)
         case "S3", _:
-            yield Ask(f"s3:{operation}", f"{params.get('Bucket', '*')}.Arn")
+            yield Access(f"s3:{operation}", f"{params.get('Bucket', '*')}.Arn")
         case "SESv2", "SendEmail":
             yield from _mail(params)
         case _:
-            yield Ask(f"{service.lower()}:{operation}", "*")
+            yield Access(f"{service.lower()}:{operation}", "*")
 
 
-def _item(operation: str, table: str, key: dict[str, Any]) -> Ask:
-    return Ask(f"dynamodb:{operation}", f"{table}.Arn", (("dynamodb:LeadingKeys", (key["pk"]["S"],)),))
+def _item(operation: str, table: str, key: dict[str, Any]) -> Access:
+    return Access(f"dynamodb:{operation}", f"{table}.Arn", (("dynamodb:LeadingKeys", (key["pk"]["S"],)),))
 
 
-def _mail(params: dict[str, Any]) -> Iterator[Ask]:
-    """A raw mail names its sender twice, and needs the right to send raw mail, too."""
+def _mail(params: dict[str, Any]) -> Iterator[Access]:
+    """Yields the accesses of a raw mail, which names its sender twice and also needs the right to send raw mail."""
     raw = params["Content"]["Raw"]["Data"]
     head = email.message_from_bytes(raw, policy=default)["From"].addresses[0].addr_spec
     ses = "arn:aws:ses:us-east-1:123456789012:"
@@ -165,4 +165,4 @@ def _mail(params: dict[str, Any]) -> Iterator[Ask]:
     for action in ("ses:SendEmail", "ses:SendRawEmail"):
         for resource in resources:
             for sender in (params["FromEmailAddress"], head):
-                yield Ask(action, resource, (("ses:FromAddress", (sender,)),))
+                yield Access(action, resource, (("ses:FromAddress", (sender,)),))

@@ -1,4 +1,4 @@
-"""Long lists: many orders at once, and page after page."""
+"""Helpers for long lists: many orders at once, and reading page after page."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,8 +13,8 @@ from orders.table import Table
 SAMPLE = Order.model_validate_json((ROOT / "tests" / "order.json").read_bytes())
 
 
-def bring(orders: Iterable[Order], client: Any = None) -> None:
-    """Puts many orders into the table, as the store would, in few calls."""
+def put_orders(orders: Iterable[Order], client: Any = None) -> None:
+    """Puts many orders into the table in few calls, as the store would write them."""
     put: list[Any] = []
 
     class Batch:
@@ -32,7 +32,7 @@ def bring(orders: Iterable[Order], client: Any = None) -> None:
 def pages(
     service: Service, path: str, claims: Any = None, between: Callable[[], object] = lambda: None
 ) -> list[list[Any]]:
-    """All pages of a list. `between` is done after each but the last."""
+    """Returns all pages of a list. Calls `between` after each page except the last."""
     found, path_of_next, seen = [], path, set[str]()
     while True:
         answer = service.get(path_of_next, claims)
@@ -42,12 +42,12 @@ def pages(
         found.append(entries)
         if cursor is None:
             return found
-        assert cursor not in seen, "a cursor leads back to where it was"
+        assert cursor not in seen, "a cursor was returned twice"
         seen.add(cursor)
         path_of_next = f"{path}{'&' if '?' in path else '?'}cursor={cursor}"
         between()
 
 
-def joined(found: Iterable[list[Any]]) -> list[Any]:
-    """What is on all pages."""
+def flatten(found: Iterable[list[Any]]) -> list[Any]:
+    """Returns the entries of all pages in one list."""
     return [entry for page in found for entry in page]

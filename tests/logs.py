@@ -1,7 +1,7 @@
-"""What functions say in their logs, in all tests: nothing but what is known to be harmless.
+"""Checks in all tests that functions log only allowed fields and values.
 
-Not a search for secrets, which would only find those that it knows: each line is JSON, each field is one of these, and
-each value has the form of its field. What else a function logs needs a decision here first.
+This is an allow-list, because a search for secrets would find only known ones: each line must be JSON, each field must
+be listed here, and each value must have the form of its field. New fields have to be added here first.
 """
 
 import io
@@ -21,7 +21,7 @@ ORDER = r"[A-Za-z0-9_-]{1,64}"
 WORD = r"[A-Za-z]+(\.[A-Za-z]+)*"
 
 FORMS = {
-    # Powertools' own, and Lambda's.
+    # The fields of Powertools and Lambda.
     "level": "INFO|WARNING|ERROR",
     "location": r"\w+:\d+",
     "timestamp": r"[0-9T :.,+Z-]+",
@@ -33,7 +33,7 @@ FORMS = {
     "function_memory_size": r"\d+",
     "function_arn": r"arn:aws:lambda:[\w:-]+",
     "function_request_id": r"[\w=-]*",
-    # Ours.
+    # The service's own fields.
     "message": "answered|dropped|invoice|no event|notice|notice failed|outcome not recorded|problem|recorded|unsettled"
     "|unexpected error",
     "status": r"\d{3}",
@@ -52,20 +52,20 @@ FORMS = {
     "notice": r"COMMENT#\d+|CANCELLED",
     "what": "Notices[A-Z][A-Za-z]+",
     "event_id": r"[\w-]+",
-    # An id and what it is of; tests make others up.
+    # The keys of an item; tests make up others.
     "keys": r"\{('[ps]k': \{'S': '[^'@]*'\}(, )?)*\}|None",
 }
 METRIC = r"\[\d+\.0\]"
 
 PRIVATE = re.compile(r"[\w.+-]+@[\w-]+\.\w|eyJ[\w-]{8,}|Bearer \S", re.IGNORECASE)
-"""Addresses and tokens, where people read on and not machines."""
+"""Addresses and tokens, searched for in lines that are not JSON."""
 
 
 class Logs:
-    """Listens to functions.
+    """Checks what functions log.
 
     Attributes:
-        lines: How many lines were looked at.
+        lines: The number of lines that were checked.
     """
 
     def __init__(self, template: Template) -> None:
@@ -74,34 +74,34 @@ class Logs:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Looks at all that is logged or printed in it, and at the error that ends it, which Lambda logs.
+        """Checks everything that is logged or printed in the block, and the error that ends it, which Lambda logs.
 
         Raises:
-            AssertionError: Something was said that may be private.
+            AssertionError: Something was logged that is not allowed in logs.
         """
-        said = io.StringIO()
-        handler = logging.StreamHandler(said)
-        # As Lambda has it: all loggers' messages from INFO on, with all that they say beside it.
+        logged = io.StringIO()
+        handler = logging.StreamHandler(logged)
+        # As in Lambda: messages of all loggers from INFO on, with their extra fields.
         handler.setLevel(logging.INFO)
         handler.setFormatter(telemetry.logger.registered_formatter)
         logging.getLogger().addHandler(handler)
         try:
-            with redirect_stdout(_Both(sys.stdout, said)), redirect_stderr(_Both(sys.stderr, said)):
+            with redirect_stdout(_Both(sys.stdout, logged)), redirect_stderr(_Both(sys.stderr, logged)):
                 yield
         except Exception as error:
-            said.write(json.dumps({"raised": "".join(traceback.format_exception_only(error))}))
+            logged.write(json.dumps({"raised": "".join(traceback.format_exception_only(error))}))
             raise
         finally:
             logging.getLogger().removeHandler(handler)
-            wrong = self.doubtful(said.getvalue())
-            assert not wrong, f"logged, and not known to be harmless: {wrong}"
+            wrong = self.disallowed(logged.getvalue())
+            assert not wrong, f"not allowed in logs: {wrong}"
 
-    def doubtful(self, text: str, *, with_other_lines: bool = False) -> list[str]:
-        """What in a log is not known to be harmless.
+    def disallowed(self, text: str, *, with_other_lines: bool = False) -> list[str]:
+        """Returns everything in a log that is not allowed.
 
         Args:
             text: The log.
-            with_other_lines: Whether lines may be no JSON. In these only what is surely private is found.
+            with_other_lines: Whether other lines than JSON are allowed. In these only certainly private data is found.
         """
         wrong = list[str]()
         for line in text.splitlines():
@@ -111,12 +111,12 @@ class Logs:
             except ValueError:
                 entry = None
             if isinstance(entry, dict):
-                wrong += self._doubtful_fields(entry)
+                wrong += self._disallowed_fields(entry)
             elif not with_other_lines or PRIVATE.search(line):
                 wrong.append(line)
         return wrong
 
-    def _doubtful_fields(self, entry: dict[str, Any]) -> Iterator[str]:
+    def _disallowed_fields(self, entry: dict[str, Any]) -> Iterator[str]:
         metrics = entry.pop("_aws", {}).get("CloudWatchMetrics", [])
         forms = self._forms | {metric["Name"]: METRIC for each in metrics for metric in each["Metrics"]}
         if PRIVATE.search(entry.pop("raised", "")):
@@ -127,7 +127,7 @@ class Logs:
 
 
 class _Both(io.TextIOBase):
-    """Writes to two."""
+    """Writes to two files."""
 
     def __init__(self, first: TextIO, second: TextIO) -> None:
         self._files = first, second
@@ -138,7 +138,7 @@ class _Both(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        # Python flushes once more when it takes this one away, after pytest may have closed the others.
+        # Python flushes this object once more when it deletes it, perhaps after pytest closed the files.
         for file in self._files:
             if not file.closed:
                 file.flush()

@@ -1,4 +1,4 @@
-"""Mails as those who get them read them, and what they are about."""
+"""Helpers to build orders and to read mails as their recipients see them."""
 
 import email
 from datetime import UTC, datetime
@@ -84,7 +84,7 @@ def an_order(*lines: OrderLine, customer: dict[str, Any] | None = None, **more: 
 
 
 class Page(HTMLParser):
-    """What a browser makes of HTML: the words that show, the rows of its tables, the elements, the links."""
+    """HTML as a browser shows it: visible text, table rows, elements and links."""
 
     HIDDEN = ("style", "title")
     INLINE = ("bdi", "span", "strong", "a")
@@ -126,17 +126,17 @@ class Page(HTMLParser):
                 self._open_rows[-1][-1] += data
 
     def row(self, label: str) -> str | None:
-        """The amount that stands next to a label."""
+        """Returns the amount beside a label."""
         return next((spaced(row[1]) for row in self.rows if len(row) == 2 and spaced(row[0]) == label), None)
 
 
 def spaced(text: str) -> str:
-    """Text with each run of white space, also of spaces that do not break, as one space."""
+    """Returns text with each run of white space, including no-break spaces, as one space."""
     return " ".join(text.split())
 
 
 def parts(message: EmailMessage) -> tuple[str, str]:
-    """The plain text and the HTML of a mail as it arrives, with line ends as Python has them."""
+    """Returns the plain text and the HTML of a mail as it arrives, with normalised line ends."""
     raw = message.as_bytes(policy=SMTP)
     arrived = email.message_from_bytes(raw, policy=default)
     assert [part.get_content_type() for part in arrived.walk()] == ["multipart/alternative", "text/plain", "text/html"]
@@ -183,12 +183,12 @@ ATTRIBUTES |= {"cellpadding", "cellspacing", "border", "href"}
 
 
 def harmless(page: Page) -> None:
-    """No element and no attribute but those of the template."""
+    """Checks that a page has only the elements and attributes of the template."""
     assert {tag for tag, _ in page.elements} <= ELEMENTS
     assert {name for _, attributes in page.elements for name in attributes} <= ATTRIBUTES
 
 
-# Whatever the models let in: no C0 controls but tab and line ends, no DEL, no half surrogate pairs.
+# All text that the models accept: no C0 controls except tab and line ends, no DEL, no lone surrogates.
 TYPED = st.text(
     st.characters(codec="utf-8", exclude_characters=[chr(c) for c in range(32) if chr(c) not in "\t\n\r"] + ["\x7f"]),
     min_size=1,

@@ -1,4 +1,4 @@
-"""The gateway as `make run` starts it: a process of its own, on free ports, called over HTTP."""
+"""Runs the gateway as `make run` does, in its own process on free ports, and calls it over HTTP."""
 
 import json
 import os
@@ -43,7 +43,7 @@ class Gateway:
         self.tokens = {name: key.sign(claims_for(asked, **who)) for name, who in CALLERS.items()}
 
     def call(self, method: str, path: str, *, token: str | None = None, body: Any = None, **headers: str) -> Answer:
-        """Calls the API, by default as the paths' own kind of caller; `token=""` sends none."""
+        """Calls the API, by default as admin below `/admin` and as Alice elsewhere. `token=""` sends no token."""
         token = self.tokens["admin" if path.startswith("/admin/") else "alice"] if token is None else token
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if token:
@@ -58,19 +58,19 @@ class Gateway:
         return self.call("POST", path, body=body, **more)
 
     def send_invoice(self, order_id: str, **body: Any) -> None:
-        """Mails an order's invoice."""
+        """Sends an order's invoice."""
         answer = self.post(f"/admin/orders/{order_id}/send-invoice", body)
         assert answer.status == 200, answer.text
 
     def outbox(self, order_id: str, about: str) -> list[dict[str, Any]]:
-        """Every mail about an order, oldest first: each `invoice`, or each `notice`."""
+        """Returns the mails about an order, oldest first: either each `invoice` or each `notice`."""
         mails: list[dict[str, Any]] = self.call("GET", "/_local/outbox", token="", accept="application/json").json
         return [mail for mail in mails if mail["tags"]["order_id"] == order_id and about in mail["tags"]]
 
 
 @contextmanager
 def emulated_aws() -> Iterator[str]:
-    """The emulated AWS of a gateway, in a process of its own: it outlives the gateway, and has memory of its own."""
+    """Runs the emulated AWS of a gateway in a separate process, so that it outlives the gateway."""
     port = free_port()
     program = f"""if True:
         import time
@@ -79,7 +79,7 @@ def emulated_aws() -> Iterator[str]:
         while True:
             time.sleep(60)
         """
-    # With an environment of its own, as the gateway has it: no AWS settings of this process.
+    # A clean environment, as the gateway has: no AWS settings of this process.
     with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env={"PATH": os.environ["PATH"]}) as process:
         try:
             url = f"http://127.0.0.1:{port}"
@@ -92,7 +92,7 @@ def emulated_aws() -> Iterator[str]:
 
 @contextmanager
 def gateway(**environment: str) -> Iterator[Gateway]:
-    """Starts a gateway and ends it."""
+    """Starts a gateway, and stops it afterwards."""
     port, aws_port = free_port(), free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "local"],
@@ -103,19 +103,19 @@ def gateway(**environment: str) -> Iterator[Gateway]:
         text=True,
     )
     assert process.stdout
-    said = []
+    output = []
     for line in process.stdout:
-        said.append(line)
+        output.append(line)
         if "Press Ctrl-C to stop" in line:
             break
     else:
-        raise AssertionError("the gateway did not start:\n" + "".join(said))
-    # What it says must be read, or it stops when the pipe is full.
+        raise AssertionError("the gateway did not start:\n" + "".join(output))
+    # Its output must be read, or it blocks when the pipe is full.
     threading.Thread(target=process.stdout.read, daemon=True).start()
     try:
         yield Gateway(process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{aws_port}")
     finally:
         process.terminate()
-        # Much longer than it takes, unless it is full of mails and the machine is busy.
+        # Much longer than it takes, unless there are many mails and the machine is busy.
         process.wait(timeout=60)
         process.stdout.close()

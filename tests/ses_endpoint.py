@@ -1,4 +1,4 @@
-"""An SES that misbehaves as it is told, on a real port: what a mailer meets when the network or AWS fails."""
+"""An SES endpoint on a real port that fails on demand, as the network or AWS may."""
 
 import json
 import socket
@@ -15,8 +15,8 @@ from harness import Service
 from orders import aws
 from orders.mailing.mail import get_mailer
 
-TAKES = {"ok", "hangs after taking it", "drops after taking it", "garbles", "500 after taking it"}
-"""The ways to behave in which the mail has left, whatever the answer says."""
+ACCEPTS = {"ok", "hangs after accepting it", "drops after accepting it", "garbles", "500 after accepting it"}
+"""The behaviours in which the mail has left, whatever the answer says."""
 
 REFUSALS = {
     "400": (400, "MessageRejected"),
@@ -26,21 +26,21 @@ REFUSALS = {
     "quota": (400, "LimitExceededException"),
     "500": (500, "InternalServiceErrorException"),
     "503": (503, "ServiceUnavailableException"),
-    "500 after taking it": (500, "InternalServiceErrorException"),
+    "500 after accepting it": (500, "InternalServiceErrorException"),
 }
 
 
 class Ses:
-    """What to do with the next mail, how many left, and what their tags say."""
+    """How to treat the next mail, how many mails left, and their tags."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.behaviour = "ok"
-        self.asked = 0
-        self.taken = 0
+        self.requests = 0
+        self.accepted = 0
         self.tags: list[dict[str, str]] = []
         self.connections = 0
-        self.was_asked = threading.Event()
+        self.request_received = threading.Event()
         self.released = threading.Event()
 
 
@@ -58,13 +58,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, "{}")
             return
         behaviour = self.ses.behaviour
-        self.ses.asked += 1
-        if behaviour in TAKES:
-            self.ses.taken += 1
+        self.ses.requests += 1
+        if behaviour in ACCEPTS:
+            self.ses.accepted += 1
             self.ses.tags.append({tag["Name"]: tag["Value"] for tag in json.loads(body)["EmailTags"]})
-        self.ses.was_asked.set()
+        self.ses.request_received.set()
         if behaviour == "ok":
-            self._answer(200, f'{{"MessageId": "mail-{self.ses.taken}"}}')
+            self._answer(200, f'{{"MessageId": "mail-{self.ses.accepted}"}}')
         elif behaviour == "garbles":
             self._answer(200, '{"MessageId": ')
         elif behaviour in REFUSALS:
@@ -96,7 +96,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A client that hung up is the point of some tests."""
+        """Ignores clients that disconnect, which some tests provoke."""
 
 
 @contextmanager
@@ -116,13 +116,13 @@ def ses_endpoint() -> Iterator[Ses]:
 
 
 def closed_port() -> int:
-    """A port on which nobody listens."""
+    """Returns a port on which no process listens."""
     with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
         return int(server.server_address[1])
 
 
 def use_ses(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has the service mail through an SES that is elsewhere, and wait for it no longer than a test can."""
+    """Makes the service use another SES endpoint, with a short timeout."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", url)
     monkeypatch.setattr(aws.SES, "read_timeout", 2)
     aws.ses.cache_clear()
@@ -131,7 +131,7 @@ def use_ses(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def ses(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ses]:
-    """The service, with a scripted SES on a real port."""
+    """A scripted SES endpoint that the service uses."""
     with ses_endpoint() as endpoint:
         use_ses(endpoint.url, monkeypatch)
         yield endpoint

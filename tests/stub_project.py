@@ -1,4 +1,4 @@
-"""A small project of its own: the mechanics of the gateway are tested without the service's functions."""
+"""A small separate project, which tests the gateway without the service's functions."""
 
 import http.client
 import json
@@ -73,7 +73,7 @@ STUB = '''
 import json, os, socket, threading, time
 
 def echo(event, context):
-    """Returns the event, and where it was handled."""
+    """Returns the event and details of the process that handled it."""
     return {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": json.dumps({
         "event": event,
         "environment": dict(os.environ),
@@ -84,15 +84,15 @@ def echo(event, context):
     })}
 
 def act(event, context):
-    """Does what the body says."""
+    """Performs the actions in the body."""
     todo = json.loads(event["body"])
-    print("this is no reply")
+    print("this is not a reply")
     if "exit" in todo:
         os._exit(todo["exit"])
     if "raise" in todo:
         raise RuntimeError(todo["raise"])
     if "meet" in todo:
-        # Comes back once as many processes as told are in here at the same time.
+        # Returns once the given number of processes are here at the same time.
         open(os.path.join(todo["meet"], str(os.getpid())), "w").close()
         while len(os.listdir(todo["meet"])) < todo["of"]:
             time.sleep(0.005)
@@ -104,7 +104,7 @@ def act(event, context):
     return todo["return"]
 
 def hang(event, context):
-    """Never returns, unless it is told to."""
+    """Never returns, unless the body is "quick"."""
     if event.get("body") != "quick":
         threading.Event().wait()
     return {"process": os.getpid()}
@@ -115,7 +115,7 @@ ASKED = Jwt("https://issuer.example", ("shop", "till"))
 
 @dataclass
 class Answer:
-    """What came back."""
+    """The response of the gateway."""
 
     status: int
     headers: Message
@@ -127,7 +127,7 @@ class Answer:
 
 @dataclass
 class Client:
-    """A gateway that runs, as its clients see it."""
+    """A client of a running gateway."""
 
     listener: socket.socket
     key: SigningKey
@@ -135,7 +135,7 @@ class Client:
     folder: Path
 
     def token(self, **claims: Any) -> str:
-        """A token that is good, but for the claims that are given. None takes a claim away."""
+        """Returns a valid token, except for the given claims. None removes a claim."""
         given = {**claims_for(ASKED, "alice"), **claims}
         return self.key.sign({name: value for name, value in given.items() if value is not None})
 
@@ -159,7 +159,7 @@ class Client:
             connection.close()
 
     def act(self, **todo: Any) -> Answer:
-        """Has the function `Act` do something."""
+        """Calls the function `Act`."""
         return self("POST", "/act", json.dumps(todo), {"Content-Type": "application/json"})
 
 

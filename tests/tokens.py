@@ -1,4 +1,4 @@
-"""Tokens that nobody should take."""
+"""Forged tokens, which the API must refuse."""
 
 import base64
 import hashlib
@@ -8,11 +8,11 @@ from typing import Any
 
 
 def unpadded(data: bytes) -> str:
-    """Base64, as JWTs have it."""
+    """Returns unpadded Base64, as in JWTs."""
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def hmac_signed(claims: dict[str, Any], key: bytes, kid: str) -> str:
-    """A token whose signature was made with the public key as a secret. PyJWT itself refuses to make one."""
+    """Returns a token signed with the public key as HMAC secret. PyJWT itself refuses to make one."""
     parts = f"{unpadded(json.dumps({'alg': 'HS256', 'kid': kid}).encode())}.{unpadded(json.dumps(claims).encode())}"
     return f"{parts}.{unpadded(hmac.digest(key, parts.encode(), hashlib.sha256))}"

@@ -1,4 +1,4 @@
-"""What goes between the service and DynamoDB, call by call, as DynamoDB counts it."""
+"""Records the calls between the service and DynamoDB, with the capacity that DynamoDB counts."""
 
 import json
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ class Exchange:
     operation: str
     error: str
     read: int
-    """Items that DynamoDB looked at."""
+    """Items that DynamoDB read."""
     capacity: float
-    """Units: DynamoDB Local computes them, moto makes them up."""
+    """Capacity units: DynamoDB Local computes them, moto invents them."""
     size: int
-    """Bytes of the answer, but for what it says of capacity."""
+    """Bytes of the answer, without the consumed capacity."""
 
 
 @contextmanager
 def traffic() -> Iterator[list[Exchange]]:
-    """Notes every call of DynamoDB, with what came back."""
+    """Records every DynamoDB call with its answer."""
     exchanges: list[Exchange] = []
 
     def ask(params: dict[str, Any], **_: object) -> None:

@@ -1,4 +1,4 @@
-"""The wire to the emulated AWS, with faults on it: what botocore and all above it meet when a real one fails."""
+"""Injects faults between the service and the emulated AWS, so that botocore meets them as it would meet real ones."""
 
 import json
 import socket
@@ -20,23 +20,23 @@ from orders import aws
 
 
 class Fault(StrEnum):
-    """What becomes of one call."""
+    """The fate of one call."""
 
     THROTTLED = "throttled"
-    TIMED_OUT_BEFORE = "timed out before it was done"
-    TIMED_OUT_AFTER = "timed out after it was done"
-    FAILED = "5xx before it was done"
-    FAILED_AFTER = "5xx after it was done"
-    RESET = "connection reset before it was done"
-    RESET_AFTER = "connection reset after it was done"
+    TIMED_OUT_BEFORE = "timed out before it was performed"
+    TIMED_OUT_AFTER = "timed out after it was performed"
+    FAILED = "5xx before it was performed"
+    FAILED_AFTER = "5xx after it was performed"
+    RESET = "connection reset before it was performed"
+    RESET_AFTER = "connection reset after it was performed"
     DENIED = "access denied"
-    MALFORMED = "done, and the answer garbled"
-    CONFLICT = "met by another transaction"
-    IN_PROGRESS = "done, and said to be still in progress"
+    MALFORMED = "performed, with a malformed answer"
+    CONFLICT = "conflict with another transaction"
+    IN_PROGRESS = "performed, but reported as in progress"
 
 
-DONE = {Fault.TIMED_OUT_AFTER, Fault.FAILED_AFTER, Fault.RESET_AFTER, Fault.MALFORMED, Fault.IN_PROGRESS}
-"""The faults in which AWS does what it was asked for, whatever it answers."""
+PERFORMED = {Fault.TIMED_OUT_AFTER, Fault.FAILED_AFTER, Fault.RESET_AFTER, Fault.MALFORMED, Fault.IN_PROGRESS}
+"""The faults in which AWS performs the call, whatever it answers."""
 
 REFUSALS: dict[Fault, dict[str, tuple[int, str]]] = {
     Fault.THROTTLED: {
@@ -61,13 +61,13 @@ REFUSALS[Fault.FAILED_AFTER] = REFUSALS[Fault.FAILED]
 
 
 class Wire:
-    """What goes over the wire, and what goes wrong on it.
+    """Records calls and injects faults into them.
 
-    A call that is to fail says so in a header, and the other end of the wire sees to it.
+    A call that must fail carries its fault in a header, and the server at the other end of the wire applies it.
 
     Attributes:
-        calls: The calls so far, each as its service, operation and how many-th of its kind it is.
-        strike: Says what becomes of an attempt (from 1) at a call: botocore repeats some that failed.
+        calls: The calls so far, each as service, operation and its number among calls of that kind.
+        fault_for: Returns the fault of an attempt (from 1) at a call: botocore retries some failed calls.
     """
 
     def __init__(self, port: int, backend: str) -> None:
@@ -75,23 +75,23 @@ class Wire:
         self._backend = backend
         self._lock = threading.Lock()
         self._impatient = URLLib3Session(timeout=(30, 0.05))  # type: ignore[arg-type]
-        self._done: dict[str, urllib3.BaseHTTPResponse] = {}
+        self._performed: dict[str, urllib3.BaseHTTPResponse] = {}
         self.hanging = threading.Semaphore(0)
         self.released = threading.Event()
-        self.begin_anew()
+        self.reset()
 
-    def begin_anew(self, strike: Callable[[str, int], Fault | None] = lambda *_: None) -> None:
-        """Forgets what was, and does what `strike` says from now on."""
-        self.strike = strike
+    def reset(self, fault_for: Callable[[str, int], Fault | None] = lambda *_: None) -> None:
+        """Forgets all calls, and uses `fault_for` from now on."""
+        self.fault_for = fault_for
         self.calls: list[str] = []
         self._attempts: dict[str, list[str]] = {}
 
-    def tap(self, client: Any) -> None:
-        """Puts the faults on what a client says."""
+    def attach(self, client: Any) -> None:
+        """Injects faults into the calls of a client."""
         client.meta.events.register("before-send", self._send)
 
     def _send(self, request: Any, event_name: str, **_: object) -> Any:
-        """Has a call fail, if it is to; otherwise leaves it to botocore."""
+        """Sends a call that must time out; leaves all others to botocore."""
         service, operation = event_name.split(".")[1:]
         asked = f"{SERVICES[service]} {operation}"
         with self._lock:
@@ -102,30 +102,30 @@ class Wire:
                 self.calls += attempts
             else:
                 attempts.append(attempts[0])
-            fault = self.strike(attempts[0], len(attempts))
+            fault = self.fault_for(attempts[0], len(attempts))
         if fault is None:
             return None
         request.headers["x-fault"] = f"{fault.name} {asked}"
         if fault not in {Fault.TIMED_OUT_BEFORE, Fault.TIMED_OUT_AFTER}:
             return None
-        # As botocore would, but that it takes no second until the time is out.
+        # As botocore would, but with a much shorter timeout.
         try:
             return self._impatient.send(request)
         finally:
-            # Whatever is to be done before has been done.
+            # Waits until the server has finished its part.
             self.hanging.acquire()
 
-    def do(self, method: str, path: str, headers: dict[str, str], body: bytes) -> urllib3.BaseHTTPResponse:
-        """Has the emulated AWS do what is asked for."""
-        # As DynamoDB does and moto does not: a transaction that is repeated with its token is not done again.
+    def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> urllib3.BaseHTTPResponse:
+        """Forwards a call to the emulated AWS."""
+        # Like DynamoDB and unlike moto: a transaction that is repeated with its token is not performed again.
         token = json.loads(body).get("ClientRequestToken", "") if b'"ClientRequestToken"' in body else ""
-        if token in self._done:
-            return self._done[token]
+        if token in self._performed:
+            return self._performed[token]
         to_dynamodb = headers.get("X-Amz-Target", "").startswith("DynamoDB_")
         backend = DYNAMODB_LOCAL if DYNAMODB_LOCAL and to_dynamodb else self._backend
         answer = _http.request(method, backend + path, headers=headers, body=body, redirect=False, retries=False)
         if token and answer.status == 200:
-            self._done[token] = answer
+            self._performed[token] = answer
         return answer
 
 
@@ -136,7 +136,7 @@ _http = urllib3.PoolManager(maxsize=64)
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Head and body are sent one after the other: together they need not wait for an acknowledgement.
+    # Head and body are sent separately, and must not wait for each other's acknowledgement.
     disable_nagle_algorithm = True
     wire: Wire
 
@@ -144,8 +144,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         name, service, operation = self.headers.get("x-fault", "  ").split(" ")
         fault = Fault[name] if name else None
-        if fault is None or fault in DONE:
-            answer = self.wire.do(self.command, self.path, dict(self.headers), body)
+        if fault is None or fault in PERFORMED:
+            answer = self.wire.forward(self.command, self.path, dict(self.headers), body)
         if fault is None:
             self._answer(answer.status, answer.data, dict(answer.headers))
         elif fault in REFUSALS:
@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wire.released.wait()
             self.close_connection = True
         else:
-            # With no time to linger, the connection is not closed but reset.
+            # Without time to linger, the connection is reset instead of closed.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
             self.close_connection = True
@@ -194,12 +194,12 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, *_: object) -> None:
-        """A client that hung up is the point of some tests."""
+        """Ignores clients that disconnect, which some tests provoke."""
 
 
 @contextmanager
 def wire_to(backend: str) -> Iterator[Wire]:
-    """A wire to an emulated AWS."""
+    """Serves a wire to an emulated AWS."""
     handler: Any = type("Handler", (_Handler,), {})
     with _Server(("127.0.0.1", 0), handler) as serving:
         wire = handler.wire = Wire(serving.server_address[1], backend)
@@ -215,7 +215,7 @@ def wire_to(backend: str) -> Iterator[Wire]:
 
 @pytest.fixture(scope="session")
 def emulated_aws() -> Iterator[str]:
-    """An emulated AWS on a port of this machine. What it keeps is what `service` sees."""
+    """An emulated AWS on a local port. It shares its state with `service`."""
     listener = server.listen("127.0.0.1", 0, "")
     running = emulator.start(listener)
     yield server.url(listener)
@@ -226,16 +226,16 @@ def emulated_aws() -> Iterator[str]:
 
 @pytest.fixture
 def wire(emulated_aws: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    """Has the service reach AWS over a wire. To be asked for before the service."""
+    """Makes the service reach AWS over a wire. A test must request it before `service`."""
     with wire_to(emulated_aws) as wire:
         for name in ("AWS_ENDPOINT_URL", *(["AWS_ENDPOINT_URL_DYNAMODB"] if DYNAMODB_LOCAL else [])):
             monkeypatch.setenv(name, wire.url)
         for config in (aws.DYNAMODB, aws.S3, aws.SES):
-            # Nothing but the faults shall fail, however busy the machine is.
+            # Only the injected faults may fail, however busy the machine is.
             monkeypatch.setattr(config, "read_timeout", 30)
-        # Only how long botocore waits before it repeats a call is left out.
+        # botocore retries as usual, but without waiting.
         monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
         request.getfixturevalue("service")
         for client in (aws.dynamodb(), aws.s3(), aws.ses()):
-            wire.tap(client)
+            wire.attach(client)
         yield wire

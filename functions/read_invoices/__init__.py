@@ -1,3 +1,3 @@
-"""Read what invoices were sent for an order, and what became of them."""
+"""Read the invoices of an order and their delivery status."""
 
 import orders  # noqa: F401 (first, because it prepares the start)

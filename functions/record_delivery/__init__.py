@@ -1,3 +1,3 @@
-"""Record what SES reports of invoices: sent, delivered, bounced, complained of."""
+"""Record SES reports on invoices: sent, delivered, bounced, complaint."""
 
 import orders  # noqa: F401 (first, because it prepares the start)

@@ -1,3 +1,3 @@
-"""Watch for invoices whose outcome stays unknown."""
+"""Count invoices whose outcome stays unknown."""
 
 import orders  # noqa: F401 (first, because it prepares the start)

@@ -1,4 +1,4 @@
-"""Domain errors: everything that a caller is told instead of a success. `orders.http` maps them to answers."""
+"""Domain errors: every failure that callers see. `orders.http` maps them to responses."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar

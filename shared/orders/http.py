@@ -182,7 +182,7 @@ def etag(version: int) -> str:
 
 
 def to_domain_error(error: Exception) -> DomainError:
-    """Maps any error to the one that the caller is told.
+    """Maps any error to the domain error that the caller sees.
 
     An unexpected error is logged with its location and type, without its text, which may quote what a person wrote.
     """

@@ -13,7 +13,7 @@ All items of an order form one item collection, `pk = ORDER#<id>`:
 | `NOTICE#<id>`             | a mail that told the customer about a comment or the cancellation              |
 | `KEY#<hash>`              | an idempotency key and its result; `expires_at` (epoch seconds) is the TTL     |
 
-The idempotency key of a request that creates an order is a collection of its own, `pk = KEY#<hash>` and `sk = KEY`: it
+The idempotency key of a request that creates an order is a separate collection, `pk = KEY#<hash>` and `sk = KEY`: it
 must be found whichever order the request names.
 """
 

@@ -321,7 +321,7 @@ def order_size(order: Order) -> int:
 
 
 def order_digest(order: Order) -> str:
-    """Hashes what a caller says of an order. Amounts count by value, however they are written."""
+    """Hashes the order in a request. Amounts count by value, however they are written."""
     facts = order.model_dump(include=NewOrder.model_fields.keys() - {"created"})
     return digest(json.dumps(facts, default=lambda amount: str(amount.normalize())))
 

@@ -252,7 +252,7 @@ class Table:
         self._retry(lambda: self._client.transact_write_items(TransactItems=actions))
 
     def write(self, action: Action, **options: Any) -> Item:
-        """Makes one action, again while another transaction writes the same item.
+        """Performs one action, again while another transaction writes the same item.
 
         Args:
             action: From `put_action` or `update_action`.
@@ -268,7 +268,7 @@ class Table:
         return attributes
 
     def write_once(self, action: Action) -> None:
-        """Makes one action.
+        """Performs one action.
 
         Raises:
             ConditionFailed: The condition did not hold.

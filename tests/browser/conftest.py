@@ -60,7 +60,9 @@ def open_page(context: BrowserContext, local: Gateway) -> Iterator[Callable[...,
     def open_page(path: str, width: int = 1280, dark: bool = False) -> Page:
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(f"{path}: {error}"))
-        page.on("console", lambda said: errors.append(f"{path}: {said.text}") if said.type == "error" else None)
+        page.on(
+            "console", lambda message: errors.append(f"{path}: {message.text}") if message.type == "error" else None
+        )
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme="dark" if dark else "light")
         page.goto(local.url + path)

@@ -25,21 +25,21 @@ from send_invoice.content import invoice_content
 from send_invoice.pdf import render_pdf
 from orders.mailing.shop import Shop
 
-said = {}
+printed = {}
 shop = Shop(name="Shop", sender="shop@example.com", payment_link="https://pay.example/{invoice}")
 for order in map(Order.model_validate, json.load(sys.stdin)):
     fields = {name: getattr(order, name) for name in ("order_id", "version", "currency_code", "payment_status")}
     fields["recipient"] = "alice@example.com"
     invoice = Invoice.model_construct(**fields, n=1, started=datetime(2026, 1, 2, tzinfo=UTC), notes="شكراً 谢谢 📦 ✨")
-    said[order.order_id] = sha256(render_pdf(invoice_content(invoice, order, shop))).hexdigest()
+    printed[order.order_id] = sha256(render_pdf(invoice_content(invoice, order, shop))).hexdigest()
 for language in sorted(locale_identifiers()):
-    said[language] = []
+    printed[language] = []
     for currency in ("EUR", "USD", "JPY", "KWD", "XAF"):
         formats = Formats(language, None, currency)
-        said[language] += formats.money(Decimal("-1234567.891")), formats.plain_amount(Decimal(1))
-    said[language] += formats.quantity(Decimal("1234.5")), formats.country("DE")
-    said[language] += [formats.date(datetime(2026, month, 3, tzinfo=UTC)) for month in range(1, 13)]
-json.dump(said, sys.stdout)
+        printed[language] += formats.money(Decimal("-1234567.891")), formats.plain_amount(Decimal(1))
+    printed[language] += formats.quantity(Decimal("1234.5")), formats.country("DE")
+    printed[language] += [formats.date(datetime(2026, month, 3, tzinfo=UTC)) for month in range(1, 13)]
+json.dump(printed, sys.stdout)
 """
 
 

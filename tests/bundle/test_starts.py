@@ -219,8 +219,8 @@ class Credentials(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked += 1  # type: ignore[attr-defined]
-        said = {"AccessKeyId": "test", "SecretAccessKey": "test", "Token": "t", "Expiration": "2100-01-01T00:00:00Z"}
-        body = json.dumps(said).encode()
+        answer = {"AccessKeyId": "test", "SecretAccessKey": "test", "Token": "t", "Expiration": "2100-01-01T00:00:00Z"}
+        body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -1,6 +1,6 @@
-"""Runs tests on DynamoDB Local: fetches it from Maven Central once, starts it in memory, and ends it.
+"""Runs tests on DynamoDB Local: fetches it from Maven Central once, starts it in memory, and stops it.
 
-Ends with 69 (`EX_UNAVAILABLE` of sysexits.h) if there is no Java, no Maven or no Maven Central, else as pytest does.
+Exits with 69 (`EX_UNAVAILABLE` in sysexits.h) without Java, Maven or Maven Central, otherwise with pytest's status.
 """
 
 import hashlib
@@ -26,21 +26,23 @@ UNAVAILABLE = 69
 MAIN = "software.amazon.dynamodb.services.local.main.ServerRunner"
 
 RUNS = (["-n", "auto", "tests/integration"], ["tests/dynamodb_local"])
-"""What pytest is asked for, one after the other: the races want the machine for themselves."""
+"""The arguments of pytest, one run after the other: the races need the machine for themselves."""
 
-# Runs a command until our end of the pipe closes, which it does whatever becomes of us.
+# Runs a command until our end of the pipe closes, which it does even if this process is killed.
 GUARDED = ("sh", "-c", 'exec 3<&0; { read -r _ <&3; kill $$; } & exec "$@" 3<&- </dev/null', "sh")
 
 
 class Missing(Exception):
-    """Something that is needed to run DynamoDB Local. Says what, and what to do."""
+    """A requirement of DynamoDB Local is missing. The message says which one, and what to do."""
 
 
 def java() -> str:
-    """The command that runs Java."""
+    """Returns the path of Java."""
     command = shutil.which("java")
-    said = subprocess.run([command, "-version"], check=False, capture_output=True, text=True).stderr if command else ""
-    version = re.search(r'version "(\d+)', said)
+    output = (
+        subprocess.run([command, "-version"], check=False, capture_output=True, text=True).stderr if command else ""
+    )
+    version = re.search(r'version "(\d+)', output)
     if command and version and int(version[1]) >= 17:
         return command
     found = f"Java on the path is {version[1]}, and 17 is needed" if version else "there is no Java on the path"
@@ -48,7 +50,7 @@ def java() -> str:
 
 
 def fetch() -> Path:
-    """Fetches DynamoDB Local, unless it is there as the POM has it. Returns the folder of its jars."""
+    """Fetches DynamoDB Local, unless the version in the POM is already there. Returns the folder of its jars."""
     jars = KEPT / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
     if jars.is_dir():
         return jars
@@ -61,7 +63,7 @@ def fetch() -> Path:
     shutil.rmtree(KEPT, ignore_errors=True)
     KEPT.mkdir(parents=True)
     with TemporaryDirectory(dir=KEPT) as folder:
-        # -U: what could not be had a moment ago is asked for again.
+        # -U: retries downloads that failed before.
         command = [maven, "-B", "-q", "-U", "--strict-checksums", "-f", str(POM), "dependency:copy-dependencies"]
         command += [f"-DoutputDirectory={folder}/jars"]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -77,20 +79,20 @@ def fetch() -> Path:
 
 @contextmanager
 def dynamodb_local() -> Iterator[str]:
-    """Starts DynamoDB Local in memory, says where it is, and ends it."""
+    """Starts DynamoDB Local in memory, yields its URL, and stops it."""
     command, jars = java(), fetch()
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    # It unpacks a library into the folder for temporary files, and leaves it there.
+    # It unpacks a library into the folder for temporary files and does not delete it.
     with TemporaryDirectory() as temporary, LOG.open("wb") as log:
-        # It lives for minutes: to compile thoroughly would cost more than it gains.
+        # It runs for minutes, so thorough compilation would cost more than it gains.
         options = ["-Xmx512m", "-XX:TieredStopAtLevel=1", f"-Djava.io.tmpdir={temporary}", "-cp", f"{jars}/*"]
         process = subprocess.Popen(
             [*GUARDED, command, *options, MAIN, "-inMemory", "-disableTelemetry", "-port", str(port)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            # Ctrl-C ends us, and we end it.
+            # Ctrl-C stops this process, which then stops DynamoDB Local.
             start_new_session=True,
         )
         try:
@@ -120,7 +122,7 @@ def pytest(url: str, arguments: Sequence[str]) -> int:
     try:
         return process.wait()
     except KeyboardInterrupt:
-        # It was told, too. It ends its workers.
+        # pytest received the signal too, and stops its workers.
         process.wait()
         raise
     except SystemExit:
@@ -130,7 +132,7 @@ def pytest(url: str, arguments: Sequence[str]) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    # So that what is open is closed.
+    # So that context managers are closed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         with dynamodb_local() as url:

@@ -1,4 +1,4 @@
-"""A list that is long: only DynamoDB Local computes capacity, and stands writing and reading at once."""
+"""Long lists. Only DynamoDB Local computes capacity and supports concurrent reads and writes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from threading import Event, Thread
 import pytest
 from botocore.session import Session
 from harness import DYNAMODB_LOCAL, Service
-from lists import SAMPLE, bring, joined, pages
+from lists import SAMPLE, flatten, pages, put_orders
 from traffic import Exchange, traffic
 
 from orders.models import Order
@@ -28,44 +28,44 @@ def placed(order_id: str, at: datetime) -> Order:
 
 @contextmanager
 def others_being_created(prefix: str) -> Iterator[list[str]]:
-    """Another caller brings new orders, some of them with a date of long ago, until the block ends."""
-    brought: list[str] = []
+    """Creates new orders in a thread until the block ends, some of them with old dates."""
+    created: list[str] = []
     ending = Event()
-    # Not the client of the service: what that one does is counted.
+    # A separate client, because the calls of the service's client are counted.
     client = Session().create_client("dynamodb", region_name="us-east-1")
 
     def create() -> None:
         while not ending.is_set():
-            # Old ones come after the page that is being read, new ones before it.
+            # Old orders belong after the page that is being read, new ones before it.
             days = [datetime(2026, *day, tzinfo=UTC) for day in ((10, 1), (11, 20))]
-            batch = [placed(f"{prefix}-{len(brought) + n}", days[n % 2]) for n in range(24)]
-            brought.extend(order.order_id for order in batch)
-            bring(batch, client)
+            batch = [placed(f"{prefix}-{len(created) + n}", days[n % 2]) for n in range(24)]
+            created.extend(order.order_id for order in batch)
+            put_orders(batch, client)
 
     creating = Thread(target=create)
     creating.start()
     try:
-        yield brought
+        yield created
     finally:
         ending.set()
         creating.join()
         client.close()
 
 
-def test_each_of_10_000_comes_once_and_the_last_page_costs_what_the_first_does(service: Service) -> None:
+def test_10_000_orders_are_listed_once_at_constant_cost_per_page(service: Service) -> None:
     start = datetime(2026, 10, 1, tzinfo=UTC)
-    bring(placed(f"old-{n:05}", start + timedelta(minutes=n // 3)) for n in range(MANY))
+    put_orders(placed(f"old-{n:05}", start + timedelta(minutes=n // 3)) for n in range(MANY))
     for path, whose, calls in (("/orders", "own", 1), ("/admin/orders", "all", 4)):
         costs: list[list[Exchange]] = []
-        with others_being_created(whose) as brought, traffic() as exchanges:
+        with others_being_created(whose) as created, traffic() as exchanges:
 
             def note(costs: list[list[Exchange]] = costs, exchanges: list[Exchange] = exchanges) -> None:
                 costs.append(exchanges.copy())
                 exchanges.clear()
 
             query = "limit=100&created_from=2026-10-01T00:00:00Z"
-            ids = [order["order_id"] for order in joined(pages(service, f"{path}?{query}", CLAIMS, between=note))]
-        assert brought
+            ids = [order["order_id"] for order in flatten(pages(service, f"{path}?{query}", CLAIMS, between=note))]
+        assert created
         assert len(ids) == len(set(ids))
         assert {f"old-{n:05}" for n in range(MANY)} <= set(ids)
         assert len(costs) >= MANY // 100 - 1

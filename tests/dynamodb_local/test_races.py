@@ -1,7 +1,7 @@
-"""Many requests at the same instant. Only here do writes really meet: moto does one thing after the other.
+"""Many requests at the same instant. Only DynamoDB Local writes concurrently; moto serialises all writes.
 
-Each request has a process of its own, as in Lambda. They are forked from this one, so table, mailbox and clock are the
-harness's. What a process mails stays in its own memory: it tells.
+Each request runs in its own process, as in Lambda. The processes are forked from this one, so they share the harness's
+table and clock. Mails stay in the memory of their process, which reports them.
 """
 
 import io
@@ -45,7 +45,7 @@ ORDER: dict[str, Any] = {
 
 
 class WallClock(Clock):
-    """The time of the day."""
+    """The real time."""
 
     def __call__(self) -> datetime:
         return utc_now()
@@ -55,7 +55,7 @@ class WallClock(Clock):
 
 
 class StoppedClock(WallClock):
-    """The same instant for everybody, however long they wait."""
+    """The same instant for all processes, however long they wait."""
 
     def __call__(self) -> datetime:
         return datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -69,13 +69,13 @@ def clock(request: pytest.FixtureRequest) -> Clock:
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tried here is the order of writes, not how many of them a small machine does in a second."""
+    """Raises the timeouts: these tests are about the order of writes, not about their speed on a small machine."""
     monkeypatch.setattr(aws.DYNAMODB, "read_timeout", 30)
 
 
 @dataclass
 class Meeting:
-    """Where a process waits for others: at the start, or before its n-th call of an operation ("PutObject 1")."""
+    """The point where a process waits for others: the start, or its n-th call of an operation ("PutObject 1")."""
 
     barrier: Barrier
     step: str = ""
@@ -87,8 +87,8 @@ class Meeting:
 
 
 @dataclass
-class Told:
-    """What a process has to tell of its request. Times are in seconds, of one clock for all."""
+class Outcome:
+    """What a process reports about its request. Times are in seconds of one common clock."""
 
     answer: Answer
     calls: Counter[str]
@@ -97,9 +97,9 @@ class Told:
     answered: float
 
 
-def race(service: Service, events: Sequence[Event], meetings: Sequence[Meeting] = ()) -> list[Told]:
-    """Lets each event be handled in a process of its own, all of them at once unless told otherwise."""
-    # A connection cannot be shared: each process opens its own.
+def race(service: Service, events: Sequence[Event], meetings: Sequence[Meeting] = ()) -> list[Outcome]:
+    """Handles each event in its own process, all at once unless meetings say otherwise."""
+    # Processes cannot share a connection, so each opens its own.
     aws.dynamodb().close()
     running = []
     for event, meeting in zip(events, meetings or [Meeting(FORK.Barrier(len(events)))] * len(events), strict=True):
@@ -108,14 +108,14 @@ def race(service: Service, events: Sequence[Event], meetings: Sequence[Meeting] 
         process.start()
         writer.close()
         running.append((process, reader))
-    told = list[Told]()
+    outcomes = list[Outcome]()
     for _, reader in running:
-        assert reader.poll(120), "a request has no end"
-        told.append(reader.recv())
+        assert reader.poll(120), "a request did not end"
+        outcomes.append(reader.recv())
     for process, reader in running:
         process.join()
         reader.close()
-    return told
+    return outcomes
 
 
 def handle(service: Service, event: Event, meeting: Meeting, writer: Connection) -> None:
@@ -135,60 +135,60 @@ def handle(service: Service, event: Event, meeting: Meeting, writer: Connection)
     with redirect_stdout(io.StringIO()) as printed:
         answer = service.send(event)
     assert len(mailed) == len(service.mails)
-    writer.send(Told(answer, service.calls, printed.getvalue(), mailed, time.monotonic()))
+    writer.send(Outcome(answer, service.calls, printed.getvalue(), mailed, time.monotonic()))
 
 
-def statuses(told: Sequence[Told]) -> Counter[int]:
-    return Counter(each.answer.status for each in told)
+def statuses(outcomes: Sequence[Outcome]) -> Counter[int]:
+    return Counter(each.answer.status for each in outcomes)
 
 
-def texts(told: Sequence[Told]) -> set[str | None]:
-    return {each.answer.text for each in told}
+def answer_texts(outcomes: Sequence[Outcome]) -> set[str | None]:
+    return {each.answer.text for each in outcomes}
 
 
-def counted(told: Sequence[Told], metric: str) -> list[int]:
-    """Who counted something."""
-    return [n for n, each in enumerate(told) if f'"{metric}":[1.0]' in each.printed]
+def counted(outcomes: Sequence[Outcome], metric: str) -> list[int]:
+    """Returns the outcomes whose process counted a metric."""
+    return [n for n, each in enumerate(outcomes) if f'"{metric}":[1.0]' in each.printed]
 
 
-def test_an_order_is_cancelled_by_one(service: Service) -> None:
+def test_one_process_cancels_the_order(service: Service) -> None:
     paths = ("/orders/1001/cancel", "/admin/orders/1001/cancel")
-    told = race(service, [service.event("POST", paths[n % 2], {"reason": str(n)}) for n in range(MANY)])
-    assert statuses(told) == {204: MANY}
-    [winner] = counted(told, "OrdersCancelled")
+    outcomes = race(service, [service.event("POST", paths[n % 2], {"reason": str(n)}) for n in range(MANY)])
+    assert statuses(outcomes) == {204: MANY}
+    [winner] = counted(outcomes, "OrdersCancelled")
     order = service.order("1001")
     assert (order["order_status"], order["version"]) == ("cancelled", "2")
     assert (order["cancel_reason"], order["cancelled_as"]) == (str(winner), ("customer", "admin")[winner % 2])
 
 
 @pytest.mark.parametrize("clock", [WallClock, StoppedClock], indirect=True)
-def test_one_key_is_one_comment(service: Service) -> None:
+def test_one_key_adds_one_comment(service: Service) -> None:
     event = service.event("POST", "/orders/1001/comments", {"content": "x"}, idempotency_key="k")
-    told = race(service, [event] * MANY)
-    assert statuses(told) == {201: MANY}
-    assert len(texts(told)) == len(service.comments("1001")) == 1
+    outcomes = race(service, [event] * MANY)
+    assert statuses(outcomes) == {201: MANY}
+    assert len(answer_texts(outcomes)) == len(service.comments("1001")) == 1
 
 
 @pytest.mark.parametrize("clock", [WallClock, StoppedClock], indirect=True)
-def test_without_a_key_each_comment_is_kept(service: Service) -> None:
+def test_comments_without_a_key_are_all_stored(service: Service) -> None:
     events = [service.event("POST", "/orders/1001/comments", {"content": f"Nº {n}"}) for n in range(MANY)]
-    told = race(service, events)
-    assert statuses(told) == {201: MANY}
-    given = {each.answer.json["comments"][0]["id"]: each.answer.json["comments"][0]["content"] for each in told}
+    outcomes = race(service, events)
+    assert statuses(outcomes) == {201: MANY}
+    given = {each.answer.json["comments"][0]["id"]: each.answer.json["comments"][0]["content"] for each in outcomes}
     assert len(given) == MANY
     assert {int(each["id"]): each["content"] for each in service.comments("1001")} == given
 
 
-def test_an_order_is_new_once(service: Service) -> None:
-    told = race(service, [service.event("POST", "/admin/orders", ORDER)] * MANY)
-    assert statuses(told) == {201: 1, 200: MANY - 1}
-    assert len(texts(told)) == len(counted(told, "OrdersCreated")) == 1
+def test_order_is_created_once(service: Service) -> None:
+    outcomes = race(service, [service.event("POST", "/admin/orders", ORDER)] * MANY)
+    assert statuses(outcomes) == {201: 1, 200: MANY - 1}
+    assert len(answer_texts(outcomes)) == len(counted(outcomes, "OrdersCreated")) == 1
 
 
-def test_one_key_is_one_order(service: Service) -> None:
-    told = race(service, [service.event("POST", "/admin/orders", ORDER, idempotency_key="k")] * MANY)
-    assert statuses(told) == {201: MANY}
-    assert len(texts(told)) == 1
+def test_one_key_creates_one_order(service: Service) -> None:
+    outcomes = race(service, [service.event("POST", "/admin/orders", ORDER, idempotency_key="k")] * MANY)
+    assert statuses(outcomes) == {201: MANY}
+    assert len(answer_texts(outcomes)) == 1
 
 
 @pytest.mark.parametrize(
@@ -196,48 +196,50 @@ def test_one_key_is_one_order(service: Service) -> None:
     [({}, (409, "order-exists")), ({"idempotency_key": "k"}, (422, "idempotency-key-reused"))],
     ids=["without a key", "with a key"],
 )
-def test_of_many_orders_one_gets_the_id(service: Service, key: dict[str, str], refused: tuple[int, str]) -> None:
+def test_one_of_many_orders_gets_the_id(service: Service, key: dict[str, str], refused: tuple[int, str]) -> None:
     orders = [ORDER | {"shipping_cost": n, "customer_summary": {"city": str(n)}} for n in range(MANY)]
-    told = race(service, [service.event("POST", "/admin/orders", order, **key) for order in orders])
-    [winner] = counted(told, "OrdersCreated")
-    assert told.pop(winner).answer.status == 201
+    outcomes = race(service, [service.event("POST", "/admin/orders", order, **key) for order in orders])
+    [winner] = counted(outcomes, "OrdersCreated")
+    assert outcomes.pop(winner).answer.status == 201
     problem = (refused[0], f"urn:problem:orders:{refused[1]}")
-    assert {(each.answer.status, each.answer.json["type"]) for each in told} == {problem}
-    # The header and the lines are of the same order.
+    assert {(each.answer.status, each.answer.json["type"]) for each in outcomes} == {problem}
+    # Header and lines belong to the same order.
     header, detail = service.items("2001", "ORDER")
     assert float(header["grand_total"]) == 25 + winner
     assert detail["customer_summary"]["city"] == {"S": str(winner)}
 
 
 @pytest.mark.parametrize("key", [{}, {"idempotency_key": "k"}], ids=["double click", "with a key"])
-def test_one_request_is_one_mail(service: Service, key: dict[str, str]) -> None:
-    told = race(service, [service.event("POST", "/admin/orders/1002/send-invoice", {"notes": "x"}, **key)] * MANY)
-    done = [each.answer for each in told if each.answer.status == 200]
+def test_one_request_sends_one_mail(service: Service, key: dict[str, str]) -> None:
+    outcomes = race(service, [service.event("POST", "/admin/orders/1002/send-invoice", {"notes": "x"}, **key)] * MANY)
+    done = [each.answer for each in outcomes if each.answer.status == 200]
     assert {answer.headers["location"] for answer in done} == {"/admin/orders/1002/invoices/INV-1002-1"}
-    # The others came while the mail was on its way.
-    early = [each.answer for each in told if each.answer.status != 200]
+    # The other requests came while the mail was being sent.
+    early = [each.answer for each in outcomes if each.answer.status != 200]
     assert {(answer.status, answer.json["type"]) for answer in early} <= {(409, "urn:problem:orders:still-running")}
     assert all(int(answer.headers["retry-after"]) > 0 for answer in early)
-    assert sum(len(each.mailed) for each in told) == 1
+    assert sum(len(each.mailed) for each in outcomes) == 1
     assert [invoice["outcome"] for invoice in service.invoices("1002")] == ["sent"]
     assert "mailing" not in service.order("1002")
 
 
-def test_of_many_changes_to_one_version_one_is_made(service: Service) -> None:
+def test_one_of_many_changes_to_a_version_is_made(service: Service) -> None:
     before = service.order("1001")
     etag = f'"{before["version"]}"'
     changes = [{"customer_summary": {"city": str(n)}} for n in range(MANY)]
-    told = race(service, [service.event("PATCH", "/admin/orders/1001", change, if_match=etag) for change in changes])
-    assert statuses(told) == {200: 1, 412: MANY - 1}
-    [winner] = [n for n, each in enumerate(told) if each.answer.status == 200]
+    outcomes = race(
+        service, [service.event("PATCH", "/admin/orders/1001", change, if_match=etag) for change in changes]
+    )
+    assert statuses(outcomes) == {200: 1, 412: MANY - 1}
+    [winner] = [n for n, each in enumerate(outcomes) if each.answer.status == 200]
     header, detail = service.items("1001", "ORDER")
     assert int(header["version"]) == int(before["version"]) + 1
     assert detail["customer_summary"]["city"] == {"S": str(winner)}
     assert len(service.items("1001", "CHANGE#")) == 1
 
 
-def test_no_change_is_lost(service: Service) -> None:
-    """Eight changes to eight fields, whatever the version."""
+def test_concurrent_changes_are_all_applied(service: Service) -> None:
+    """Makes eight changes to eight fields, for any version."""
     fields = (
         "first_name",
         "last_name",
@@ -250,10 +252,10 @@ def test_no_change_is_lost(service: Service) -> None:
     )
     before = service.order("1001")
     changes = [{"customer_summary": {name: "new"}} for name in fields]
-    told = race(service, [service.event("PATCH", "/admin/orders/1001", change) for change in changes])
-    assert set(statuses(told)) <= {200, 409}
-    assert all(int(each.answer.headers["retry-after"]) > 0 for each in told if each.answer.status == 409)
-    made = {name for name, each in zip(fields, told, strict=True) if each.answer.status == 200}
+    outcomes = race(service, [service.event("PATCH", "/admin/orders/1001", change) for change in changes])
+    assert set(statuses(outcomes)) <= {200, 409}
+    assert all(int(each.answer.headers["retry-after"]) > 0 for each in outcomes if each.answer.status == 409)
+    made = {name for name, each in zip(fields, outcomes, strict=True) if each.answer.status == 200}
     header, detail = service.items("1001", "ORDER")
     assert {name for name in fields if detail["customer_summary"].get(name) == {"S": "new"}} == made != set()
     assert int(header["version"]) == int(before["version"]) + len(made)
@@ -262,7 +264,7 @@ def test_no_change_is_lost(service: Service) -> None:
 
 @pytest.fixture
 def conflicts(service: Service) -> None:
-    """Half of all writes meet another transaction, over and over. DynamoDB Local lets them wait for one another."""
+    """Makes half of all writes fail with a conflict, also repeatedly. DynamoDB Local itself would let them wait."""
     chance = SystemRandom()
 
     def meet(model: Any, **_: Any) -> None:
@@ -279,8 +281,8 @@ def conflicts(service: Service) -> None:
 
 
 @pytest.mark.usefixtures("conflicts")
-def test_a_storm_of_conflicts_loses_nothing_and_doubles_nothing(service: Service) -> None:
-    """Everything at once on one order: what was acknowledged is there once, what was refused is not there."""
+def test_many_conflicts_lose_and_duplicate_nothing(service: Service) -> None:
+    """Makes all kinds of requests on one order: acknowledged writes are stored once, and refused ones are not."""
     comments = "/orders/1001/comments"
     events = {
         "same": [service.event("POST", comments, {"content": "same"}, idempotency_key="k")] * 16,
@@ -294,13 +296,13 @@ def test_a_storm_of_conflicts_loses_nothing_and_doubles_nothing(service: Service
     }
     everything = [event for kind in events.values() for event in kind]
     assert len(everything) == MANY
-    told = race(service, everything)
+    outcomes = race(service, everything)
     of = {}
     for kind, sent in events.items():
-        of[kind], told = told[: len(sent)], told[len(sent) :]
+        of[kind], outcomes = outcomes[: len(sent)], outcomes[len(sent) :]
     for kind, each in ((kind, each) for kind, some in of.items() for each in some):
         assert each.answer.status in {200, 201, 204, 409}, (kind, each.answer)
-        # Too many conflicts in a row; what is refused for good says no time.
+        # Too many conflicts in a row; only refusals that may be retried have Retry-After.
         for_now = each.answer.status == 409 and each.answer.json["type"].endswith("still-running")
         assert ("retry-after" in each.answer.headers) == for_now
     stored = Counter(each["content"] for each in service.comments("1001"))
@@ -325,34 +327,34 @@ BEGIN, MAIL, END = "TransactWriteItems 1", "SendEmail 1", "TransactWriteItems 2"
 
 
 @pytest.mark.parametrize("step", [BEGIN, MAIL, END])
-def test_no_mail_leaves_after_a_cancellation(service: Service, step: str) -> None:
-    """Of sixteen orders, each invoice meets a cancellation at one of its steps: now one is earlier, now the other."""
+def test_no_mail_leaves_after_a_cancellation_was_acknowledged(service: Service, step: str) -> None:
+    """Runs an invoice and a cancellation of each of 16 orders, which meet at one step with different head starts."""
     sample = Order.model_validate_json((ROOT / "tests" / "order.json").read_bytes())
-    ids = [f"fence-{n}" for n in range(16)]
+    ids = [f"cancel-{n}" for n in range(16)]
     events, meetings = [], []
     for n, order_id in enumerate(ids):
         OrderStore(get_table()).create(sample.model_copy(update={"order_id": order_id}))
         barrier, lead = FORK.Barrier(2), n - 8
-        # From none to two seconds, which is certainly enough for the other to write.
+        # From zero to two seconds, which is enough for the other request to write.
         head_start = 0.03 * lead**2
         events.append(service.event("POST", f"/admin/orders/{order_id}/send-invoice"))
         meetings.append(Meeting(barrier, step, then_sleep=head_start if lead > 0 else 0))
         events.append(service.event("POST", f"/orders/{order_id}/cancel"))
         meetings.append(Meeting(barrier, "UpdateItem 1", then_sleep=head_start if lead < 0 else 0))
-    told = race(service, events, meetings)
+    outcomes = race(service, events, meetings)
     seen = set()
-    for order_id, invoiced, cancelled in zip(ids, told[::2], told[1::2], strict=True):
+    for order_id, invoiced, cancelled in zip(ids, outcomes[::2], outcomes[1::2], strict=True):
         order, ledger = service.order(order_id), service.invoices(order_id)
-        # Mailed and on record as mailed, or neither …
+        # Either mailed and recorded as mailed, or neither …
         outcome = (invoiced.answer.status, [each["outcome"] for each in ledger], len(invoiced.mailed))
         assert outcome in [(200, ["sent"], 1), (409, [], 0)]
         assert "mailing" not in order
-        # … and whoever is told that the order is cancelled never sees a mail leave after that. Who waited too long for
-        # a mail is told that it is not.
+        # … and no mail leaves after the cancellation was acknowledged. A cancellation that waited too long for a mail
+        # is refused.
         assert (cancelled.answer.status, order["order_status"]) in [(204, "cancelled"), (409, "in_progress")]
         assert cancelled.answer.status == 409 or all(mail < cancelled.answered for mail in invoiced.mailed)
         seen.add((bool(invoiced.mailed), cancelled.calls["UpdateItem"] > 1))
-    # What has begun is mailed.
+    # A mailing that has begun is completed.
     assert {mailed for mailed, _ in seen} == ({True, False} if step == BEGIN else {True})
-    # A cancellation that comes upon a mail on its way waits for it.
+    # A cancellation waits for a mail in progress.
     assert step != MAIL or (True, True) in seen

@@ -1,7 +1,8 @@
-"""The life of an order, over HTTP, wherever the API is: a deployed stack, or the local gateway.
+"""End-to-end tests over HTTP, against a deployed stack or the local gateway.
 
-`BASE_URL` says where. `CUSTOMER_TOKEN`, `OTHER_CUSTOMER_TOKEN` and `ADMIN_TOKEN` are of two customers and of an admin.
-`LOCAL_GATEWAY=1` starts a gateway instead. Every run makes orders of its own, so it can be repeated on the same stack.
+`BASE_URL` is the address of the API. `CUSTOMER_TOKEN`, `OTHER_CUSTOMER_TOKEN` and `ADMIN_TOKEN` belong to two customers
+and an admin. `LOCAL_GATEWAY=1` starts a gateway instead. Every run creates new orders, so it can be repeated on the
+same stack.
 """
 
 import base64
@@ -17,23 +18,23 @@ import pytest
 from process import gateway, http
 
 MAILBOX = "success@simulator.amazonses.com"
-"""SES takes mail to it also in the sandbox, reports it as delivered, and nobody gets it."""
+"""SES accepts mail to this address even in the sandbox, reports it as delivered and drops it."""
 
 PATIENCE = 20
-"""Seconds until lists and reports of SES have caught up."""
+"""Seconds to wait until lists and SES reports are up to date."""
 
 TOKENS = {"customer": "CUSTOMER_TOKEN", "other": "OTHER_CUSTOMER_TOKEN", "admin": "ADMIN_TOKEN"}
 
 BASE_URL = os.environ.get("BASE_URL")
 
 if not BASE_URL and not os.environ.get("LOCAL_GATEWAY"):
-    pytest.skip("BASE_URL does not say where the API is; `make e2e` starts one here", allow_module_level=True)
+    pytest.skip("BASE_URL is not set; `make e2e` starts a local gateway instead", allow_module_level=True)
 if BASE_URL and (missing := [name for name in TOKENS.values() if not os.environ.get(name)]):
     pytest.skip(f"BASE_URL needs {', '.join(missing)} too", allow_module_level=True)
 
 
 class Answer:
-    """What came back."""
+    """The response of the API."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.status = status
@@ -46,19 +47,19 @@ class Answer:
 
     @property
     def problem(self) -> str:
-        """The last part of the problem's type."""
+        """The slug at the end of the problem's type."""
         return str(self.json["type"]).rpartition(":")[2]
 
 
 class Api:
-    """The API, as its callers have it."""
+    """A client of the API."""
 
     def __init__(self, url: str, tokens: Mapping[str, str]) -> None:
         self.url = url.rstrip("/")
         self.tokens = tokens
 
     def __call__(self, method: str, path: str, body: Any = None, *, token: str | None = None, **headers: str) -> Answer:
-        """Calls a path: as an admin below `/admin`, else as the customer, or with the `token` of somebody."""
+        """Calls a path: as admin below `/admin`, else as the customer, or with the `token` of another caller."""
         who = token or ("admin" if path.startswith("/admin/") else "customer")
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         sent["Authorization"] = f"Bearer {self.tokens.get(who, who)}"
@@ -70,12 +71,12 @@ class Api:
 
     @property
     def customer(self) -> str:
-        """Who the customer is: the subject of their token."""
+        """The customer's id: the subject of their token."""
         payload = self.tokens["customer"].split(".")[1]
         return str(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"])
 
     def new_order(self) -> str:
-        """Brings a new order of the customer's; tells its path, without `/admin`."""
+        """Creates an order of the customer's. Returns its path without `/admin`."""
         order_id = f"e2e-{uuid4().hex}"
         answer = self("POST", "/admin/orders", an_order(order_id, self.customer))
         assert answer.status == 201, answer.body
@@ -106,19 +107,19 @@ def api() -> Iterator[Api]:
 
 @pytest.fixture
 def order(api: Api) -> str:
-    """The path of a new order."""
+    """The path of a new order, without `/admin`."""
     return api.new_order()
 
 
 def eventually(ask: Callable[[], Any]) -> Any:
-    """Asks until the answer is true, or for as long as anybody would wait."""
+    """Repeats a call until its result is true, for `PATIENCE` seconds at most."""
     deadline = time.monotonic() + PATIENCE
     while not (found := ask()) and time.monotonic() < deadline:
         time.sleep(1)
     return found
 
 
-def test_an_order_is_brought_once(api: Api) -> None:
+def test_order_is_created_once(api: Api) -> None:
     order_id = f"e2e-{uuid4().hex}"
     sent = an_order(order_id, api.customer)
     first, again = (api("POST", "/admin/orders", sent) for _ in range(2))
@@ -131,7 +132,7 @@ def test_an_order_is_brought_once(api: Api) -> None:
     assert (wrong.status, wrong.problem) == (422, "invalid-input")
 
 
-def test_it_is_read_by_its_customer_and_by_the_staff(api: Api, order: str) -> None:
+def test_customer_and_admin_read_the_order(api: Api, order: str) -> None:
     own, staffs = api("GET", order), api("GET", f"/admin{order}")
     assert (own.status, staffs.status) == (200, 200)
     assert own.headers["ETag"] == staffs.headers["ETag"] == '"1"'
@@ -140,14 +141,14 @@ def test_it_is_read_by_its_customer_and_by_the_staff(api: Api, order: str) -> No
     assert api("GET", order, if_none_match='"1"').status == 304
 
 
-def test_it_is_listed_for_both(api: Api, order: str) -> None:
+def test_customer_and_admin_list_the_order(api: Api, order: str) -> None:
     order_id = order.rpartition("/")[2]
 
     def listed(path: str) -> bool:
         return order_id in [each["order_id"] for each in api("GET", path).json["orders"]]
 
     for path in ("/orders", f"/admin/orders?customer_id={api.customer}"):
-        # An index follows the table by a moment. Newest first, so a new order is on the first page.
+        # An index is updated a moment after the table. A new order is on the first page.
         assert eventually(partial(listed, path))
     page = api("GET", "/orders?limit=1").json
     assert len(page["orders"]) == 1
@@ -155,7 +156,7 @@ def test_it_is_listed_for_both(api: Api, order: str) -> None:
     assert (unknown.status, unknown.problem) == (422, "invalid-input")
 
 
-def test_a_comment_reaches_whom_it_is_for(api: Api, order: str) -> None:
+def test_internal_comment_is_hidden_from_the_customer(api: Api, order: str) -> None:
     posts = [
         api("POST", f"{order}/comments", {"content": "Bitte klingeln – 你好"}),
         api("POST", f"/admin{order}/comments", {"content": "We will."}),
@@ -167,7 +168,7 @@ def test_a_comment_reaches_whom_it_is_for(api: Api, order: str) -> None:
     assert [comment["is_visible_to_customer"] for comment in staffs] == [True, True, False]
 
 
-def test_a_repeated_comment_is_one(api: Api, order: str) -> None:
+def test_repeated_comment_is_stored_once(api: Api, order: str) -> None:
     key = uuid4().hex
     first, again = (api("POST", f"{order}/comments", {"content": "once"}, idempotency_key=key) for _ in range(2))
     assert first.json == again.json
@@ -176,7 +177,7 @@ def test_a_repeated_comment_is_one(api: Api, order: str) -> None:
     assert (other.status, other.problem) == (422, "idempotency-key-reused")
 
 
-def test_a_change_is_made_for_a_version(api: Api, order: str) -> None:
+def test_change_is_made_for_the_given_version(api: Api, order: str) -> None:
     changed = api("PATCH", f"/admin{order}", {"payment_status": "paid", "paid": "31.65"}, if_match='"1"')
     assert (changed.status, changed.headers["ETag"]) == (200, '"2"')
     late = api("PATCH", f"/admin{order}", {"shipping_status": "shipped"}, if_match='"1"')
@@ -186,7 +187,7 @@ def test_a_change_is_made_for_a_version(api: Api, order: str) -> None:
     assert (wrong.status, wrong.problem) == (409, "state-conflict")
 
 
-def test_an_invoice_is_mailed_recorded_and_kept(api: Api, order: str) -> None:
+def test_invoice_is_mailed_recorded_and_archived(api: Api, order: str) -> None:
     preview = api("POST", f"/admin{order}/invoice-preview", accept="application/pdf")
     assert preview.body.startswith(b"%PDF-")
     sent = api("POST", f"/admin{order}/send-invoice", idempotency_key="first")
@@ -200,7 +201,7 @@ def test_an_invoice_is_mailed_recorded_and_kept(api: Api, order: str) -> None:
     assert http.request("GET", link.headers["Location"]).data.startswith(b"%PDF-")
 
 
-def test_cancelled_is_a_fence(api: Api, order: str) -> None:
+def test_cancelled_order_refuses_invoice_shipment_and_payment(api: Api, order: str) -> None:
     assert api("POST", f"{order}/cancel", {"reason": "ordered twice"}).status == 204
     assert api("POST", f"{order}/cancel").status == 204
     refused = [
@@ -214,12 +215,12 @@ def test_cancelled_is_a_fence(api: Api, order: str) -> None:
     assert (after["order_status"], after["shipping_status"]) == ("cancelled", "awaiting_shipment")
 
 
-def test_what_is_shipped_is_not_cancelled(api: Api, order: str) -> None:
+def test_shipped_order_cannot_be_cancelled(api: Api, order: str) -> None:
     assert api("PATCH", f"/admin{order}", {"shipping_status": "shipped"}).status == 200
     assert [api("POST", f"{prefix}{order}/cancel").status for prefix in ("", "/admin")] == [409, 409]
 
 
-def test_the_timeline_tells_all_of_it(api: Api, order: str) -> None:
+def test_timeline_lists_all_events(api: Api, order: str) -> None:
     api("PATCH", f"/admin{order}", {"order_status": "paused"})
     api("POST", f"{order}/comments", {"content": "Please cancel it."})
     api("POST", f"/admin{order}/cancel")
@@ -229,12 +230,12 @@ def test_the_timeline_tells_all_of_it(api: Api, order: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/orders", "/orders/1", "/admin/orders", "/admin/orders/1/timeline"])
-def test_without_a_good_token_nothing_is_told(api: Api, path: str) -> None:
+def test_invalid_token_is_refused(api: Api, path: str) -> None:
     for token in ("nonsense", f"{api.tokens['admin'][:-8]}AAAAAAAA"):
         assert api("GET", path, token=token).status == 401
 
 
-def test_what_is_the_staffs_is_not_for_customers(api: Api, order: str) -> None:
+def test_customers_cannot_use_admin_routes(api: Api, order: str) -> None:
     for method, path, body in (
         ("GET", "/admin/orders", None),
         ("GET", f"/admin{order}", None),
@@ -247,7 +248,7 @@ def test_what_is_the_staffs_is_not_for_customers(api: Api, order: str) -> None:
         assert (answer.status, answer.problem) == (403, "forbidden")
 
 
-def test_somebody_elses_order_and_none_are_the_same(api: Api, order: str) -> None:
+def test_other_customers_order_answers_like_a_missing_order(api: Api, order: str) -> None:
     for method, path, body in (
         ("GET", "", None),
         ("GET", "/comments", None),

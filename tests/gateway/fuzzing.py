@@ -1,4 +1,4 @@
-"""Hooks of schemathesis: what the API asks of a request, and a schema cannot say."""
+"""Hooks for schemathesis: requirements of the API that a schema cannot express."""
 
 from hashlib import sha256
 from typing import Any
@@ -10,20 +10,20 @@ TOTALS = ("sub_total", "total_tax", "grand_total", "items_total", "due")
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: Any, kwargs: dict[str, Any]) -> None:
-    """Makes parts that are valid alone also fit together. What is to be refused stays as it is."""
+    """Makes the parts of valid requests fit together. Requests that must be refused are left unchanged."""
     if case.meta is None or case.meta.generation.mode is not schemathesis.GenerationMode.POSITIVE:
         return
-    # A cursor is what a page before said, and a condition is made of entity tags: not any text.
+    # A cursor comes from an earlier page, and a condition consists of entity tags: neither is arbitrary text.
     case.query.pop("cursor", None)
     for name in ("if-match", "if-none-match"):
         if name in case.headers:
             case.headers[name] = '"1"'
     body = case.body if isinstance(case.body, dict) else {}
     if order_id := case.path_parameters.get("order_id"):
-        # An order's id in the body repeats the path's.
+        # An order's id in the body must equal the path's.
         body.update((name, order_id) for name in ("id", "order_id") if name in body)
     if case.operation.definition.raw["operationId"] == "createOrder":
-        # Totals that are left out add up.
+        # Without totals, the order adds up.
         for part, names in ((body, TOTALS), *((line, ["total_amount"]) for line in body["order_line_details"])):
             for name in names:
                 part.pop(name, None)

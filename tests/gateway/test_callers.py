@@ -1,4 +1,4 @@
-"""Who may do what: each route of the template with each kind of token there is, over HTTP."""
+"""Access rights: each route of the template with each kind of token, over HTTP."""
 
 import json
 import time
@@ -38,28 +38,28 @@ REQUESTS: dict[str, tuple[int, Any]] = {
     "POST /orders/{order_id}/cancel": (204, None),
     "POST /admin/orders/{order_id}/cancel": (204, None),
 }
-"""A request for each route, in an order in which all succeed, and the status that says so."""
+"""A request for each route with its status on success, in a sequence in which all succeed."""
 
-# What each kind of caller gets from each kind of route: None is what they asked for.
+# The answer for each kind of caller on each kind of route. None means success.
 Verdict = int | None
 VERDICTS: dict[str, dict[str, Verdict]] = {
-    "nobody": {"own list": 401, "one order": 401, "staff": 401},
+    "unauthenticated": {"own list": 401, "one order": 401, "staff": 401},
     "owner": {"own list": None, "one order": None, "staff": 403},
     "other": {"own list": None, "one order": 404, "staff": 403},
     "admin": {"own list": None, "one order": 404, "staff": None},
-    # A machine that has no subject is no customer.
+    # A machine client without a subject is not a customer.
     "machine": {"own list": 401, "one order": 401, "staff": None},
 }
 TYPICAL = ("none", "wrong key", "expired", "owner", "other customer", "admin by group", "admin by scope", "machine")
-"""A caller of each kind. The others differ only in their tokens, of which `tests/unit/test_identity.py` has many."""
+"""One caller of each kind. The others differ only in their tokens, of which `tests/unit/test_identity.py` has many."""
 
 SLUGS = {401: "unauthenticated", 403: "forbidden", 404: "order-not-found"}
 
 NOW = int(time.time())
 
-# Claims, beside those of a good access token. None takes one away.
+# Claims that replace those of a valid access token. None removes a claim.
 CLAIMS: dict[str, dict[str, dict[str, Any]]] = {
-    "nobody": {
+    "unauthenticated": {
         "expired": {"exp": NOW - 60},
         "without an end": {"exp": None},
         "not yet valid": {"nbf": NOW + 3600},
@@ -129,8 +129,8 @@ CLAIMS: dict[str, dict[str, dict[str, Any]]] = {
             )
         },
         "scp": {"scp": ["orders/admin"]},
-        "other names for it": {"groups": ["admins"], "roles": ["admins"], "role": "admin", "admin": True},
-        "a name of the staff's": {"name": "admins", "username": "admins", "client_id": "orders/admin"},
+        "other claim names": {"groups": ["admins"], "roles": ["admins"], "role": "admin", "admin": True},
+        "an admin's name": {"name": "admins", "username": "admins", "client_id": "orders/admin"},
     },
     "other": {
         "other customer": {"sub": "bob"},
@@ -150,14 +150,14 @@ CLAIMS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def kind_of(route: Route) -> str:
-    """Who a route is for, as its path says."""
+    """Returns the kind of a route, from its path."""
     if route.path.startswith("/admin/"):
         return "staff"
     return "one order" if "{order_id}" in route.path else "own list"
 
 
 def forgeries(claims: dict[str, Any], key: SigningKey) -> dict[str, str | None]:
-    """Tokens of an admin that no issuer has signed, or not as it does."""
+    """Returns an admin's tokens without a valid signature of the issuer."""
     own = serialization.load_pem_private_key((ROOT / ".local" / KEY_FILE).read_bytes(), None)
     assert isinstance(own, rsa.RSAPrivateKey)
     foreign = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -169,7 +169,7 @@ def forgeries(claims: dict[str, Any], key: SigningKey) -> dict[str, str | None]:
         "noise": "a.b.c",
         "wrong key": jwt.encode(claims, foreign, "RS256", {"kid": key.id}),
         "unknown key": jwt.encode(claims, foreign, "RS256", {"kid": "other"}),
-        "key of its own": jwt.encode(claims, foreign, "RS256", {"jwk": {"kty": "RSA"}, "jku": "https://evil.example"}),
+        "embedded key": jwt.encode(claims, foreign, "RS256", {"jwk": {"kty": "RSA"}, "jku": "https://evil.example"}),
         "alg: none": jwt.encode(claims, None, "none", {"kid": key.id}),  # type: ignore[arg-type]
         "alg: none, signed": f"{unpadded(json.dumps({'alg': 'none', 'kid': key.id}).encode())}.{payload}.{signature}",
         "alg: HS256, with the public key": hmac_signed(claims, public, key.id),
@@ -179,14 +179,14 @@ def forgeries(claims: dict[str, Any], key: SigningKey) -> dict[str, str | None]:
 
 
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.gateway)], ids=["typical", "every"])
-def test_each_route_is_for_whom_it_is_for(every: bool) -> None:
+def test_each_route_serves_only_permitted_callers(every: bool) -> None:
     assert sorted(REQUESTS) == sorted(route.key for route in TEMPLATE.routes), "a route has no request here"
     routes = {route.key: route for route in TEMPLATE.routes}
     assert TEMPLATE.jwt
     key = SigningKey(ROOT / ".local")
     admin = claims_for(TEMPLATE.jwt, "ada", admin=True)
     callers: dict[str, tuple[str, str | None]] = {
-        name: ("nobody", token) for name, token in forgeries(admin, key).items()
+        name: ("unauthenticated", token) for name, token in forgeries(admin, key).items()
     }
     for kind, named in CLAIMS.items():
         for name, claims in named.items():
@@ -204,7 +204,7 @@ def test_each_route_is_for_whom_it_is_for(every: bool) -> None:
             return api.call(route.method, path, token="", body=None if body == "null" else body, **authorization)
 
         def try_all(n: int, name: str) -> list[str]:
-            """All requests of one caller, with an order of its own; says what was not as it should have been."""
+            """Makes all requests of one caller on a separate order. Returns the unexpected answers."""
             kind, token = callers[name]
             order_id, wrong = f"callers-{n}", []
             assert api.post("/admin/orders", ORDER | {"order_id": order_id}).status == 201
@@ -217,7 +217,7 @@ def test_each_route_is_for_whom_it_is_for(every: bool) -> None:
                     wrong.append(f"{name}: {key} is {answer.text}")
             changed = [key for key, verdict in expected.items() if not verdict and not key.startswith("GET /")]
             if not changed:
-                # Nothing was done on the way to the refusal.
+                # The refused requests changed nothing.
                 timeline = api.call("GET", f"/admin/orders/{order_id}/timeline").json["timeline"]
                 if [entry["event"] for entry in timeline] != ["created"]:
                     wrong.append(f"{name}: {timeline}")

@@ -1,4 +1,4 @@
-"""What nobody who means well sends, byte by byte over HTTP: no library is asked whether it may be sent."""
+"""Hostile requests, byte by byte over HTTP, without a client library that would refuse to send them."""
 
 import json
 import socket
@@ -7,7 +7,7 @@ from contextlib import suppress
 from email.parser import BytesHeaderParser
 
 import pytest
-from corpus import BODIES, CONTENT_TYPES, HEADER_VALUES, HEADERS, QUERIES, SECRET, SEGMENTS, examples, judge
+from corpus import BODIES, CONTENT_TYPES, HEADER_VALUES, HEADERS, QUERIES, SECRET, SEGMENTS, check_answer, examples
 from harness import ROOT, TEMPLATE, Answer
 from process import Gateway, gateway
 
@@ -21,15 +21,15 @@ def api() -> Iterator[Gateway]:
     with gateway() as running:
         before = LOG.stat().st_size
         yield running
-        said = LOG.read_bytes()[before:].decode(errors="replace")
-    assert SECRET not in said
-    assert "the gateway itself failed" not in said
+        logged = LOG.read_bytes()[before:].decode(errors="replace")
+    assert SECRET not in logged
+    assert "the gateway itself failed" not in logged
 
 
 def send(
     api: Gateway, method: str, target: str, body: bytes = b"", content_type: str = "application/json", *lines: bytes
 ) -> Answer:
-    """Sends these very bytes. `lines` are further lines of the head."""
+    """Sends exactly these bytes. `lines` are further header lines."""
     host, port = api.url.removeprefix("http://").split(":")
     token = api.tokens["admin" if target.startswith("/admin/") else "alice"]
     head = [
@@ -39,7 +39,7 @@ def send(
     ]
     received = b""
     with socket.create_connection((host, int(port)), timeout=60) as connection:
-        # Who refuses a request need not read all of it.
+        # A server that refuses a request need not read all of it.
         with suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(b"\r\n".join(head) + b"\r\n\r\n" + body)
         with suppress(ConnectionResetError):
@@ -53,23 +53,23 @@ def send(
     return answer
 
 
-def judge_http(answer: Answer, what: str) -> None:
-    """As it is judged without HTTP, unless the server did not even read a request in it."""
+def check_http_answer(answer: Answer, what: str) -> None:
+    """Checks an answer as without HTTP, unless the server could not read a request at all."""
     if answer.status in {400, 414, 431} and "apigw-requestid" not in answer.headers:
         assert "Traceback" not in (answer.text or ""), what
         return
-    # The machine may have too much to do, and says so.
+    # A busy machine may answer 503.
     if answer.status != 503:
-        judge(answer, what)
+        check_answer(answer, what)
 
 
 @pytest.mark.parametrize("route", dict(examples()))
 def test_bodies(api: Gateway, route: str) -> None:
     method, path = route.format(order_id="1001").split()
     for name, body in BODIES.items():
-        judge_http(send(api, method, path, body), name)
+        check_http_answer(send(api, method, path, body), name)
     for content_type in CONTENT_TYPES:
-        judge_http(send(api, method, path, b"{}", content_type), content_type[:50])
+        check_http_answer(send(api, method, path, b"{}", content_type), content_type[:50])
 
 
 @pytest.mark.parametrize("route", [route.key for route in TEMPLATE.routes if "{order_id}" in route.path])
@@ -77,23 +77,25 @@ def test_paths(api: Gateway, route: str) -> None:
     method, path = route.replace("{number}", "INV-1001-1").split()
     for segment in SEGMENTS:
         answer = send(api, method, path.replace("{order_id}", segment), b"{}")
-        judge_http(answer, segment[:50])
-        # None of them is an order, whatever it looks like to whom.
+        check_http_answer(answer, segment[:50])
+        # None of them is an existing order, however it is decoded.
         assert answer.status >= 400, segment[:50]
 
 
 def test_queries_and_headers(api: Gateway) -> None:
     for path in ("/orders", "/admin/orders", "/orders/1001/comments", "/admin/orders/1001/timeline"):
         for query in QUERIES:
-            judge_http(send(api, "GET", f"{path}?{query}"), query[:50])
+            check_http_answer(send(api, "GET", f"{path}?{query}"), query[:50])
     comment = json.dumps({"content": SECRET}).encode()
     for header in HEADERS:
         for value in HEADER_VALUES:
             line = header.encode() + b": " + value
-            judge_http(send(api, "GET", "/orders/1001", b"", "application/json", line), f"{header}: {value[:50]!r}")
+            check_http_answer(
+                send(api, "GET", "/orders/1001", b"", "application/json", line), f"{header}: {value[:50]!r}"
+            )
             answer = send(api, "POST", "/orders/1001/comments", comment, "application/json", line)
-            judge_http(answer, f"{header}: {value[:50]!r}")
+            check_http_answer(answer, f"{header}: {value[:50]!r}")
 
 
-def test_it_still_works(api: Gateway) -> None:
+def test_service_still_works_afterwards(api: Gateway) -> None:
     assert api.call("GET", "/orders/1001").status == 200

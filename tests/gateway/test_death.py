@@ -1,4 +1,4 @@
-"""The gateway's process is killed between the mail and its record: the same key mails nothing again."""
+"""The gateway is killed between sending a mail and recording it: repeating the key sends no second mail."""
 
 import signal
 from contextlib import suppress
@@ -14,14 +14,14 @@ PATH = "/admin/orders/1002/send-invoice"
 
 
 @pytest.mark.faults
-def test_a_killed_process_sends_no_second_mail_and_says_what_is_known() -> None:
+def test_killed_process_leaves_an_unknown_mail_that_is_not_sent_again() -> None:
     with emulated_aws() as url, ses_endpoint() as ses:
         environment = {"AWS_ENDPOINT_URL": url, "AWS_ENDPOINT_URL_SESV2": ses.url}
-        ses.behaviour = "hangs after taking it"
+        ses.behaviour = "hangs after accepting it"
         with gateway(**environment) as doomed:
-            request = Thread(target=_post_until_death, args=[doomed])
+            request = Thread(target=_post_until_killed, args=[doomed])
             request.start()
-            assert ses.was_asked.wait(timeout=20)
+            assert ses.request_received.wait(timeout=20)
             doomed.process.send_signal(signal.SIGKILL)
             request.join(timeout=20)
 
@@ -30,23 +30,23 @@ def test_a_killed_process_sends_no_second_mail_and_says_what_is_known() -> None:
             running = api.post(PATH, idempotency_key="k")
             assert running.status == 409
             assert running.json["type"] == "urn:problem:orders:still-running"
-            _let_time_pass(url)
+            _expire_mailing(url)
             unknown = api.post(PATH, idempotency_key="k")
             assert unknown.status == 504
             assert unknown.json["type"] == "urn:problem:orders:mail-unknown"
-            assert ses.asked == ses.taken == 1
-            # It holds nothing up: another request is another mail, and the order can be cancelled.
+            assert ses.requests == ses.accepted == 1
+            # It blocks nothing: another request sends another mail, and the order can be cancelled.
             assert api.post(PATH, idempotency_key="another").status == 200
             assert api.post("/admin/orders/1002/cancel").status == 204
 
 
-def _post_until_death(api: Gateway) -> None:
+def _post_until_killed(api: Gateway) -> None:
     with suppress(urllib3.exceptions.HTTPError):
         api.post(PATH, idempotency_key="k")
 
 
-def _let_time_pass(url: str) -> None:
-    """Moves what the dead process wrote an hour back: the test does not wait for half a minute."""
+def _expire_mailing(url: str) -> None:
+    """Moves the times that the killed process wrote into the past, so that the test need not wait for half a minute."""
     table = boto3.resource("dynamodb", endpoint_url=url).Table("OrdersTable")
     invoice = table.get_item(Key={"pk": "ORDER#1002", "sk": "INVOICE#000001"})["Item"]
     assert invoice["outcome"] == "sending"

@@ -1,4 +1,4 @@
-"""Many clients at once, each with orders of its own: what was acknowledged is there, all else is whole or absent."""
+"""Load test: every acknowledged write is stored, and every other one is either complete or absent."""
 
 import json
 import os
@@ -22,25 +22,25 @@ from local.events import find_route
 
 CLIENTS = int(os.environ.get("CLIENTS") or 4)
 DURATION = float(os.environ.get("LOAD_SECONDS") or 6)
-"""`make load` asks for more of both."""
+"""`make load` sets higher values."""
 
 GROWTH = 32 * 1024
-"""KB that a process may have grown by after it has done everything once and half of the time is over."""
+"""KB that a process may grow in the second half of the run, after doing everything once."""
 
 PATHS = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["paths"]
 
 
 @dataclass
 class Client:
-    """A customer and an admin in one, who remember what they were told.
+    """A client that acts as customer and admin and remembers the answers.
 
     Attributes:
-        orders: The orders that were brought: for each, whether that was acknowledged.
-        comments: The texts on each order, and whether each was acknowledged.
-        phones: The telephone numbers that each order was to have, one after the other, and whether it was acknowledged.
-        cancelled: Whether cancelling an order was acknowledged.
-        invoices: Where an acknowledged invoice can be read.
-        answers: How often each route answered what.
+        orders: The orders that it created, and whether that was acknowledged.
+        comments: The comments that it wrote on each order, and whether each was acknowledged.
+        phones: The telephone numbers that it set on each order, in sequence, and whether each was acknowledged.
+        cancelled: The orders that it cancelled, and whether that was acknowledged.
+        invoices: The paths of acknowledged invoices.
+        answers: The number of answers by route and status.
     """
 
     api: Gateway
@@ -67,27 +67,27 @@ class Client:
         return answer
 
     def warm_up(self) -> None:
-        """Does everything once. All clients do the same at the same time, so all processes that they need are there."""
-        self.bring()
+        """Does everything once. All clients do the same at the same time, so that all processes are started."""
+        self.create()
         for step in (self.comment, self.change, self.read, self.invoice):
             step(next(iter(self.orders)))
         self.list()
 
     def work(self, seconds: float) -> None:
-        """Does one thing after the other, for so long."""
+        """Makes random requests for a time."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            steps: list[Callable[[], object]] = [self.bring]
+            steps: list[Callable[[], object]] = [self.create]
             if known := [order_id for order_id, acknowledged in self.orders.items() if acknowledged]:
                 order_id = self.choice.choice(known)
                 steps = [
                     *[partial(step, order_id) for step in 3 * [self.comment, self.change, self.read]],
                     *[partial(step, order_id) for step in (self.cancel, self.invoice)],
-                    *[self.bring, self.list],
+                    *[self.create, self.list],
                 ]
             self.choice.choice(steps)()
 
-    def bring(self) -> None:
+    def create(self) -> None:
         order_id = f"{self.name}-{len(self.orders)}"
         order = {
             "order_id": order_id,
@@ -134,9 +134,9 @@ class Client:
             self.invoices.append(answer.headers["location"])
 
     def check(self, mails: Counter[str]) -> None:
-        """What was acknowledged is there, and what was not is whole or absent."""
+        """Checks that acknowledged writes are stored, and that the others are either complete or absent."""
         for order_id, acknowledged in self.orders.items():
-            order = patiently(self.api, f"/admin/orders/{order_id}")
+            order = get_with_retries(self.api, f"/admin/orders/{order_id}")
             assert order.status == 200 or not acknowledged
             if order.status == 404:
                 continue
@@ -150,7 +150,7 @@ class Client:
             left = {phone for phone, _ in phones[max(last, 0) :]} | ({None} if last < 0 else set())
             assert order.json["customer_summary"].get("phone") in left
             assert order.json["order_status"] == "cancelled" or not self.cancelled.get(order_id)
-            invoices = patiently(self.api, f"/admin/orders/{order_id}/invoices").json["invoices"]
+            invoices = get_with_retries(self.api, f"/admin/orders/{order_id}/invoices").json["invoices"]
             for invoice in invoices:
                 sent = invoice["state"] == "sent"
                 assert mails[invoice["number"]] == sent or (invoice["state"] != "failed" and not sent), invoice
@@ -159,8 +159,8 @@ class Client:
             assert mails[path.rpartition("/")[2]] == 1
 
 
-def patiently(api: Gateway, path: str) -> Answer:
-    """Reads, again if the machine has much to do."""
+def get_with_retries(api: Gateway, path: str) -> Answer:
+    """Sends a GET request, and repeats it if a busy machine answers 503."""
     for _ in range(20):
         if (answer := api.call("GET", path)).status != 503:
             break
@@ -170,13 +170,15 @@ def patiently(api: Gateway, path: str) -> Answer:
 def texts_on(api: Gateway, order_id: str) -> Iterator[str]:
     cursor = ""
     while cursor is not None:
-        page = patiently(api, f"/admin/orders/{order_id}/comments?limit=100{cursor and f'&cursor={cursor}'}").json
+        page = get_with_retries(
+            api, f"/admin/orders/{order_id}/comments?limit=100{cursor and f'&cursor={cursor}'}"
+        ).json
         yield from (comment["content"] for comment in page["comments"])
         cursor = page["next_cursor"]
 
 
 def memory(process: int) -> dict[int, int]:
-    """KB that a process and its children have in memory."""
+    """Returns the memory of a process and its children, in KB."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -191,7 +193,7 @@ def memory(process: int) -> dict[int, int]:
 
 
 @pytest.mark.races
-def test_what_was_acknowledged_is_there() -> None:
+def test_acknowledged_writes_are_stored() -> None:
     with (
         emulated_aws() as url,
         ses_endpoint() as ses,
@@ -218,7 +220,7 @@ def test_what_was_acknowledged_is_there() -> None:
 
 
 def report(clients: list[Client], grown: dict[int, int], mails: int) -> None:
-    """What `make load` shows."""
+    """Prints the summary of `make load`."""
     seconds = sorted(each for client in clients for each in client.seconds)
     answers: Counter[int] = Counter()
     for client in clients:

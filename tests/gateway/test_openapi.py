@@ -1,4 +1,4 @@
-"""What openapi.json says, the running gateway does."""
+"""The running gateway behaves as openapi.json says."""
 
 import json
 import os
@@ -15,10 +15,10 @@ pytestmark = pytest.mark.gateway
 DOCUMENT = ROOT / "openapi.json"
 
 CASES = int(os.environ.get("CASES") or 10)
-"""How many requests are made up for each operation, besides those that every run has."""
+"""Number of generated requests for each operation, besides those that every run has."""
 
 ROUND = 100
-"""How many of them one gateway gets: moto copies its whole table at each transaction, and slows down."""
+"""Number of requests that one gateway gets: moto slows down, because it copies its whole table at each transaction."""
 
 
 def test_every_example_works() -> None:

@@ -1,4 +1,4 @@
-"""The same things at the same time: functions in several processes, on one table."""
+"""Concurrent requests: functions in several processes, on one table."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from harness import ROOT, TEMPLATE, Answer
-from lists import SAMPLE, bring
+from lists import SAMPLE, put_orders
 from process import Gateway, gateway, http
 
 from local.emulator import provision
@@ -33,7 +33,7 @@ def table(api: Gateway) -> Any:
 
 @pytest.fixture
 def new_order(api: Gateway) -> Callable[[str], str]:
-    """Makes one more order of alice's."""
+    """Creates another order of Alice's."""
     store = OrderStore(Table(boto3.client("dynamodb", endpoint_url=api.aws), "OrdersTable"))
 
     def make(order_id: str) -> str:
@@ -50,7 +50,7 @@ def at_once(calls: Sequence[Callable[[], Answer]]) -> list[Answer]:
 
 
 def changes(api: Gateway, order_id: str) -> list[tuple[str, str, str]]:
-    """What became of each item of an order, in the order in which it was written: two processes have two clocks."""
+    """Returns the writes to the items of an order, in sequence by the stream, because two processes have two clocks."""
     client: Any = boto3.client("dynamodbstreams", endpoint_url=api.aws)
     [stream] = client.list_streams()["Streams"]
     [shard] = client.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]["Shards"]
@@ -68,7 +68,7 @@ def changes(api: Gateway, order_id: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_no_comment_overwrites_another(api: Gateway, table: Any, new_order: Callable[[str], str]) -> None:
+def test_concurrent_comments_are_all_stored(api: Gateway, table: Any, new_order: Callable[[str], str]) -> None:
     order_id = new_order("many-comments")
     answers = at_once([partial(api.post, f"/orders/{order_id}/comments", {"content": f"Nº {n}"}) for n in range(40)])
     assert {answer.status for answer in answers} == {201}
@@ -80,7 +80,7 @@ def test_no_comment_overwrites_another(api: Gateway, table: Any, new_order: Call
     assert len({answer.json["comments"][0]["id"] for answer in answers}) == 40
 
 
-def test_one_key_is_one_comment(api: Gateway, new_order: Callable[[str], str]) -> None:
+def test_one_key_adds_one_comment(api: Gateway, new_order: Callable[[str], str]) -> None:
     order_id = new_order("one-comment")
     send = partial(api.post, f"/orders/{order_id}/comments", {"content": "x"}, idempotency_key="k")
     answers = at_once([send] * 20)
@@ -89,7 +89,7 @@ def test_one_key_is_one_comment(api: Gateway, new_order: Callable[[str], str]) -
 
 
 @pytest.mark.parametrize("key", [{"idempotency_key": "k"}, {}], ids=["with a key", "double click"])
-def test_one_key_is_one_mail(api: Gateway, new_order: Callable[[str], str], key: dict[str, str]) -> None:
+def test_one_key_sends_one_mail(api: Gateway, new_order: Callable[[str], str], key: dict[str, str]) -> None:
     order_id = new_order(f"one-mail-{len(key)}")
     answers = at_once([partial(api.post, f"/admin/orders/{order_id}/send-invoice", {"notes": "x"}, **key)] * 20)
     statuses = Counter(answer.status for answer in answers)
@@ -99,7 +99,7 @@ def test_one_key_is_one_mail(api: Gateway, new_order: Callable[[str], str], key:
     assert len(api.outbox(order_id, "invoice")) == 1
 
 
-def test_two_keys_are_two_mails_with_two_numbers(api: Gateway, new_order: Callable[[str], str]) -> None:
+def test_two_keys_send_two_mails_with_two_numbers(api: Gateway, new_order: Callable[[str], str]) -> None:
     order_id = new_order("two-mails")
     send = [partial(api.post, f"/admin/orders/{order_id}/send-invoice", idempotency_key=str(n)) for n in range(2)]
     assert [answer.status for answer in at_once(send)] == [200, 200]
@@ -108,9 +108,7 @@ def test_two_keys_are_two_mails_with_two_numbers(api: Gateway, new_order: Callab
 
 
 @pytest.mark.parametrize("n", range(10))
-def test_a_cancellation_and_an_invoice_come_one_after_the_other(
-    api: Gateway, new_order: Callable[[str], str], n: int
-) -> None:
+def test_cancellation_and_invoice_are_serialised(api: Gateway, new_order: Callable[[str], str], n: int) -> None:
     order_id = new_order(f"race-{n}")
     invoice = partial(api.post, f"/admin/orders/{order_id}/send-invoice")
     cancel = partial(api.post, f"/orders/{order_id}/cancel")
@@ -126,8 +124,8 @@ def test_a_cancellation_and_an_invoice_come_one_after_the_other(
         )
 
 
-def patiently(call: Callable[[], Answer]) -> Answer:
-    """Repeats a call, as clients may: a machine that does much else answers a 503 now and then."""
+def retry_while_busy(call: Callable[[], Answer]) -> Answer:
+    """Repeats a call while a busy machine answers 503, as clients may."""
     for _ in range(20):
         if (answer := call()).status != 503:
             break
@@ -135,13 +133,13 @@ def patiently(call: Callable[[], Answer]) -> Answer:
 
 
 def patch(api: Gateway, path: str, body: Any, **headers: str) -> Callable[[], Answer]:
-    return partial(patiently, partial(api.call, "PATCH", path, body=body, **headers))
+    return partial(retry_while_busy, partial(api.call, "PATCH", path, body=body, **headers))
 
 
-def test_of_200_changes_of_one_version_one_wins(api: Gateway, table: Any, new_order: Callable[[str], str]) -> None:
+def test_one_of_200_changes_to_the_same_version_wins(api: Gateway, table: Any, new_order: Callable[[str], str]) -> None:
     order_id = new_order("one-winner")
     path = f"/admin/orders/{order_id}"
-    # Were the processes only started now, whoever has the first one would be done before there is a second.
+    # Starts all processes beforehand. Otherwise the first request would be done before the second one starts.
     assert {answer.status for answer in at_once([patch(api, path, {"paid": 1}, if_match='"2"')] * 32)} == {412}
     answers = at_once([patch(api, path, {"paid": n + 1}, if_match='"1"') for n in range(200)])
     assert Counter(answer.status for answer in answers) == {200: 1, 412: 199}
@@ -156,7 +154,7 @@ def test_of_200_changes_of_one_version_one_wins(api: Gateway, table: Any, new_or
     assert record["version"] == 2
 
 
-def test_changes_without_a_version_are_all_made(api: Gateway, new_order: Callable[[str], str]) -> None:
+def test_changes_without_a_version_are_all_applied(api: Gateway, new_order: Callable[[str], str]) -> None:
     path = f"/admin/orders/{new_order('all-win')}"
     fields = ("first_name", "last_name", "phone", "city", "post_code")
     answers = at_once([patch(api, path, {"customer_summary": {field: "Ω"}}) for field in fields])
@@ -165,21 +163,21 @@ def test_changes_without_a_version_are_all_made(api: Gateway, new_order: Callabl
     assert {summary[field] for field in fields} == {"Ω"}
 
 
-def test_no_order_is_both_shipped_and_cancelled(api: Gateway, table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """200 races, every other one begun by the cancellation."""
+def test_order_is_never_both_shipped_and_cancelled(api: Gateway, table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs 200 races. In every second one the cancellation starts first."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", api.aws)
     client = boto3.client("dynamodb", endpoint_url=api.aws)
     outcomes: Counter[tuple[int, int]] = Counter()
     for _ in range(5):
-        # Moto copies all that it has for each transaction: with little it is faster.
+        # Moto copies all its data for each transaction, so it is faster with little data.
         http.request("POST", f"{api.aws}/moto-api/reset")
         provision(TEMPLATE)
         orders = [f"ship-or-cancel-{n}" for n in range(40)]
-        bring((SAMPLE.model_copy(update={"order_id": order_id}) for order_id in orders), client)
+        put_orders((SAMPLE.model_copy(update={"order_id": order_id}) for order_id in orders), client)
         calls: list[Callable[[], Answer]] = []
         for n, order_id in enumerate(orders):
             ship = patch(api, f"/admin/orders/{order_id}", {"shipping_status": "shipped"})
-            cancel = partial(patiently, partial(api.post, f"/orders/{order_id}/cancel"))
+            cancel = partial(retry_while_busy, partial(api.post, f"/orders/{order_id}/cancel"))
             calls += [cancel, ship] if n % 2 else [ship, cancel]
         answers = at_once(calls)
         for n, order_id in enumerate(orders):
@@ -192,5 +190,5 @@ def test_no_order_is_both_shipped_and_cancelled(api: Gateway, table: Any, monkey
                 (409, 204, "awaiting_shipment", "cancelled"),
             }
     assert outcomes.total() == 200
-    # Otherwise it was no race.
+    # Both outcomes must occur, or there was no race.
     assert len(outcomes) == 2

@@ -1,4 +1,4 @@
-"""What a person does who has just typed `make run`: the whole way, over HTTP, with the sample orders."""
+"""The first steps after `make run`: the main operations over HTTP, with the sample orders."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def api() -> Iterator[Gateway]:
 
 
 def notices_of(api: Gateway, order_id: str, count: int) -> list[Any]:
-    """What a customer was told of an order, once that is so many mails: they come a moment after what they tell of."""
+    """Waits for a number of notices about an order, which come a moment after the event, and returns them."""
     end = time.monotonic() + 60
     while len(found := api.outbox(order_id, "notice")) < count:
         assert time.monotonic() < end, found
@@ -28,7 +28,7 @@ def notices_of(api: Gateway, order_id: str, count: int) -> list[Any]:
     return found
 
 
-def test_comments(api: Gateway) -> None:
+def test_customer_and_admin_comment(api: Gateway) -> None:
     answer = api.post("/orders/1001/comments", {"id": 1001, "content": "Grüße – 你好", "flagged": False})
     assert answer.status == 201
     [comment] = answer.json["comments"]
@@ -40,7 +40,7 @@ def test_comments(api: Gateway) -> None:
     assert (comment["is_visible_to_customer"], comment["is_admin"], comment["admin_name"]) == (False, True, "Ada Admin")
 
 
-def test_somebody_elses_order_and_none_are_the_same(api: Gateway) -> None:
+def test_other_customers_order_answers_like_a_missing_order(api: Gateway) -> None:
     others, none = (api.post(f"/orders/{order_id}/comments", {"content": "x"}) for order_id in ("1002", "9999"))
     assert others.status == none.status == 404
     volatile = {"instance": None, "request_id": None}
@@ -50,7 +50,7 @@ def test_somebody_elses_order_and_none_are_the_same(api: Gateway) -> None:
 @pytest.mark.parametrize(
     "route", ["/admin/orders/1001/comments", "/admin/orders/1001/cancel", "/admin/orders/1001/send-invoice"]
 )
-def test_admins_routes_are_for_admins(api: Gateway, route: str) -> None:
+def test_customers_cannot_use_admin_routes(api: Gateway, route: str) -> None:
     answer = api.post(route, {"content": "x"} if "comments" in route else None, token="alice")
     assert answer.status == 403
     assert answer.headers["content-type"] == "application/problem+json"
@@ -58,13 +58,13 @@ def test_admins_routes_are_for_admins(api: Gateway, route: str) -> None:
 
 @pytest.mark.parametrize("route", ["/orders/1001/comments", "/orders/1001/cancel", "/admin/orders/1001/send-invoice"])
 @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c"])
-def test_without_a_good_token_nothing_is_done(api: Gateway, route: str, token: str) -> None:
+def test_invalid_token_is_refused(api: Gateway, route: str, token: str) -> None:
     answer = api.post(route, {"content": "x"}, token=token)
     assert answer.status == 401
     assert answer.json["status"] == 401
 
 
-def test_cancelling(api: Gateway) -> None:
+def test_cancellations_follow_the_rules(api: Gateway) -> None:
     assert [api.post("/orders/1003/cancel").status, api.post("/orders/1005/cancel").status] == [409, 409]
     assert "shipped" in api.post("/orders/1003/cancel").json["detail"]
     assert api.post("/orders/1004/cancel").status == 409
@@ -76,8 +76,8 @@ def test_cancelling(api: Gateway) -> None:
     assert (refused.status, refused.json["order_status"]) == (409, "cancelled")
 
 
-def test_customers_are_told_once_what_the_shop_did(api: Gateway) -> None:
-    said = "/admin/orders/1010/comments"
+def test_customers_are_notified_once(api: Gateway) -> None:
+    comments = "/admin/orders/1010/comments"
     order = {
         "order_id": "1010",
         "customer_id": "alice",
@@ -88,10 +88,10 @@ def test_customers_are_told_once_what_the_shop_did(api: Gateway) -> None:
         "order_line_details": [{"item_id": 1, "product_name": "Comté", "quantity": 1, "price": "12.50"}],
     }
     assert api.post("/admin/orders", order).status == 201
-    assert api.post(said, {"content": "Zahlt nie", "flagged": True}).status == 201
-    assert api.post(said, {"content": "Kennt Bob", "is_visible_to_customer": False}).status == 201
+    assert api.post(comments, {"content": "Zahlt nie", "flagged": True}).status == 201
+    assert api.post(comments, {"content": "Kennt Bob", "is_visible_to_customer": False}).status == 201
     assert api.post("/orders/1010/comments", {"content": "Wann kommt es?"}).status == 201
-    assert api.post(said, {"content": "Am Freitag. Grüße – 你好"}).status == 201
+    assert api.post(comments, {"content": "Am Freitag. Grüße – 你好"}).status == 201
     [comment] = notices_of(api, "1010", 1)
     assert (comment["to"], comment["tags"]["notice"]) == ("zoe@example.com", "comment")
     assert "Am Freitag. Grüße – 你好" in comment["text"]
@@ -103,12 +103,12 @@ def test_customers_are_told_once_what_the_shop_did(api: Gateway) -> None:
     assert "<Zu spät>" in cancellation["text"]
     assert "&lt;Zu spät&gt;" in cancellation["html"]
     assert "You have paid 12,50\N{NO-BREAK SPACE}€." in cancellation["text"]
-    # Whatever comes later in the stream has been seen after all that came before.
-    assert api.post(said, {"content": "Schade."}).status == 201
+    # The stream is read in order: once a later comment is mailed, everything before it was processed.
+    assert api.post(comments, {"content": "Schade."}).status == 201
     assert [mail["tags"]["notice"] for mail in notices_of(api, "1010", 3)] == ["comment", "cancellation", "comment"]
 
 
-def test_invoices(api: Gateway) -> None:
+def test_invoice_is_mailed_to_the_orders_address(api: Gateway) -> None:
     body = {
         "order_id": "1002",
         "payment_settings": {"payment_method_options": None},
@@ -128,7 +128,7 @@ def test_invoices(api: Gateway) -> None:
     assert api.outbox("1006", "invoice") == api.outbox("1007", "invoice") == []
 
 
-def test_what_becomes_of_an_invoice(api: Gateway) -> None:
+def test_bounced_invoice_is_recorded_and_blocks_the_next(api: Gateway) -> None:
     invoice = "/admin/orders/1008/invoices/INV-1008-1"
     assert api.post("/admin/orders/1008/send-invoice").status == 200
     [mail] = api.outbox("1008", "invoice")
@@ -148,12 +148,12 @@ def test_what_becomes_of_an_invoice(api: Gateway) -> None:
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"invoice": "INV-1008-1", "event": "burnt"}', '{"event": "send"}'])
-def test_an_event_that_is_none_says_what_one_is(api: Gateway, body: str) -> None:
+def test_invalid_ses_event_is_refused(api: Gateway, body: str) -> None:
     answer = api.post("/_local/ses-events", body, token="")
     assert answer.status == 422
 
 
-def test_the_pages_are_there(api: Gateway) -> None:
+def test_local_pages_are_served(api: Gateway) -> None:
     assert api.post("/admin/orders/1005/send-invoice").status == 200
     assert "alice@example.com" in (api.call("GET", "/_local/outbox", token="", accept="text/html").text or "")
     assert api.call("GET", "/docs", token="").status == 200

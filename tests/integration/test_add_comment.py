@@ -1,4 +1,4 @@
-"""Comments: each is kept, private ones stay private, and repeating is safe."""
+"""Adding comments: every comment is kept, internal ones stay internal, and requests can be repeated safely."""
 
 import json
 from datetime import timedelta
@@ -18,7 +18,7 @@ from orders.requests import CommentRequest
 from orders.table import get_table
 
 
-def test_a_customer_comments_in_the_form_of_the_specification(service: Service) -> None:
+def test_customer_comment_has_the_documented_form(service: Service) -> None:
     answer = service.post("/orders/1001/comments", {"id": 1001, "content": "Où est mon colis ? 📦", "flagged": False})
     assert answer.status == 201
     [comment] = answer.json["comments"]
@@ -49,7 +49,7 @@ def test_a_customer_comments_in_the_form_of_the_specification(service: Service) 
         ({"flagged": False, "is_visible_to_customer": False}, False),
     ],
 )
-def test_what_staff_flags_is_internal_unless_they_say_otherwise(service: Service, body: Any, visible: bool) -> None:
+def test_flagged_admin_comment_is_internal_by_default(service: Service, body: Any, visible: bool) -> None:
     [comment] = service.post("/admin/orders/1001/comments", {"content": "x", **body}).json["comments"]
     assert comment["is_visible_to_customer"] is visible
     assert comment["is_admin"] is True
@@ -57,13 +57,13 @@ def test_what_staff_flags_is_internal_unless_they_say_otherwise(service: Service
     assert service.comments("1001")[0]["is_visible_to_customer"] is visible
 
 
-def test_what_a_customer_flags_asks_for_attention_and_stays_visible_to_them(service: Service) -> None:
+def test_flagged_customer_comment_stays_visible_to_its_author(service: Service) -> None:
     [comment] = service.post("/orders/1001/comments", {"content": "Hilfe!", "flagged": True}).json["comments"]
     assert comment["is_visible_to_customer"] is True
     assert service.comments("1001")[0]["flagged"] is True
 
 
-def test_a_customer_cannot_decide_on_visibility(service: Service) -> None:
+def test_customer_cannot_set_visibility(service: Service) -> None:
     answer = service.post("/orders/1001/comments", {"content": "x", "is_visible_to_customer": False})
     assert answer.status == 422
     assert answer.json["errors"] == [{"field": "is_visible_to_customer", "message": "is not a known field"}]
@@ -71,15 +71,15 @@ def test_a_customer_cannot_decide_on_visibility(service: Service) -> None:
 
 
 @pytest.mark.parametrize("order_id", ["1001", "1003", "1004", "1005", "1007"])
-def test_every_state_takes_comments(service: Service, order_id: str) -> None:
+def test_comments_are_accepted_in_every_order_state(service: Service, order_id: str) -> None:
     assert service.post(f"/orders/{order_id}/comments", {"content": "x"}).status == 201
 
 
-def test_also_a_cancelled_one(service: Service) -> None:
+def test_cancelled_order_accepts_comments(service: Service) -> None:
     assert service.post("/orders/1006/comments", {"content": "x"}, BOB).status == 201
 
 
-def test_somebody_elses_order_and_no_order_are_the_same(service: Service) -> None:
+def test_other_customers_order_answers_like_a_missing_order(service: Service) -> None:
     others = service.post("/orders/1002/comments", {"content": "x"})
     none = service.post("/orders/9999/comments", {"content": "x"})
     assert others.status == none.status == 404
@@ -88,19 +88,19 @@ def test_somebody_elses_order_and_no_order_are_the_same(service: Service) -> Non
     assert service.comments("1002") == []
 
 
-def test_no_comment_on_an_order_that_is_not_there(service: Service) -> None:
+def test_comment_on_missing_order_is_not_stored(service: Service) -> None:
     assert service.post("/admin/orders/9999/comments", {"content": "x"}).status == 404
     assert service.items("9999") == []
 
 
-def test_comments_at_the_same_instant_are_all_kept_in_order(service: Service) -> None:
+def test_comments_of_the_same_instant_are_all_kept_in_order(service: Service) -> None:
     ids = [service.post("/orders/1001/comments", {"content": str(n)}).json["comments"][0]["id"] for n in range(5)]
     assert ids == sorted(set(ids))
     assert [comment["content"] for comment in service.comments("1001")] == ["0", "1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize("order_id", [1001, "1001", None])
-def test_the_id_in_the_body_may_be_integer_string_or_null(service: Service, order_id: Any) -> None:
+def test_id_in_body_may_be_integer_string_or_null(service: Service, order_id: Any) -> None:
     assert service.post("/orders/1001/comments", {"id": order_id, "content": "x"}).status == 201
 
 
@@ -134,7 +134,7 @@ def test_the_id_in_the_body_may_be_integer_string_or_null(service: Service, orde
         (None, "body"),
     ],
 )
-def test_a_bad_body_is_refused_by_name_and_stores_nothing(service: Service, body: Any, field: str) -> None:
+def test_invalid_body_names_the_field_and_stores_nothing(service: Service, body: Any, field: str) -> None:
     for path in ("/orders/1001/comments", "/admin/orders/1001/comments"):
         answer = service.post(path, body)
         assert answer.status == 422
@@ -160,7 +160,7 @@ def test_a_bad_body_is_refused_by_name_and_stores_nothing(service: Service, body
         "<content>x</content>",
     ],
 )
-def test_what_is_not_json_is_a_400(service: Service, body: str) -> None:
+def test_malformed_json_is_a_400(service: Service, body: str) -> None:
     answer = service.post("/orders/1001/comments", body)
     assert answer.status == 400
     assert answer.json["type"] == "urn:problem:orders:malformed-body"
@@ -170,7 +170,7 @@ def test_what_is_not_json_is_a_400(service: Service, body: str) -> None:
 @pytest.mark.parametrize(
     ("body", "status"), [("eyJjb250ZW50IjogIngifQ==", 201), ("/////w==", 400), ("not base64", 400), ("7f8=", 400)]
 )
-def test_a_body_in_base64_is_read_as_what_it_is(service: Service, body: str, status: int) -> None:
+def test_base64_body_is_decoded(service: Service, body: str, status: int) -> None:
     event = service.event("POST", "/orders/1001/comments", body, {"sub": "alice"})
     assert service.send(event | {"isBase64Encoded": True}).status == status
 
@@ -179,22 +179,22 @@ def test_a_body_in_base64_is_read_as_what_it_is(service: Service, body: str, sta
     "media_type",
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "json"],
 )
-def test_what_is_not_declared_as_json_is_a_415(service: Service, media_type: str) -> None:
+def test_other_content_type_is_a_415(service: Service, media_type: str) -> None:
     assert service.post("/orders/1001/comments", {"content": "x"}, content_type=media_type).status == 415
     assert service.comments("1001") == []
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
-def test_json_is_json(service: Service, media_type: str) -> None:
+def test_json_content_type_variants_are_accepted(service: Service, media_type: str) -> None:
     assert service.post("/orders/1001/comments", {"content": "x"}, content_type=media_type).status == 201
 
 
-def test_a_body_beyond_any_valid_request_is_a_413(service: Service) -> None:
+def test_oversized_body_is_a_413(service: Service) -> None:
     assert service.post("/orders/1001/comments", '{"content": "' + "x" * 1024 * 1024 + '"}').status == 413
 
 
 @pytest.mark.parametrize("order_id", ["a" * 65, "10 01", "1001!", "１００１", "..", "1001%2F"])
-def test_an_id_that_no_order_has_is_named(service: Service, order_id: str) -> None:
+def test_invalid_order_id_is_named(service: Service, order_id: str) -> None:
     answer = service.post(f"/orders/{order_id}/comments", {"content": "x"})
     assert answer.status in (404, 422)
     if answer.status == 422:
@@ -211,15 +211,15 @@ def test_an_id_that_no_order_has_is_named(service: Service, order_id: str) -> No
         ("/admin/orders/1001/comments", ERP, 201),
     ],
 )
-def test_who_may(service: Service, path: str, claims: dict[str, str], status: int) -> None:
+def test_only_permitted_callers_may_comment(service: Service, path: str, claims: dict[str, str], status: int) -> None:
     answer = service.post(path, {"content": "x"}, claims)
     assert answer.status == status
-    # Who may not, learns nothing about what is wrong with the request.
+    # A caller without permission learns nothing about errors in the request.
     if status != 201:
         assert service.post(path, {"nonsense": 1}, claims).json == answer.json
 
 
-def test_the_same_key_adds_once_and_answers_the_same(service: Service) -> None:
+def test_repeated_key_adds_one_comment_and_repeats_the_answer(service: Service) -> None:
     first = service.post("/orders/1001/comments", {"content": "einmal"}, idempotency_key="k-1")
     service.clock.sleep(timedelta(hours=24).total_seconds())
     again = service.post("/orders/1001/comments", '{ "flagged": null, "content": "einmal" }', idempotency_key="k-1")
@@ -227,7 +227,7 @@ def test_the_same_key_adds_once_and_answers_the_same(service: Service) -> None:
     assert len(service.comments("1001")) == 1
 
 
-def test_only_what_is_added_is_counted(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_new_comments_are_counted(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         assert service.post("/orders/1001/comments", {"content": "einmal"}, idempotency_key="k").status == 201
     assert service.post("/orders/1001/comments", {"content": "zweimal"}).status == 201
@@ -235,7 +235,7 @@ def test_only_what_is_added_is_counted(service: Service, capsys: pytest.CaptureF
     assert capsys.readouterr().out.count('"CommentsAdded":[1.0]') == len(service.comments("1001")) == 2
 
 
-def test_the_same_key_with_another_comment_is_refused(service: Service) -> None:
+def test_reused_key_with_another_comment_is_refused(service: Service) -> None:
     service.post("/orders/1001/comments", {"content": "one"}, idempotency_key="k-1")
     answer = service.post("/orders/1001/comments", {"content": "two"}, idempotency_key="k-1")
     assert answer.status == 422
@@ -243,7 +243,7 @@ def test_the_same_key_with_another_comment_is_refused(service: Service) -> None:
     assert len(service.comments("1001")) == 1
 
 
-def test_a_key_is_the_callers_own_and_the_routes(service: Service) -> None:
+def test_keys_are_separate_for_each_caller_and_route(service: Service) -> None:
     body = {"content": "x"}
     service.post("/orders/1001/comments", body, idempotency_key="k")
     service.post("/admin/orders/1001/comments", body, idempotency_key="k")
@@ -253,22 +253,22 @@ def test_a_key_is_the_callers_own_and_the_routes(service: Service) -> None:
     assert len(service.comments("1003")) == 1
 
 
-def test_a_key_is_forgotten_in_the_end(service: Service) -> None:
+def test_key_expires(service: Service) -> None:
     service.post("/orders/1001/comments", {"content": "one"}, idempotency_key="k")
     service.clock.sleep(timedelta(days=3).total_seconds())
     assert service.post("/orders/1001/comments", {"content": "two"}, idempotency_key="k").status == 201
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])
-def test_a_key_that_is_none(service: Service, key: str) -> None:
+def test_invalid_key_is_refused(service: Service, key: str) -> None:
     answer = service.post("/orders/1001/comments", {"content": "x"}, idempotency_key=key)
     assert answer.status == 422
     assert answer.json["errors"][0]["field"] == "idempotency-key"
 
 
 @pytest.mark.parametrize("key", [{}, {"idempotency_key": "k"}])
-def test_a_transaction_that_writes_the_same_item_is_waited_for(service: Service, key: dict[str, str]) -> None:
-    """DynamoDB alone reports this; no emulation does."""
+def test_transaction_conflict_is_retried(service: Service, key: dict[str, str]) -> None:
+    """Only DynamoDB itself reports conflicts; no emulation does."""
     conflicts: dict[str, Any] = {
         "PutItem": {"Error": {"Code": "TransactionConflictException"}},
         "TransactWriteItems": {
@@ -291,7 +291,7 @@ def test_a_transaction_that_writes_the_same_item_is_waited_for(service: Service,
 
 
 @pytest.mark.parametrize("name", ["add-comment-as-customer", "add-comment-as-admin"])
-def test_the_event_files_work(service: Service, name: str) -> None:
+def test_event_files_work(service: Service, name: str) -> None:
     event = load(name)
     answer = service.send(event)
     assert answer.status == 201
@@ -309,15 +309,15 @@ def test_round_trips(service: Service) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4000).filter(str.strip))
-def test_any_text_comes_back_as_it_was(service: Service, text: str) -> None:
-    service.begin_anew()
+def test_any_text_is_returned_unchanged(service: Service, text: str) -> None:
+    service.reset()
     answer = service.post("/orders/1001/comments", {"content": text})
     assert answer.json["comments"][0]["content"] == text
     assert service.comments("1001")[-1]["content"] == text
 
 
-def test_the_answer_is_what_customers_may_see(service: Service) -> None:
+def test_answer_contains_only_what_customers_may_see(service: Service) -> None:
     request = CommentRequest(content="Please ring twice.")
     answer = comment_as_customer("1001", request, Caller(Role.CUSTOMER, "alice"), get_table())
-    # A staff model would rely on serialisation to drop who wrote it.
+    # With the admin model, only serialisation would remove the author's name.
     assert [type(comment) for comment in answer.comments] == [Comment]

@@ -1,19 +1,19 @@
-"""Wherever sending an invoice breaks off: how many mails left, what the record says, what the same key does next."""
+"""Sending an invoice is interrupted at each step: mails sent, state on record, and what repeating the key does."""
 
 from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from harness import Death, Service, break_at
+from harness import ProcessCrash, Service, break_at
 
 PATH = "/admin/orders/1002/send-invoice"
 
 STEPS = ["BatchGetItem", "TransactWriteItems 1", "PutObject", "SendEmail", "TransactWriteItems 2"]
-"""What sending does, one after the other."""
+"""The steps of sending an invoice, in order."""
 
 
 def story(service: Service) -> list[tuple[int, int]]:
-    """What the same key is answered at once and half a minute later, and how many mails there are each time."""
+    """Returns the answers to the repeated key, at once and half a minute later, each with the number of mails."""
     told = []
     for _ in range(2):
         answer = service.post(PATH, idempotency_key="k")
@@ -47,15 +47,15 @@ RECORDED: Any = (["sent"], [(200, 1), (200, 1)])
         ("after", "TransactWriteItems 2", RECORDED),
     ],
 )
-def test_the_process_dies(service: Service, moment: str, step: str, then: Any) -> None:
-    mend = break_at(step, moment, Death())
-    with pytest.raises(Death):
+def test_process_crash(service: Service, moment: str, step: str, then: Any) -> None:
+    repair = break_at(step, moment, ProcessCrash())
+    with pytest.raises(ProcessCrash):
         service.post(PATH, idempotency_key="k")
-    mend()
+    repair()
     ledger, answers = then
     assert states(service) == ledger
     assert story(service) == answers
-    # It holds nobody up: SES tells what it took, another request is another mail, the order can be cancelled.
+    # Nothing stays blocked: SES reports are recorded, another request sends another mail, the order can be cancelled.
     if ledger == ["sending"]:
         service.report("Send", "1002", "INV-1002-1")
         assert states(service) == ["sent"]
@@ -67,19 +67,19 @@ def test_the_process_dies(service: Service, moment: str, step: str, then: Any) -
     ("step", "status", "then"),
     [
         ("BatchGetItem", 503, NOTHING_HAPPENED),
-        # It began, and nobody went on: what is known is that it may have left.
+        # The attempt began and was not continued, so all that is known is that the mail may have left.
         ("TransactWriteItems 1", 503, BEGUN),
-        # Stored or not, nothing was mailed without knowing.
+        # Stored or not, no mail left without a record.
         ("PutObject", 503, (["failed"], [(200, 1), (200, 1)])),
         ("SendEmail", 504, (["unknown"], [(504, 1), (504, 1)])),
-        # SES took it: the caller is told, and the record was written.
+        # SES accepted the mail: the caller is told, and the record was written.
         ("TransactWriteItems 2", 200, RECORDED),
     ],
 )
-def test_aws_does_it_and_its_answer_is_lost(service: Service, step: str, status: int, then: Any) -> None:
-    mend = break_at(step, "after", ReadTimeoutError(endpoint_url="https://aws"))
+def test_aws_answer_is_lost(service: Service, step: str, status: int, then: Any) -> None:
+    repair = break_at(step, "after", ReadTimeoutError(endpoint_url="https://aws"))
     assert service.post(PATH, idempotency_key="k").status == status
-    mend()
+    repair()
     ledger, answers = then
     assert states(service) == ledger
     assert story(service) == answers
@@ -87,11 +87,11 @@ def test_aws_does_it_and_its_answer_is_lost(service: Service, step: str, status:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
-def test_no_break_makes_two_mails_of_one_request(service: Service, step: str, moment: str) -> None:
-    mend = break_at(step, moment, Death())
-    with pytest.raises(Death):
+def test_interrupted_request_never_sends_two_mails(service: Service, step: str, moment: str) -> None:
+    repair = break_at(step, moment, ProcessCrash())
+    with pytest.raises(ProcessCrash):
         service.post(PATH)
-    mend()
+    repair()
     for _ in range(5):
         service.post(PATH)
         service.clock.sleep(5)

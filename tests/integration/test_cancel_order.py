@@ -1,10 +1,10 @@
-"""Cancelling: who may, what is kept of it, and that it is done once."""
+"""Cancelling an order: who may, what is recorded, and that it happens once."""
 
 import pytest
 from harness import ADA, BOB, ERP, Service, load
 
 
-def test_a_customer_cancels_their_own_order_once_and_for_all(service: Service) -> None:
+def test_customer_cancels_own_order_once(service: Service) -> None:
     first = service.post("/orders/1001/cancel", {"reason": "doppelt bestellt – 重複"})
     assert (first.status, first.text) == (204, None)
     order = service.order("1001")
@@ -23,7 +23,7 @@ def test_a_customer_cancels_their_own_order_once_and_for_all(service: Service) -
     assert service.order("1001") == order
 
 
-def test_it_says_that_money_has_to_go_back_and_does_not_claim_that_it_did(service: Service) -> None:
+def test_cancellation_records_that_a_refund_is_due(service: Service) -> None:
     before = service.order("1004")
     assert service.post("/admin/orders/1004/cancel").status == 204
     after = service.order("1004")
@@ -43,7 +43,7 @@ def test_it_says_that_money_has_to_go_back_and_does_not_claim_that_it_did(servic
         ("/admin/orders/1005/cancel", 409, "completed"),
     ],
 )
-def test_what_cannot_be_cancelled_stays_as_it_is(service: Service, path: str, status: int, word: str) -> None:
+def test_refused_cancellation_changes_nothing(service: Service, path: str, status: int, word: str) -> None:
     order_id = path.split("/")[-2]
     before = service.order(order_id)
     answer = service.post(path)
@@ -54,33 +54,33 @@ def test_what_cannot_be_cancelled_stays_as_it_is(service: Service, path: str, st
     assert service.order(order_id) == before
 
 
-def test_an_order_that_was_cancelled_elsewhere_is_a_success(service: Service) -> None:
+def test_order_cancelled_by_another_system_is_a_success(service: Service) -> None:
     assert service.post("/orders/1006/cancel", claims=BOB).status == 204
     assert service.post("/admin/orders/1006/cancel").status == 204
 
 
-def test_somebody_elses_order_and_no_order_are_the_same(service: Service) -> None:
+def test_other_customers_order_answers_like_a_missing_order(service: Service) -> None:
     others, none = service.post("/orders/1002/cancel"), service.post("/orders/9999/cancel")
     assert others.status == none.status == 404
     assert others.headers == none.headers
     assert others.json | {"instance": None} == none.json | {"instance": None}
     assert service.order("1002")["order_status"] == "in_progress"
-    # Not even once it is cancelled, when cancelling again would be a success for its owner.
+    # Also once it is cancelled, when cancelling again would succeed for its owner.
     assert service.post("/orders/1002/cancel", claims=BOB).status == 204
     assert service.post("/orders/1002/cancel").json == others.json
 
 
-def test_an_admin_is_no_customer_on_the_customers_route(service: Service) -> None:
+def test_admin_cannot_cancel_others_orders_on_the_customer_route(service: Service) -> None:
     assert service.post("/orders/1001/cancel", claims=ADA).status == 404
 
 
-def test_a_machine_client_cancels(service: Service) -> None:
+def test_machine_client_cancels(service: Service) -> None:
     assert service.post("/admin/orders/1001/cancel", claims=ERP).status == 204
     assert service.order("1001")["cancelled_by"] == "erp"
 
 
 @pytest.mark.parametrize("body", [None, "", "{}", '{"reason": null}', '{"reason": "' + "ü" * 500 + '"}'])
-def test_the_body_is_optional(service: Service, body: str | None) -> None:
+def test_body_is_optional(service: Service, body: str | None) -> None:
     assert service.post("/orders/1001/cancel", body).status == 204
 
 
@@ -95,7 +95,7 @@ def test_the_body_is_optional(service: Service, body: str | None) -> None:
         ('{"reason": "\\ud800"}', "reason"),
     ],
 )
-def test_a_bad_body_is_refused_by_name_and_changes_nothing(service: Service, body: object, field: str) -> None:
+def test_invalid_body_names_the_field_and_changes_nothing(service: Service, body: object, field: str) -> None:
     answer = service.post("/orders/1001/cancel", body)
     assert answer.status == 422
     assert [error["field"] for error in answer.json["errors"]] == [field]
@@ -103,14 +103,14 @@ def test_a_bad_body_is_refused_by_name_and_changes_nothing(service: Service, bod
 
 
 @pytest.mark.parametrize("name", ["cancel-order-as-customer", "cancel-order-as-admin"])
-def test_the_event_files_work(service: Service, name: str) -> None:
+def test_event_files_work(service: Service, name: str) -> None:
     event = load(name)
     assert service.send(event).status == 204
     assert service.order(event["pathParameters"]["order_id"])["order_status"] == "cancelled"
 
 
 @pytest.mark.parametrize("order_id", ["1001", "9999", "1002", "1003"])
-def test_one_round_trip_whatever_the_answer(service: Service, order_id: str) -> None:
+def test_every_answer_takes_one_round_trip(service: Service, order_id: str) -> None:
     service.calls.clear()
     service.post(f"/orders/{order_id}/cancel")
     assert service.calls == {"UpdateItem": 1}

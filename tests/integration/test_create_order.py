@@ -1,4 +1,4 @@
-"""Orders in: what is brought is kept to the cent, once, and only if it adds up."""
+"""Creating orders: amounts are stored exactly, each order once, and only if its totals add up."""
 
 import json
 from datetime import timedelta
@@ -28,7 +28,7 @@ def errors(answer: Any) -> dict[str, str]:
     return {error["field"]: error["message"] for error in answer.json["errors"]}
 
 
-def test_totals_that_are_left_out_are_computed(service: Service) -> None:
+def test_missing_totals_are_computed(service: Service) -> None:
     answer = service.post(ORDERS, ORDER)
     assert answer.status == 201
     assert answer.headers["location"] == "/admin/orders/2001"
@@ -59,14 +59,14 @@ def test_totals_that_are_left_out_are_computed(service: Service) -> None:
     assert (order["created"], order["version"]) == ("2026-11-23T09:00:00.000000Z", 1)
 
 
-def test_the_event_file_works_and_the_order_can_be_used(service: Service) -> None:
+def test_event_file_creates_a_usable_order(service: Service) -> None:
     assert service.send(load("create-order-as-admin")).status == 201
     assert service.post("/orders/2001/comments", {"content": "Danke!"}).status == 201
     assert service.post("/admin/orders/2001/send-invoice").status == 200
     assert service.post("/orders/2001/cancel").status == 204
 
 
-def test_the_same_order_again_changes_nothing(service: Service) -> None:
+def test_repeated_order_changes_nothing(service: Service) -> None:
     first = service.post(ORDERS, ORDER)
     before = service.items("2001")
     service.clock.sleep(60)
@@ -78,7 +78,7 @@ def test_the_same_order_again_changes_nothing(service: Service) -> None:
     assert service.items("2001") == before
 
 
-def test_the_same_order_again_is_shown_as_it_is_now(service: Service) -> None:
+def test_repeated_order_answers_with_its_current_state(service: Service) -> None:
     service.post(ORDERS, ORDER)
     service.post("/orders/2001/cancel", {"reason": "Doppelt"})
     again = service.post(ORDERS, ORDER)
@@ -97,7 +97,7 @@ def test_the_same_order_again_is_shown_as_it_is_now(service: Service) -> None:
         {"payment_status": "paid"},
     ],
 )
-def test_another_order_under_the_same_id_is_refused(service: Service, change: Any) -> None:
+def test_different_order_with_the_same_id_is_refused(service: Service, change: Any) -> None:
     service.post(ORDERS, ORDER)
     before = service.items("2001")
     answer = service.post(ORDERS, ORDER | change)
@@ -106,7 +106,7 @@ def test_another_order_under_the_same_id_is_refused(service: Service, change: An
     assert service.items("2001") == before
 
 
-def test_the_same_key_gives_the_first_answer_again(service: Service) -> None:
+def test_repeated_key_repeats_the_answer(service: Service) -> None:
     first = service.post(ORDERS, ORDER, idempotency_key="k")
     service.clock.sleep(60)
     service.post("/orders/2001/cancel")
@@ -115,7 +115,7 @@ def test_the_same_key_gives_the_first_answer_again(service: Service) -> None:
     assert service.order("2001")["order_status"] == "cancelled"
 
 
-def test_only_what_is_created_is_counted(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_new_orders_are_counted(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     again: Any = {"idempotency_key": "k"}
     told = [service.post(ORDERS, ORDER, **key).status for key in (again, again, {}, {"idempotency_key": "another"})]
     assert told == [201, 201, 200, 200]
@@ -123,7 +123,7 @@ def test_only_what_is_created_is_counted(service: Service, capsys: pytest.Captur
     assert capsys.readouterr().out.count('"OrdersCreated":[1.0]') == 1
 
 
-def test_a_key_belongs_to_one_order_and_one_caller(service: Service) -> None:
+def test_keys_are_separate_for_each_order_and_caller(service: Service) -> None:
     service.post(ORDERS, ORDER, idempotency_key="k")
     for other in (ORDER | {"order_id": "2002"}, ORDER | {"shipping_cost": "1"}):
         answer = service.post(ORDERS, other, idempotency_key="k")
@@ -133,13 +133,13 @@ def test_a_key_belongs_to_one_order_and_one_caller(service: Service) -> None:
     assert service.post(ORDERS, ORDER | {"order_id": "2002"}, ERP, idempotency_key="k").status == 201
 
 
-def test_a_key_is_free_again_after_two_days(service: Service) -> None:
+def test_key_expires_after_two_days(service: Service) -> None:
     service.post(ORDERS, ORDER, idempotency_key="k")
     service.clock.sleep(timedelta(hours=49).total_seconds())
     assert service.post(ORDERS, ORDER | {"order_id": "2002"}, idempotency_key="k").status == 201
 
 
-def test_creating_is_one_round_trip(service: Service) -> None:
+def test_creating_takes_one_round_trip(service: Service) -> None:
     for body in (ORDER, ORDER, ORDER | {"customer_id": "bob"}):
         service.calls.clear()
         service.post(ORDERS, body)
@@ -168,7 +168,7 @@ def test_totals_must_add_up(service: Service, change: Any, wrong: dict[str, str]
     assert service.items("2001") == []
 
 
-def test_a_whole_number_may_have_a_fraction_of_zero(service: Service) -> None:
+def test_whole_number_may_have_zero_decimals(service: Service) -> None:
     assert service.post(ORDERS, ORDER | {"order_line_details": [LINE | {"item_id": 1.0}]}).status == 201
     assert service.post(ORDERS, ORDER).status == 200
 
@@ -182,7 +182,7 @@ def test_a_whole_number_may_have_a_fraction_of_zero(service: Service) -> None:
         ("KWD", "0.5", "0.005", "0.003"),
     ],
 )
-def test_a_line_is_rounded_half_up_to_what_can_be_paid(
+def test_line_total_is_rounded_half_up_to_a_payable_amount(
     service: Service, currency: str, quantity: str, price: str, total: str
 ) -> None:
     line = {"item_id": 1, "product_name": "x", "quantity": quantity, "price": price}
@@ -238,12 +238,12 @@ def test_a_line_is_rounded_half_up_to_what_can_be_paid(
         ),
     ],
 )
-def test_what_is_not_valid_is_said_by_field(service: Service, change: Any, field: str) -> None:
+def test_invalid_input_is_reported_by_field(service: Service, change: Any, field: str) -> None:
     assert list(errors(service.post(ORDERS, ORDER | change))) == [field]
     assert service.items("2001") == []
 
 
-def test_texts_that_no_item_holds_are_too_large(service: Service) -> None:
+def test_texts_larger_than_a_dynamodb_item_are_refused(service: Service) -> None:
     lines = [LINE | {"product_name": "🧀" * 300, "item_id": n} for n in range(500)]
     answer = service.post(ORDERS, ORDER | {"order_line_details": lines})
     assert answer.status == 413
@@ -251,7 +251,7 @@ def test_texts_that_no_item_holds_are_too_large(service: Service) -> None:
     assert service.post(ORDERS, ORDER | {"order_line_details": lines}).status == 201
 
 
-def test_only_the_staff_brings_orders(service: Service) -> None:
+def test_only_admins_create_orders(service: Service) -> None:
     assert service.post(ORDERS, ORDER, ALICE).status == 403
     assert service.post(ORDERS, ORDER, {}).status == 401
     assert service.post(ORDERS, ORDER, ADA).status == 201
@@ -361,8 +361,8 @@ def plain(value: Any, name: str = "", currency: str = "") -> Any:
 
 
 @given(orders())
-def test_every_field_comes_back_as_it_was_given(service: Service, order: dict[str, Any]) -> None:
-    service.begin_anew()
+def test_every_field_is_returned_as_given(service: Service, order: dict[str, Any]) -> None:
+    service.reset()
     # None of the sample orders' ids.
     order["order_id"] = f"0-{order['order_id']}"
     answer = service.post(ORDERS, json.dumps(order))

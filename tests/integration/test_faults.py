@@ -1,7 +1,7 @@
-"""Every call of AWS that any function makes fails in every way: what is told, what is so, what a repetition does.
+"""Every AWS call of every function fails in every way: the answer, the stored state and repeating the request.
 
-The faults are on the wire (`wire.py`). Which calls there are is not written down here: each job is done once, and then
-once more for each of its calls.
+`wire.py` injects the faults. The calls are not listed here: each job runs once without faults, and then once more for
+each call that it made.
 """
 
 import json
@@ -14,13 +14,13 @@ from unittest.mock import patch
 
 import pytest
 from harness import DYNAMODB_LOCAL, EVENTS, TEMPLATE, Answer, Context, Service, load
-from wire import DONE, Fault, Wire
+from wire import PERFORMED, Fault, Wire
 
 from orders.errors import DomainError
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.skipif(bool(DYNAMODB_LOCAL), reason="the emulated AWS is started anew for each call"),
+    pytest.mark.skipif(bool(DYNAMODB_LOCAL), reason="the emulated AWS is reset for each call"),
 ]
 
 KEY = {"idempotency-key": "8e03978e"}
@@ -33,12 +33,12 @@ BEFORE: dict[str, Callable[[Service], object]] = {
     name: lambda service: service.post(SEND, idempotency_key="before")
     for name in ("get-invoice-as-admin", "list-invoices-as-admin", "ses-bounce", "ses-delivery")
 }
-"""What has to be there before an event can be handled."""
+"""What must exist before an event can be handled."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One event of `events/`, as it comes for the first time or `again`, with a key or without."""
+    """One event of `events/`, received for the first time or `again`, with or without an idempotency key."""
 
     name: str
     keyed: bool = False
@@ -57,7 +57,7 @@ class Job:
 
     @property
     def order_id(self) -> str:
-        """The order that it is about."""
+        """The order of the event."""
         if "create-order" in self.name:
             return "2001"
         told = json.dumps(self.event)
@@ -68,17 +68,17 @@ class Job:
         return self.name.startswith(("get-", "list-", "preview-", "publish-", "watch-"))
 
     def prepare(self, service: Service) -> None:
-        # Not over the wire: here, it is faster.
+        # Not over the wire, which would be slower.
         with patch.dict(os.environ):
             del os.environ["AWS_ENDPOINT_URL"]
-            service.begin_anew()
+            service.reset()
         if self.name in BEFORE:
             BEFORE[self.name](service)
         if self.again:
             self.do(service)
 
     def do(self, service: Service) -> Answer | None:
-        """Its answer; None if whoever sent it has to send it again."""
+        """Returns the answer, or None if the sender has to deliver the event again."""
         if "routeKey" in self.event:
             return service.send(self.event)
         if "notify" in self.name:
@@ -112,7 +112,7 @@ def test_every_function_has_a_job() -> None:
 
 
 def picture(service: Service, order_id: str) -> Any:
-    """All that can be noticed afterwards of an order, but for when it was and what it is called."""
+    """Returns the observable state of an order, without times and generated ids."""
     order = service.get(f"/admin/orders/{order_id}")
     timeline = service.get(f"/admin/orders/{order_id}/timeline?limit=100").json.get("timeline", [])
     return (
@@ -125,16 +125,16 @@ def picture(service: Service, order_id: str) -> Any:
     )
 
 
-def expected(call: str, fault: Fault, *, for_good: bool) -> tuple[int, str] | None:
-    """What the contract says to a fault of a call: status and problem, None if it is not to be noticed."""
+def expected(call: str, fault: Fault, *, every_time: bool) -> tuple[int, str] | None:
+    """Returns the status and problem that the contract sets for a fault, or None if the caller must not notice it."""
     service = call.partition(" ")[0]
     if service == "ses":
         refusals = {Fault.THROTTLED: (503, "unavailable"), Fault.DENIED: (502, "mail-refused")}
         return refusals.get(fault, (504, "mail-unknown"))
     if fault is Fault.CONFLICT:
-        return (409, "still-running") if for_good else None
-    # What botocore does not repeat: a no, and an answer that cannot be read, unless it is S3's.
-    if not for_good and fault is not Fault.DENIED and (fault is not Fault.MALFORMED or service == "s3"):
+        return (409, "still-running") if every_time else None
+    # botocore does not retry a refusal, or an unreadable answer unless it comes from S3.
+    if not every_time and fault is not Fault.DENIED and (fault is not Fault.MALFORMED or service == "s3"):
         return None
     return (500, "internal-error") if fault is Fault.DENIED and service == "dynamodb" else (503, "unavailable")
 
@@ -148,25 +148,25 @@ def faults_of(call: str) -> list[Fault]:
     return [fault for fault in Fault if known.get(fault, True)]
 
 
-def strike_at(call: str, fault: Fault, *, for_good: bool) -> Callable[[str, int], Fault | None]:
-    """Strikes a call, once or whenever it is tried. After a conflict it is the service that tries, by further calls."""
+def fail_call(call: str, fault: Fault, *, every_time: bool) -> Callable[[str, int], Fault | None]:
+    """Makes a call fail, once or at every attempt. After a conflict the service itself retries, with further calls."""
     operation, _, n = call.rpartition(" ")
 
-    def strike(name: str, attempt: int) -> Fault | None:
-        if for_good and fault is Fault.CONFLICT:
+    def fault_for(name: str, attempt: int) -> Fault | None:
+        if every_time and fault is Fault.CONFLICT:
             return fault if name.startswith(operation) and int(name.rpartition(" ")[2]) >= int(n) else None
-        return fault if name == call and (for_good or attempt == 1) else None
+        return fault if name == call and (every_time or attempt == 1) else None
 
-    return strike
+    return fault_for
 
 
 @pytest.mark.parametrize("job", JOBS, ids=str)
-@pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
-def test_a_fault_is_told_and_a_repetition_is_safe(
-    wire: Wire, service: Service, subtests: pytest.Subtests, job: Job, for_good: bool
+@pytest.mark.parametrize("every_time", [False, True], ids=["once", "every time"])
+def test_fault_is_reported_and_repeating_is_safe(
+    wire: Wire, service: Service, subtests: pytest.Subtests, job: Job, every_time: bool
 ) -> None:
     job.prepare(service)
-    wire.begin_anew()
+    wire.reset()
     clean = job.do(service)
     assert clean is not None
     calls = list(wire.calls)
@@ -177,26 +177,26 @@ def test_a_fault_is_told_and_a_repetition_is_safe(
             with subtests.test(call=call, fault=str(fault)):
                 if not job.only_reads:
                     job.prepare(service)
-                wire.begin_anew(strike_at(call, fault, for_good=for_good))
+                wire.reset(fail_call(call, fault, every_time=every_time))
                 answer = job.do(service)
                 assert call in wire.calls
-                wire.begin_anew()
-                problem = expected(call, fault, for_good=for_good)
+                wire.reset()
+                problem = expected(call, fault, every_time=every_time)
                 check_answer(job, call, problem, answer, clean)
-                certain = problem is None or (fault not in DONE and problem != (504, "mail-unknown"))
-                check_end(service, job, call, fault, answer, certain=certain, undisturbed=undisturbed)
+                certain = problem is None or (fault not in PERFORMED and problem != (504, "mail-unknown"))
+                check_outcome(service, job, call, fault, answer, certain=certain, undisturbed=undisturbed)
 
 
 def check_answer(job: Job, call: str, problem: tuple[int, str] | None, answer: Answer | None, clean: Answer) -> None:
-    """The answer is the undisturbed one, or the contract's for this fault."""
-    if problem is None or records_the_end(job, call):
+    """Checks that the answer is the usual one, or the one that the contract sets for this fault."""
+    if problem is None or records_the_outcome(job, call):
         assert answer is not None
         assert answer.status == clean.status
     elif answer is None:
-        # Who sent it sends it again.
+        # The sender delivers it again.
         assert "routeKey" not in job.event
     elif "notify" in job.name:
-        # Of a mail that may have left nobody is told again.
+        # A customer is not told again by a mail that may have left.
         assert problem == (504, "mail-unknown")
     else:
         status, slug = problem
@@ -206,35 +206,35 @@ def check_answer(job: Job, call: str, problem: tuple[int, str] | None, answer: A
         assert not [word for word in ("@", "Table", "Exception", "Traceback") if word in (answer.text or "")]
 
 
-def records_the_end(job: Job, call: str) -> bool:
-    """Whether a call only records what became of a mail: that is told as it is, recorded or not."""
+def records_the_outcome(job: Job, call: str) -> bool:
+    """Whether a call only records the outcome of a mail. The answer tells the outcome, recorded or not."""
     return (job.name.startswith("send-invoice") and call == "dynamodb TransactWriteItems 2") or (
         "notify" in job.name and call == "dynamodb UpdateItem 1"
     )
 
 
-def check_end(
+def check_outcome(
     service: Service, job: Job, call: str, fault: Fault, answer: Answer | None, *, certain: bool, undisturbed: Any
 ) -> None:
-    """Repeating leads to what would have been without the fault, or to as much of it as is safe.
+    """Checks that repeating leads to the state without the fault, or to as much of it as is safe.
 
-    `certain` says that AWS did not leave in the dark whether it did what the call asked for.
+    `certain` says that it is known whether AWS performed the call.
     """
     done = answer is not None and answer.status < 400
     if "notify" in job.name:
         assert job.do(service) is not None
-        # What may have been mailed is never mailed again.
+        # A mail that may have left is never sent again.
         assert len(service.mails) == 1 or (not certain and not service.mails)
     elif job.name.startswith("send-invoice"):
         check_invoice(service, job, done=done)
-    elif job.name.startswith("add-comment") and not job.keyed and (done or (fault in DONE and call == PUT)):
-        # Without a key nobody can know that a repetition is one.
+    elif job.name.startswith("add-comment") and not job.keyed and (done or (fault in PERFORMED and call == PUT)):
+        # Without a key a repeated request cannot be recognised.
         assert picture(service, job.order_id) == undisturbed
     else:
         again = job.do(service)
         assert again is not None
         if again.status == 412:
-            # The change was made, and whoever asked for it is shown that it was.
+            # The change was made, and the answer shows it.
             assert again.json["current"]["shipping_status"] == "shipped"
         else:
             assert again.status < 400
@@ -242,11 +242,11 @@ def check_end(
 
 
 def check_invoice(service: Service, job: Job, *, done: bool) -> None:
-    """One request is one mail at most, what the record says is so, and nobody is held up."""
+    """Checks that one request sends at most one mail, the record is true, and later requests are not blocked."""
     again = job.do(service)
     assert again is not None
     if again.status == 409 and job.keyed:
-        # Somebody may still be at it. Without a key, it would be another request by then.
+        # Another process may still be working on it. Without a key, it would be another request by then.
         service.clock.sleep(int(again.headers["retry-after"]))
         again = job.do(service)
         assert again is not None
@@ -254,7 +254,7 @@ def check_invoice(service: Service, job: Job, *, done: bool) -> None:
     states = [invoice["state"] for invoice in service.get("/admin/orders/1002/invoices").json["invoices"]]
     assert mails <= 1
     assert mails == 1 or not done
-    # The record never says of a mail what is not so.
+    # The record never makes a false claim about a mail.
     assert states.count("sent") <= mails <= len([state for state in states if state != "failed"])
     assert (again.status == 200) == ("sent" in states)
     assert again.status in {200, 504} or not job.keyed

@@ -1,4 +1,4 @@
-"""The archive, what SES reports, and what the staff reads of it."""
+"""The archive of invoices, delivery reports by SES, and what admins read of both."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,12 +20,12 @@ ONE = f"{LIST}/INV-1002-1"
 
 @pytest.fixture
 def sent(service: Service) -> Service:
-    """The service, after one invoice."""
+    """The service, after sending one invoice."""
     assert service.post(SEND, {"notes": "Grüße", "payment_settings": {"payment_method_options": "Karte"}}).status == 200
     return service
 
 
-def test_what_is_mailed_is_archived_byte_by_byte(sent: Service) -> None:
+def test_archive_holds_the_mailed_bytes(sent: Service) -> None:
     [attachment] = sent.mails[0].iter_attachments()
     assert attachment.get_filename() == "INV-1002-1.pdf"
     assert attachment.get_content_type() == "application/pdf"
@@ -44,7 +44,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
-def test_what_cannot_be_archived_is_not_mailed(service: Service, fault: Exception) -> None:
+def test_invoice_that_cannot_be_archived_is_not_mailed(service: Service, fault: Exception) -> None:
     def fail(**_: object) -> None:
         raise fault
 
@@ -62,7 +62,7 @@ def test_what_cannot_be_archived_is_not_mailed(service: Service, fault: Exceptio
     assert [mail["Subject"].split(" ")[1] for mail in service.mails] == ["INV-1002-2"]
 
 
-def test_the_staff_reads_what_was_sent(sent: Service) -> None:
+def test_admin_reads_sent_invoices(sent: Service) -> None:
     record = {
         "number": "INV-1002-1",
         "state": "sent",
@@ -87,7 +87,7 @@ def test_the_staff_reads_what_was_sent(sent: Service) -> None:
     assert [invoice["number"] for invoice in sent.get(LIST).json["invoices"]] == ["INV-1002-1", "INV-1002-2"]
 
 
-def test_the_pdf_is_behind_a_link_for_five_minutes(sent: Service) -> None:
+def test_pdf_link_is_valid_for_five_minutes(sent: Service) -> None:
     answer = sent.get(ONE, accept="application/pdf")
     assert answer.status == 303
     link = answer.headers["location"]
@@ -108,34 +108,34 @@ def test_the_pdf_is_behind_a_link_for_five_minutes(sent: Service) -> None:
         (f"{LIST}/1", "invoice-not-found"),
     ],
 )
-def test_what_is_not_there(sent: Service, path: str, slug: str) -> None:
+def test_missing_invoice_is_a_404(sent: Service, path: str, slug: str) -> None:
     answer = sent.get(path)
     assert answer.status == 404
     assert answer.json["type"] == f"urn:problem:orders:{slug}"
 
 
-def test_an_order_without_invoices_has_none(service: Service) -> None:
+def test_order_without_invoices_lists_none(service: Service) -> None:
     assert service.get(LIST).json == {"invoices": []}
 
 
-def test_the_body_of_a_get_means_nothing(sent: Service) -> None:
+def test_body_of_a_get_is_ignored(sent: Service) -> None:
     event = sent.event("GET", LIST, content_type="text/plain") | {"body": "x"}
     assert sent.send(event).status == 200
 
 
 @pytest.mark.parametrize("path", [LIST, ONE])
-def test_customers_do_not_read_them(sent: Service, path: str) -> None:
+def test_customers_cannot_read_invoices(sent: Service, path: str) -> None:
     assert sent.get(path, ALICE).status == 403
 
 
-def test_reading_is_one_round_trip(sent: Service) -> None:
+def test_reading_takes_one_round_trip(sent: Service) -> None:
     for path, calls in ((LIST, {"Query": 1}), (ONE, {"GetItem": 1})):
         sent.calls.clear()
         sent.get(path)
         assert sent.calls == calls
 
 
-def test_a_preview_shows_what_would_be_mailed_and_does_nothing(service: Service) -> None:
+def test_preview_shows_the_mail_without_side_effects(service: Service) -> None:
     body = {"order_id": "1002", "notes": "<b>Vorschau</b>"}
     before = service.items("1002")
     page = service.post("/admin/orders/1002/invoice-preview", body)
@@ -149,7 +149,7 @@ def test_a_preview_shows_what_would_be_mailed_and_does_nothing(service: Service)
     assert service.items("1002") == before
     assert not service.mails
     assert not service.archived()
-    # It is the very page that is mailed then.
+    # The mail that follows has the same page.
     service.post("/admin/orders/1002/send-invoice", body)
     [attachment] = service.mails[0].iter_attachments()
     assert attachment.get_content() == pdf.raw
@@ -165,7 +165,7 @@ def test_a_preview_shows_what_would_be_mailed_and_does_nothing(service: Service)
         ("1002", {"x": 1}, 422),
     ],
 )
-def test_what_would_not_be_mailed_is_not_previewed(service: Service, order_id: str, body: Any, status: int) -> None:
+def test_preview_is_refused_when_sending_would_be(service: Service, order_id: str, body: Any, status: int) -> None:
     assert service.post(f"/admin/orders/{order_id}/invoice-preview", body).status == status
 
 
@@ -174,7 +174,7 @@ def state(service: Service, order_id: str = "1002") -> str:
     return str(invoice["state"])
 
 
-def test_reports_are_on_the_record(sent: Service) -> None:
+def test_reports_are_recorded(sent: Service) -> None:
     sent.report("Send", "1002", "INV-1002-1", "2026-11-23T09:00:01.000Z")
     sent.report("DeliveryDelay", "1002", "INV-1002-1", "2026-11-23T09:01:00.000Z")
     sent.report("Delivery", "1002", "INV-1002-1", "2026-11-23T09:02:00.123Z")
@@ -199,7 +199,7 @@ REPORTS: list[tuple[str, dict[str, str]]] = [
 
 @pytest.fixture
 def unreported(sent: Service) -> Any:
-    """The item of an invoice of which SES has reported nothing yet."""
+    """Returns the item of an invoice without SES reports."""
     key = {"pk": {"S": "ORDER#1002"}, "sk": {"S": "INVOICE#000001"}}
     return aws.dynamodb().get_item(TableName="OrdersTable", Key=key)["Item"]
 
@@ -209,12 +209,10 @@ def unreported(sent: Service) -> Any:
         lambda reports: st.tuples(st.just(reports), st.permutations(reports + reports[:2]))
     )
 )
-def test_in_whatever_order_and_however_often_they_come_the_record_is_the_same(
-    sent: Service, unreported: Any, both: Any
-) -> None:
+def test_order_and_number_of_reports_do_not_change_the_record(sent: Service, unreported: Any, both: Any) -> None:
     records = []
     for reports in both:
-        # The same invoice each time: mailing another would take far longer than reporting.
+        # The same invoice each time: sending another one would take far longer than reporting.
         aws.dynamodb().put_item(TableName="OrdersTable", Item=unreported)
         for (kind, more), minute in reports:
             sent.report(kind, "1002", "INV-1002-1", f"2026-11-23T10:{minute:02}:00.000Z", **more)
@@ -223,17 +221,17 @@ def test_in_whatever_order_and_however_often_they_come_the_record_is_the_same(
     assert records[0] == records[1]
 
 
-def test_events_of_no_invoice_of_ours_are_dropped(sent: Service) -> None:
+def test_events_of_other_mails_are_dropped(sent: Service) -> None:
     before = sent.items("1002")
     sent.report("Delivery", "1002", "INV-1002-7")
     sent.report("Delivery", "9999", "INV-9999-1")
-    sent.report("Delivery", "1002", "somebody-elses")
+    sent.report("Delivery", "1002", "of-another-sender")
     sent.report("Open", "1002", "INV-1002-1")
     assert sent.items("1002") == before
     assert sent.items("9999") == []
 
 
-def test_an_event_that_cannot_be_written_is_an_error_so_that_it_comes_again(sent: Service) -> None:
+def test_event_that_cannot_be_recorded_is_an_error_so_lambda_retries(sent: Service) -> None:
     def fail(**_: object) -> None:
         raise EndpointConnectionError(endpoint_url="https://dynamodb")
 
@@ -243,14 +241,14 @@ def test_an_event_that_cannot_be_written_is_an_error_so_that_it_comes_again(sent
 
 
 @pytest.mark.parametrize("name", ["ses-delivery", "ses-bounce"])
-def test_the_event_files_work(sent: Service, name: str) -> None:
+def test_event_files_work(sent: Service, name: str) -> None:
     invoke("RecordDeliveryFunction", load(name))
     assert state(sent) in {"delivered", "bounced"}
 
 
 @pytest.fixture
 def unknown(service: Service) -> Service:
-    """The service, after an invoice of which nobody knows whether it left."""
+    """The service, after an invoice whose mail may or may not have left."""
 
     def fail(**_: object) -> None:
         raise ReadTimeoutError(endpoint_url="https://email")
@@ -261,19 +259,17 @@ def unknown(service: Service) -> Service:
     return service
 
 
-def test_an_unknown_mail_is_known_once_ses_reports_it(unknown: Service) -> None:
+def test_ses_report_settles_an_unknown_mail(unknown: Service) -> None:
     assert state(unknown) == "unknown"
     unknown.report("Send", "1002", "INV-1002-1")
     assert state(unknown) == "sent"
     assert unknown.get(ONE).json["sent_at"] == "2026-11-23T09:00:05.000000Z"
-    # The same key learns of it, and nothing is sent again.
+    # The same key now reports it, and nothing is sent again.
     assert unknown.post(SEND, idempotency_key="k").status == 200
     assert len(unknown.invoices("1002")) == 1
 
 
-def test_what_stays_unsettled_is_counted_after_a_quarter_of_an_hour(
-    unknown: Service, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_mails_unsettled_for_15_minutes_are_counted(unknown: Service, capsys: pytest.CaptureFixture[str]) -> None:
     def counted() -> bool:
         capsys.readouterr()
         invoke("WatchInvoicesFunction", load("watch-invoices-schedule"))
@@ -288,19 +284,19 @@ def test_what_stays_unsettled_is_counted_after_a_quarter_of_an_hour(
 
 
 @pytest.mark.parametrize(
-    ("kind", "more", "said"),
+    ("kind", "more", "expected"),
     [("Bounce", {"bounceType": "Permanent"}, "bounced"), ("Complaint", {}, "complained")],
 )
-def test_an_address_that_is_no_good_is_asked_about(sent: Service, kind: str, more: Any, said: str) -> None:
+def test_sending_to_a_failing_address_is_refused(sent: Service, kind: str, more: Any, expected: str) -> None:
     sent.report(kind, "1002", "INV-1002-1", **more)
-    assert state(sent) == said
+    assert state(sent) == expected
     refused = sent.post(SEND, {"notes": "again"})
     assert refused.status == 409
-    assert refused.json["invoice_delivery"] == said
+    assert refused.json["invoice_delivery"] == expected
     assert "bob@" not in (refused.text or "")
     assert sent.post(SEND, {"notes": "again", "resend": False}).status == 409
     assert sent.post(SEND, {"notes": "again", "resend": True}).status == 200
-    # Another address is another matter.
+    # A corrected address is accepted.
     new = {"email": {"S": "bob@example.org"}}
     key = {"pk": {"S": "ORDER#1002"}, "sk": {"S": "ORDER#DETAIL"}}
     aws.dynamodb().update_item(
@@ -313,18 +309,18 @@ def test_an_address_that_is_no_good_is_asked_about(sent: Service, kind: str, mor
 
 
 @pytest.mark.parametrize("kind", ["Delivery", "Send", "DeliveryDelay", "Reject"])
-def test_other_reports_say_nothing_about_the_address(sent: Service, kind: str) -> None:
+def test_other_reports_do_not_mark_the_address_as_failing(sent: Service, kind: str) -> None:
     sent.report(kind, "1002", "INV-1002-1")
     assert sent.post(SEND, {"notes": "again"}).status == 200
 
 
-def test_a_full_mailbox_is_no_bad_address(sent: Service) -> None:
+def test_full_mailbox_does_not_mark_the_address_as_failing(sent: Service) -> None:
     sent.report("Bounce", "1002", "INV-1002-1", bounceType="Transient")
     assert state(sent) == "bounced"
     assert sent.post(SEND, {"notes": "again"}).status == 200
 
 
-def test_the_first_report_of_a_kind_counts(sent: Service) -> None:
+def test_first_report_of_a_kind_counts(sent: Service) -> None:
     for minute in (3, 1, 2):
         sent.report("Delivery", "1002", "INV-1002-1", f"2026-11-23T09:0{minute}:00.000Z")
     [event] = sent.get(ONE).json["events"]

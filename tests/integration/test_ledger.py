@@ -1,4 +1,4 @@
-"""What the ledger says, what the caller is told and how many mails leave, for each way in which SES can behave."""
+"""The recorded state, the answer and the number of mails, for each behaviour of SES."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def _client_error(code: str, status: int) -> ClientError:
 
 
 OUTCOMES = [
-    # SES …                    answer, ledger,  mails, the same key then: answer, mails in all
+    # behaviour of SES         answer, ledger,  mails, repeated key: answer, mails in total
     ("ok", 200, "sent", 1, 200, 1),
     ("400", 502, "failed", 0, 200, 1),
     ("403", 502, "failed", 0, 200, 1),
@@ -28,18 +28,18 @@ OUTCOMES = [
     ("quota", 503, "failed", 0, 200, 1),
     ("500", 504, "unknown", 0, 504, 0),
     ("503", 504, "unknown", 0, 504, 0),
-    ("500 after taking it", 504, "unknown", 1, 504, 1),
+    ("500 after accepting it", 504, "unknown", 1, 504, 1),
     ("hangs", 504, "unknown", 0, 504, 0),
-    ("hangs after taking it", 504, "unknown", 1, 504, 1),
+    ("hangs after accepting it", 504, "unknown", 1, 504, 1),
     ("drops", 504, "unknown", 0, 504, 0),
-    ("drops after taking it", 504, "unknown", 1, 504, 1),
+    ("drops after accepting it", 504, "unknown", 1, 504, 1),
     ("garbles", 504, "unknown", 1, 504, 1),
 ]
 
 
 @pytest.mark.parametrize("key", [{"idempotency_key": "k"}, {}], ids=["with a key", "double click"])
 @pytest.mark.parametrize(("behaviour", "status", "state", "mails", "then", "in_all"), OUTCOMES)
-def test_every_outcome_is_told_as_it_is(
+def test_answer_and_record_tell_every_outcome(
     service: Service,
     ses: Ses,
     behaviour: str,
@@ -53,8 +53,8 @@ def test_every_outcome_is_told_as_it_is(
     ses.behaviour = behaviour
     answer = service.post(PATH, **key)
     assert answer.status == status
-    assert ses.asked == 1
-    assert ses.taken == mails
+    assert ses.requests == 1
+    assert ses.accepted == mails
     [invoice] = service.invoices("1002")
     assert invoice["outcome"] == state
     assert "mailing" not in service.order("1002")
@@ -68,11 +68,11 @@ def test_every_outcome_is_told_as_it_is(
     ses.behaviour = "ok"
     again = service.post(PATH, **key)
     assert again.status == then
-    assert ses.taken == in_all
+    assert ses.accepted == in_all
     assert [each["outcome"] for each in service.invoices("1002")][:1] == [state]
 
 
-def test_an_ses_that_cannot_be_reached_refuses_for_now(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_ses_is_a_retryable_failure(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     use_ses(f"http://127.0.0.1:{closed_port()}", monkeypatch)
     answer = service.post(PATH, idempotency_key="k")
     assert answer.status == 502
@@ -81,51 +81,51 @@ def test_an_ses_that_cannot_be_reached_refuses_for_now(service: Service, monkeyp
     with ses_endpoint() as ses:
         use_ses(ses.url, monkeypatch)
         again = service.post(PATH, idempotency_key="k")
-        assert (again.status, ses.taken) == (200, 1)
-        # Each attempt has a number and a record of its own.
+        assert (again.status, ses.accepted) == (200, 1)
+        # Each attempt has its own number and record.
         assert again.headers["location"].endswith("INV-1002-2")
         assert [invoice["outcome"] for invoice in service.invoices("1002")] == ["failed", "sent"]
         assert service.post(PATH, idempotency_key="k").headers == again.headers
-        assert ses.taken == 1
+        assert ses.accepted == 1
 
 
-def test_a_mail_is_never_sent_over_a_connection_that_ses_may_have_closed(service: Service, ses: Ses) -> None:
+def test_connections_that_ses_may_have_closed_are_not_reused(service: Service, ses: Ses) -> None:
     for n in range(3):
         assert service.post(PATH, idempotency_key=str(n)).status == 200
     assert ses.connections == 3
 
 
-def test_the_process_dies_after_the_mail(service: Service, ses: Ses) -> None:
-    class Death(BaseException):
+def test_process_crashes_after_sending(service: Service, ses: Ses) -> None:
+    class ProcessCrash(BaseException):
         pass
 
     def die(**_: object) -> None:
-        raise Death
+        raise ProcessCrash
 
     aws.ses().meta.events.register("after-call.sesv2.SendEmail", die)
     get_mailer.cache_clear()
-    with pytest.raises(Death):
+    with pytest.raises(ProcessCrash):
         service.post(PATH, idempotency_key="k")
     assert [invoice["outcome"] for invoice in service.invoices("1002")] == ["sending"]
     aws.ses.cache_clear()
     get_mailer.cache_clear()
 
-    # At first somebody may still be at it …
+    # At first another process may still be working on it …
     answer = service.post(PATH, idempotency_key="k")
     assert answer.status == 409
     assert answer.json["type"] == "urn:problem:orders:still-running"
     assert int(answer.headers["retry-after"]) > 0
-    # … then it is certain that nobody is, and not known what became of the mail.
+    # … then that is ruled out, and the outcome of the mail is unknown.
     service.clock.sleep(int(answer.headers["retry-after"]))
     answer = service.post(PATH, idempotency_key="k")
     assert answer.status == 504
     assert answer.json["type"] == "urn:problem:orders:mail-unknown"
-    assert ses.taken == 1
-    # The order is not held up by what died.
+    assert ses.accepted == 1
+    # The crashed process does not block the order.
     assert service.post("/admin/orders/1002/cancel").status == 204
 
 
-def test_what_ses_took_is_a_success_also_when_the_record_cannot_be_written(service: Service, ses: Ses) -> None:
+def test_accepted_mail_is_a_success_even_if_recording_it_fails(service: Service, ses: Ses) -> None:
     def fail(**_: object) -> None:
         raise _client_error("InternalServerError", 500)
 
@@ -135,14 +135,14 @@ def test_what_ses_took_is_a_success_also_when_the_record_cannot_be_written(servi
     )
     assert service.post(PATH, idempotency_key="k").status == 200
     aws.dynamodb().meta.events.unregister("before-call.dynamodb.TransactWriteItems", fail)
-    # It claims nothing that is not so, and is not sent again.
+    # The record makes no false claim, and the mail is not sent again.
     assert [invoice["outcome"] for invoice in service.invoices("1002")] == ["sending"]
     service.clock.sleep(31)
     assert service.post(PATH, idempotency_key="k").status == 504
-    assert ses.taken == 1
+    assert ses.accepted == 1
 
 
-def test_a_cancellation_waits_for_a_mail_that_is_on_its_way(service: Service, ses: Ses) -> None:
+def test_cancellation_waits_for_a_mail_in_progress(service: Service, ses: Ses) -> None:
     answers = []
 
     def cancel_meanwhile(**_: object) -> None:
@@ -171,7 +171,7 @@ def test_a_cancellation_waits_for_a_mail_that_is_on_its_way(service: Service, se
     ],
     ids=lambda fault: getattr(fault, "code", type(fault).__name__),
 )
-def test_without_dynamodb_nothing_is_mailed(
+def test_nothing_is_mailed_without_dynamodb(
     service: Service, ses: Ses, operation: str, fault: Exception, status: int
 ) -> None:
     def fail(**_: object) -> None:
@@ -179,16 +179,16 @@ def test_without_dynamodb_nothing_is_mailed(
 
     aws.dynamodb().meta.events.register(f"before-call.dynamodb.{operation}", fail)
     answer = service.post(PATH, idempotency_key="k")
-    assert (answer.status, ses.asked) == (status, 0)
+    assert (answer.status, ses.requests) == (status, 0)
     assert ("retry-after" in answer.headers) == (status == 503)
     assert "dynamodb" not in (answer.text or "").lower()
     aws.dynamodb().meta.events.unregister(f"before-call.dynamodb.{operation}", fail)
     assert service.post(PATH, idempotency_key="k").status == 200
-    assert ses.taken == 1
+    assert ses.accepted == 1
 
 
-def test_the_fence_stands_on_its_own(service: Service, ses: Ses) -> None:
-    """Another system cancels in the table, between our reading and our writing, and counts no version."""
+def test_cancellation_by_another_system_prevents_sending(service: Service, ses: Ses) -> None:
+    """Another system cancels directly in the table between our read and our write, without raising the version."""
 
     def cancel_elsewhere(**_: object) -> None:
         aws.dynamodb().meta.events.unregister("before-call.dynamodb.TransactWriteItems", cancel_elsewhere)
@@ -202,4 +202,4 @@ def test_the_fence_stands_on_its_own(service: Service, ses: Ses) -> None:
     aws.dynamodb().meta.events.register("before-call.dynamodb.TransactWriteItems", cancel_elsewhere)
     answer = service.post(PATH)
     assert (answer.status, answer.json["order_status"]) == (409, "cancelled")
-    assert ses.asked == 0
+    assert ses.requests == 0

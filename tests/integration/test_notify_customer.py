@@ -1,4 +1,4 @@
-"""From a record of the table's stream, as DynamoDB writes it, to the mail that a customer gets, or to none."""
+"""Customer notices: from a DynamoDB stream record to the mail that the customer gets, if any."""
 
 import contextlib
 import copy
@@ -14,7 +14,20 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
-from harness import BOB, DYNAMODB_LOCAL, ERP, EVENTS, ROOT, TEMPLATE, Death, Service, break_at, html_of, invoke, load
+from harness import (
+    BOB,
+    DYNAMODB_LOCAL,
+    ERP,
+    EVENTS,
+    ROOT,
+    TEMPLATE,
+    ProcessCrash,
+    Service,
+    break_at,
+    html_of,
+    invoke,
+    load,
+)
 from ses_endpoint import Ses, closed_port, ses_endpoint, use_ses
 
 from local.streams import matches_filter
@@ -32,77 +45,77 @@ ORDER = {
 Change = Callable[[Service], object]
 
 
-def said(order_id: str, claims: Any = None, **body: Any) -> Change:
-    """Somebody comments on an order: the staff, or Bob."""
+def comment_on(order_id: str, claims: Any = None, **body: Any) -> Change:
+    """Adds a comment to an order, by an admin or by Bob."""
     path = f"{'' if claims == BOB else '/admin'}/orders/{order_id}/comments"
     return lambda service: service.post(path, {"content": "Grüße – 你好", **body}, claims)
 
 
-def cancelled(path: str, **body: Any) -> Change:
+def cancel(path: str, **body: Any) -> Change:
     return lambda service: service.post(f"{path}/cancel", body or None)
 
 
 def notice_of(mail: Any) -> str:
-    """What a mail tells, and to whom: what SES calls tags, but for the order."""
+    """Returns the kind and the recipient of a notice, from the tags of its mail."""
     tags = dict(tag.split("=") for tag in mail["X-SES-MESSAGE-TAGS"].split(", "))
     return f"{tags['notice']} to {mail['To']}"
 
 
 CHANGES: dict[str, tuple[Change, list[str]]] = {
-    "the staff writes": (said("1001"), ["comment to alice@example.com"]),
-    "the staff writes with a key": (
+    "admin comments": (comment_on("1001"), ["comment to alice@example.com"]),
+    "admin comments with a key": (
         lambda service: service.post("/admin/orders/1002/comments", {"content": "x"}, idempotency_key="k"),
         ["comment to bob@example.com"],
     ),
-    "a machine of the staff writes": (said("1001", ERP), ["comment to alice@example.com"]),
-    "the staff flags, for the customer to read": (
-        said("1001", flagged=True, is_visible_to_customer=True),
+    "machine client comments": (comment_on("1001", ERP), ["comment to alice@example.com"]),
+    "admin comments, flagged but visible": (
+        comment_on("1001", flagged=True, is_visible_to_customer=True),
         ["comment to alice@example.com"],
     ),
-    "the staff flags": (said("1001", flagged=True), []),
-    "the staff writes internally": (said("1001", is_visible_to_customer=False), []),
-    "the customer writes": (said("1002", BOB), []),
-    "the customer flags": (said("1002", BOB, flagged=True), []),
-    "the customer cancels": (cancelled("/orders/1001"), ["cancellation to alice@example.com"]),
-    "the staff cancels": (cancelled("/admin/orders/1002", reason="Aus"), ["cancellation to bob@example.com"]),
-    "the staff cancels what has partly shipped": (
-        cancelled("/admin/orders/1004"),
+    "admin comments, flagged": (comment_on("1001", flagged=True), []),
+    "admin comments internally": (comment_on("1001", is_visible_to_customer=False), []),
+    "customer comments": (comment_on("1002", BOB), []),
+    "customer comments, flagged": (comment_on("1002", BOB, flagged=True), []),
+    "customer cancels": (cancel("/orders/1001"), ["cancellation to alice@example.com"]),
+    "admin cancels": (cancel("/admin/orders/1002", reason="Aus"), ["cancellation to bob@example.com"]),
+    "admin cancels a partly shipped order": (
+        cancel("/admin/orders/1004"),
         ["cancellation to alice@example.com"],
     ),
-    "cancelling is refused": (cancelled("/admin/orders/1003"), []),
-    "what is cancelled is cancelled again": (cancelled("/admin/orders/1006"), []),
-    "what is cancelled is changed": (
+    "cancellation is refused": (cancel("/admin/orders/1003"), []),
+    "cancelled order is cancelled again": (cancel("/admin/orders/1006"), []),
+    "cancelled order is changed": (
         lambda service: service.patch("/admin/orders/1006", {"customer_summary": {"phone": "1"}}),
         [],
     ),
-    "an order comes": (lambda service: service.post("/admin/orders", {**ORDER, "order_id": "2001"}), []),
-    "an order comes with a key": (
+    "order is created": (lambda service: service.post("/admin/orders", {**ORDER, "order_id": "2001"}), []),
+    "order is created with a key": (
         lambda service: service.post("/admin/orders", {**ORDER, "order_id": "2001"}, idempotency_key="k"),
         [],
     ),
-    "an order comes as cancelled": (
+    "order is created as cancelled": (
         lambda service: service.post("/admin/orders", {**ORDER, "order_id": "2001", "order_status": "cancelled"}),
         [],
     ),
-    "an order changes": (
+    "order is changed": (
         lambda service: service.patch("/admin/orders/1001", {"paid": "1", "order_status": "paused"}),
         [],
     ),
-    "its customer changes": (
+    "customer data is changed": (
         lambda service: service.patch("/admin/orders/1001", {"customer_summary": {"email": "a@example.org"}}),
         [],
     ),
-    "an invoice is mailed": (lambda service: service.post("/admin/orders/1001/send-invoice"), []),
+    "invoice is mailed": (lambda service: service.post("/admin/orders/1001/send-invoice"), []),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_each_change_leads_to_the_right_mail_or_none(service: Service, name: str) -> None:
+def test_each_change_sends_the_right_mail_or_none(service: Service, name: str) -> None:
     change, mails = CHANGES[name]
     service.skip_records()
     change(service)
     records = service.records()
-    # What no filter has looked at is judged no worse, and a filter lets pass exactly what leads to a mail.
+    # The function decides the same without the filter, and the filter passes exactly the records that lead to a mail.
     leading = []
     for record in records:
         before = len(service.notices)
@@ -110,14 +123,14 @@ def test_each_change_leads_to_the_right_mail_or_none(service: Service, name: str
         leading.append(len(service.notices) > before)
     assert list(map(notice_of, service.notices)) == mails
     assert [matches_filter(STREAM, record) for record in records] == leading
-    # Nor does the function wake itself: what it wrote meanwhile leads to nothing.
+    # The function does not trigger itself: its own writes lead to no mail.
     own = service.records()
     assert [record for record in own if matches_filter(STREAM, record)] == []
     assert service.notify(own) == []
     assert list(map(notice_of, service.notices)) == mails
 
 
-def test_what_becomes_of_an_invoice_leads_to_no_mail(service: Service) -> None:
+def test_invoice_records_send_no_mail(service: Service) -> None:
     service.skip_records()
     service.post("/admin/orders/1001/send-invoice")
     for kind in ("Delivery", "Complaint"):
@@ -130,7 +143,7 @@ def test_what_becomes_of_an_invoice_leads_to_no_mail(service: Service) -> None:
     assert service.notices == []
 
 
-def test_the_sample_orders_lead_to_no_mail(service: Service) -> None:
+def test_sample_orders_send_no_mail(service: Service) -> None:
     records = service.records()
     assert len(records) > 10
     assert [record for record in records if matches_filter(STREAM, record)] == []
@@ -139,17 +152,17 @@ def test_the_sample_orders_lead_to_no_mail(service: Service) -> None:
 
 
 RECORDED: dict[str, dict[str, Any]] = json.loads((ROOT / "tests/stream_records.json").read_text("utf-8"))["records"]
-"""Records of DynamoDB Local's stream, one for each kind of write. Some are about the sample orders."""
+"""Stream records of DynamoDB Local, one for each kind of write. Some are about the sample orders."""
 
 TELLING = {
-    "a comment of the staff": ("A message about your order 1001", ""),
-    "a flagged comment of the staff that the customer may read": ("A message about your order 1001", ""),
+    "an admin's comment": ("A message about your order 1001", ""),
+    "an admin's flagged but visible comment": ("A message about your order 1001", ""),
     "cancelled by the customer": ("Your order 1001", " is cancelled"),
-    "cancelled by the staff": ("Your order 1004", " is cancelled"),
+    "cancelled by an admin": ("Your order 1004", " is cancelled"),
 }
 
 
-def test_what_dynamodb_writes_is_understood(service: Service) -> None:
+def test_dynamodb_records_are_parsed(service: Service) -> None:
     told = []
     for name, record in RECORDED.items():
         before = len(service.notices)
@@ -160,21 +173,21 @@ def test_what_dynamodb_writes_is_understood(service: Service) -> None:
 
 
 def shape(value: Any) -> Any:
-    """The types of a record: of what it holds, only the names."""
+    """Returns the structure of a record: attribute names and types without values."""
     return {name: shape(each) for name, each in value.items()} if isinstance(value, dict) else type(value)
 
 
-def test_the_records_here_are_as_dynamodb_writes_them(service: Service) -> None:
+def test_sample_records_match_dynamodb(service: Service) -> None:
     service.skip_records()
-    said("1001")(service)
+    comment_on("1001")(service)
     service.post("/admin/orders/1004/cancel")
-    ours = dict(zip(("a comment of the staff", "cancelled by the staff"), service.records(), strict=True))
+    ours = dict(zip(("an admin's comment", "cancelled by an admin"), service.records(), strict=True))
     for name, record in ours.items():
         assert shape(record) == shape(RECORDED[name])
 
 
-def test_what_expires_or_is_deleted_leads_to_no_mail(service: Service) -> None:
-    for name in ("the key of the comment's request", "a comment of the staff", "cancelled by the staff"):
+def test_expired_and_deleted_items_send_no_mail(service: Service) -> None:
+    for name in ("the key of the comment's request", "an admin's comment", "cancelled by an admin"):
         record = copy.deepcopy(RECORDED[name])
         images = record["dynamodb"]
         images["OldImage"] = images.pop("NewImage")
@@ -185,12 +198,12 @@ def test_what_expires_or_is_deleted_leads_to_no_mail(service: Service) -> None:
     assert service.mails == []
 
 
-def test_key_and_flag_must_both_say_that_the_customer_may_read_it(service: Service) -> None:
+def test_comment_is_mailed_only_if_key_and_flag_make_it_visible(service: Service) -> None:
     yes, no = {"BOOL": True}, {"BOOL": False}
     for name, lies in (
-        ("an internal comment of the staff", {"is_visible_to_customer": yes}),
+        ("an admin's internal comment", {"is_visible_to_customer": yes}),
         ("a flagged comment of the staff", {"is_visible_to_customer": yes, "flagged": no}),
-        ("a comment of the staff", {"is_visible_to_customer": no}),
+        ("an admin's comment", {"is_visible_to_customer": no}),
         ("a comment of the customer", {"is_visible_to_customer": no, "is_admin": yes}),
     ):
         record = copy.deepcopy(RECORDED[name])
@@ -200,11 +213,11 @@ def test_key_and_flag_must_both_say_that_the_customer_may_read_it(service: Servi
     assert service.mails == []
 
 
-# What the mails say ---------------------------------------------------------------------------------------------------
+# Content of the mails -------------------------------------------------------------------------------------------------
 
 
-def told(service: Service, change: Change) -> tuple[str, str]:
-    """The plain text and the HTML of the one mail that a change leads to."""
+def mail_of(service: Service, change: Change) -> tuple[str, str]:
+    """Returns the plain text and the HTML of the one mail that a change leads to."""
     service.skip_records()
     change(service)
     assert service.notify(service.records()) == []
@@ -213,13 +226,13 @@ def told(service: Service, change: Change) -> tuple[str, str]:
 
 
 def text_of(mail: Any) -> str:
-    """The plain text of a mail, with line ends and spaces as Python has them."""
+    """Returns the plain text of a mail, with normalised line ends and spaces."""
     return str(mail.get_body(("plain",)).get_content()).replace("\r\n", "\n").replace("\N{NO-BREAK SPACE}", " ")
 
 
-def test_a_comment_is_mailed_as_it_was_written(service: Service) -> None:
+def test_comment_is_mailed_unchanged(service: Service) -> None:
     content = 'Grüße – 你好\r\n\r\n<b>fett</b> & "so" {{ weiter }}'
-    plain, html = told(service, said("1001", content=content))
+    plain, html = mail_of(service, comment_on("1001", content=content))
     assert "Hello Alice,\n" in plain
     assert '\n  Grüße – 你好\n  \n  <b>fett</b> & "so" {{ weiter }}\n' in plain
     assert "Grüße – 你好" in html
@@ -230,9 +243,9 @@ def test_a_comment_is_mailed_as_it_was_written(service: Service) -> None:
 @pytest.mark.parametrize(
     ("change", "who", "reason", "money"),
     [
-        (cancelled("/orders/1001"), "You", None, "You have paid nothing for this order, and there is nothing to pay."),
+        (cancel("/orders/1001"), "You", None, "You have paid nothing for this order, and there is nothing to pay."),
         (
-            cancelled("/admin/orders/1004", reason="Ausverkauft.\n<i>Leider</i>"),
+            cancel("/admin/orders/1004", reason="Ausverkauft.\n<i>Leider</i>"),
             "Käsekönig & Töchter",
             ["Ausverkauft.", "<i>Leider</i>"],
             "You have paid 120,00 €. What has to go back to you, the shop will return.",
@@ -240,10 +253,10 @@ def test_a_comment_is_mailed_as_it_was_written(service: Service) -> None:
     ],
     ids=["by the customer, unpaid", "by the staff, paid, with a reason"],
 )
-def test_a_cancellation_says_who_why_and_what_about_the_money(
+def test_cancellation_mail_names_who_why_and_the_refund(
     service: Service, change: Change, who: str, reason: list[str] | None, money: str
 ) -> None:
-    plain, html = told(service, change)
+    plain, html = mail_of(service, change)
     assert f"\n{who} cancelled your order 100" in plain
     assert " on 23 Nov 2026.\n" in plain
     assert f"\nYOUR MONEY\n{money}" in plain
@@ -253,9 +266,9 @@ def test_a_cancellation_says_who_why_and_what_about_the_money(
         assert "&lt;i&gt;Leider&lt;/i&gt;" in html
 
 
-def test_the_mail_goes_where_the_order_says_now(service: Service) -> None:
+def test_mail_goes_to_the_current_address_of_the_order(service: Service) -> None:
     service.skip_records()
-    said("1001")(service)
+    comment_on("1001")(service)
     service.patch("/admin/orders/1001", {"customer_summary": {"email": "alice@example.org", "first_name": None}})
     service.notify(service.records())
     [mail] = service.notices
@@ -263,7 +276,7 @@ def test_the_mail_goes_where_the_order_says_now(service: Service) -> None:
     assert "\nHello,\n" in text_of(mail)
 
 
-# Who is not told ------------------------------------------------------------------------------------------------------
+# Suppressed notices ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -275,37 +288,37 @@ def test_the_mail_goes_where_the_order_says_now(service: Service) -> None:
     ],
     ids=str,
 )
-def test_a_shop_chooses_what_its_customers_are_told(
+def test_shop_can_switch_notices_off(
     service: Service, monkeypatch: pytest.MonkeyPatch, switches: dict[str, str], kinds: list[str]
 ) -> None:
     for name, value in switches.items():
         monkeypatch.setenv(name, value)
     service.skip_records()
-    said("1001")(service)
-    cancelled("/orders/1001")(service)
+    comment_on("1001")(service)
+    cancel("/orders/1001")(service)
     assert service.notify(service.records()) == []
     assert [notice_of(mail).split()[0] for mail in service.notices] == kinds
     assert len(service.items("1001", "NOTICE#")) == len(kinds)
 
 
-def test_without_an_address_nobody_is_told(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+def test_order_without_an_address_sends_no_mail(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     service.skip_records()
-    cancelled("/orders/1007")(service)
+    cancel("/orders/1007")(service)
     assert service.notify(service.records()) == []
     assert service.mails == []
     assert service.items("1007", "NOTICE#") == []
     assert '"NoticesWithoutAddress":[1.0]' in capsys.readouterr().out
 
 
-def test_an_address_that_is_no_good_gets_no_mail_until_it_changes(service: Service) -> None:
+def test_failing_address_gets_no_mail_until_it_changes(service: Service) -> None:
     service.skip_records()
     service.post("/admin/orders/1002/send-invoice")
     service.report("Bounce", "1002", "INV-1002-1", bounceType="Permanent")
-    said("1002")(service)
+    comment_on("1002")(service)
     assert service.notify(service.records()) == []
     assert service.notices == []
     service.patch("/admin/orders/1002", {"customer_summary": {"email": "bob@example.org"}})
-    cancelled("/admin/orders/1002")(service)
+    cancel("/admin/orders/1002")(service)
     assert service.notify(service.records()) == []
     assert list(map(notice_of, service.notices)) == ["cancellation to bob@example.org"]
 
@@ -315,18 +328,18 @@ def test_an_address_that_is_no_good_gets_no_mail_until_it_changes(service: Servi
 
 @pytest.fixture
 def batch(service: Service) -> list[dict[str, Any]]:
-    """Three things to tell: a comment on 1001, one on 1002, and that 1004 is cancelled."""
+    """Records for three notices: a comment on 1001, one on 1002, and the cancellation of 1004."""
     service.skip_records()
-    said("1001")(service)
-    said("1002")(service)
-    cancelled("/admin/orders/1004")(service)
+    comment_on("1001")(service)
+    comment_on("1002")(service)
+    cancel("/admin/orders/1004")(service)
     return service.records()
 
 
 ALL = ["comment to alice@example.com", "comment to bob@example.com", "cancellation to alice@example.com"]
 
 
-def test_a_batch_that_comes_again_mails_nobody(
+def test_redelivered_batch_sends_no_mail(
     service: Service, batch: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(2):
@@ -337,14 +350,16 @@ def test_a_batch_that_comes_again_mails_nobody(
 
 
 @pytest.mark.parametrize("first", [slice(0, 2), slice(2, 3)], ids=["begin", "end"])
-def test_a_part_of_a_batch_comes_again(service: Service, batch: list[dict[str, Any]], first: slice) -> None:
+def test_partly_redelivered_batch_sends_no_second_mail(
+    service: Service, batch: list[dict[str, Any]], first: slice
+) -> None:
     assert service.notify(batch[first]) == []
     assert service.notify(batch) == []
     assert service.notify(batch[::-1]) == []
     assert sorted(map(notice_of, service.notices)) == sorted(ALL)
 
 
-def test_the_same_record_twice_in_a_batch(service: Service, batch: list[dict[str, Any]]) -> None:
+def test_duplicate_record_in_a_batch_sends_one_mail(service: Service, batch: list[dict[str, Any]]) -> None:
     assert service.notify([batch[0], *batch, batch[2]]) == []
     assert list(map(notice_of, service.notices)) == ALL
 
@@ -353,8 +368,8 @@ def number(record: dict[str, Any]) -> str:
     return str(record["dynamodb"]["SequenceNumber"])
 
 
-def poison(record: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A record, with something else at a place in it, or nothing (None)."""
+def corrupt(record: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Returns a record with the value at one place replaced, or removed (None)."""
     record = copy.deepcopy(record)
     *places, name = path.split(".")
     found = record["dynamodb"]
@@ -367,7 +382,7 @@ def poison(record: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return record
 
 
-POISONS = [
+CORRUPTIONS = [
     ("NewImage.content", None),
     ("NewImage.content", {"N": "7"}),
     ("NewImage.content", {"S": "Geheim", "N": "7"}),
@@ -382,32 +397,32 @@ POISONS = [
 ]
 
 
-def test_a_poisoned_record_alone_is_reported(service: Service, batch: list[dict[str, Any]]) -> None:
+def test_only_the_malformed_record_is_reported(service: Service, batch: list[dict[str, Any]]) -> None:
     first, second, third = batch
-    for path, value in POISONS:
-        poisoned = poison(second, path, value)
+    for path, value in CORRUPTIONS:
+        malformed = corrupt(second, path, value)
         for _ in range(2):
-            assert service.notify([first, poisoned, third]) == [number(second)], (path, value)
+            assert service.notify([first, malformed, third]) == [number(second)], (path, value)
             assert list(map(notice_of, service.notices)) == [ALL[0], ALL[2]]
     assert service.notify(batch) == []
     assert list(map(notice_of, service.notices)) == [ALL[0], ALL[2], ALL[1]]
 
 
-def test_a_batch_of_poison_is_reported_record_by_record(service: Service, batch: list[dict[str, Any]]) -> None:
-    poisoned = [poison(record, "Keys", None) for record in batch]
-    assert service.notify(poisoned) == list(map(number, batch))
+def test_every_record_of_a_malformed_batch_is_reported(service: Service, batch: list[dict[str, Any]]) -> None:
+    malformed = [corrupt(record, "Keys", None) for record in batch]
+    assert service.notify(malformed) == list(map(number, batch))
     assert service.mails == []
 
 
-def test_an_order_that_cannot_be_read_is_reported(service: Service, batch: list[dict[str, Any]]) -> None:
+def test_record_of_an_unreadable_order_is_reported(service: Service, batch: list[dict[str, Any]]) -> None:
     aws.dynamodb().delete_item(TableName="OrdersTable", Key={"pk": {"S": "ORDER#1002"}, "sk": {"S": "ORDER#DETAIL"}})
     assert service.notify(batch) == [number(batch[1])]
     assert len(service.notices) == 2
-    # A notice that cannot be written is not begun: once it can, it is mailed.
+    # No notice was recorded, so it is mailed once the order can be read.
     assert service.items("1002", "NOTICE#") == []
 
 
-def test_nothing_that_a_person_wrote_is_logged(
+def test_personal_texts_are_not_logged(
     service: Service,
     batch: list[dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
@@ -416,38 +431,38 @@ def test_nothing_that_a_person_wrote_is_logged(
     log = io.StringIO()
     for handler in telemetry.logger.handlers:
         monkeypatch.setattr(handler, "stream", log)
-    # Powertools' own log, which a shop may turn on, too.
+    # Includes the log of Powertools, which a shop may turn on.
     caplog.set_level(logging.DEBUG, "aws_lambda_powertools")
-    service.notify(batch + [poison(batch[1], path, value) for path, value in POISONS])
+    service.notify(batch + [corrupt(batch[1], path, value) for path, value in CORRUPTIONS])
     logged = log.getvalue() + caplog.text
     assert logged.count('"what":"NoticesSent"') == 3
-    assert logged.count('"message":"notice failed"') == len(POISONS)
-    # The order is named, for whoever has to tell its customer.
+    assert logged.count('"message":"notice failed"') == len(CORRUPTIONS)
+    # The order is named, so that the staff can tell its customer.
     assert '"pk":{"S":"ORDER#1002"}' in logged
     assert '"sk":{"S":"COMMENT#' in logged
     for word in ("Geheim", "Grüße", "Gr\\u00fc", "你好", "Alice", "Bob", "Núñez", "Ada", "example.com"):
         assert word not in logged
 
 
-# What can fail --------------------------------------------------------------------------------------------------------
+# Failures -------------------------------------------------------------------------------------------------------------
 
 
 def comment(service: Service) -> dict[str, Any]:
-    """A new comment of the staff on 1001, as the stream has it."""
+    """The stream record of a new admin comment on 1001."""
     service.skip_records()
-    said("1001")(service)
+    comment_on("1001")(service)
     [record] = service.records()
     return record
 
 
 def ledger(service: Service, record: dict[str, Any]) -> str | None:
-    """What is recorded of the notice of a comment."""
+    """Returns the record of the notice of a comment."""
     found = service.items("1001", f"NOTICE#{record['dynamodb']['Keys']['sk']['S']}")
     return str(found[0]["outcome"]) if found else None
 
 
 OUTCOMES = [
-    # SES …                    reported, ledger,   mails, the next delivery: mails in all
+    # behaviour of SES         reported, ledger,   mails, next delivery: mails in total
     ("ok", False, "sent", 1, 1),
     ("400", True, "failed", 0, 1),
     ("403", True, "failed", 0, 1),
@@ -455,34 +470,34 @@ OUTCOMES = [
     ("quota", True, "failed", 0, 1),
     ("500", False, "unknown", 0, 0),
     ("503", False, "unknown", 0, 0),
-    ("500 after taking it", False, "unknown", 1, 1),
+    ("500 after accepting it", False, "unknown", 1, 1),
     ("hangs", False, "unknown", 0, 0),
-    ("hangs after taking it", False, "unknown", 1, 1),
+    ("hangs after accepting it", False, "unknown", 1, 1),
     ("drops", False, "unknown", 0, 0),
-    ("drops after taking it", False, "unknown", 1, 1),
+    ("drops after accepting it", False, "unknown", 1, 1),
     ("garbles", False, "unknown", 1, 1),
 ]
 
 
-def test_only_what_ses_refused_is_reported_and_mailed_again(
+def test_only_refused_mails_are_reported_and_retried(
     service: Service, ses: Ses, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for behaviour, reported, outcome, mails, in_all in OUTCOMES:
         record = comment(service)
-        ses.asked, ses.taken, ses.behaviour = 0, 0, behaviour
+        ses.requests, ses.accepted, ses.behaviour = 0, 0, behaviour
         capsys.readouterr()
         failed = service.notify([record])
         assert failed == ([number(record)] if reported else []), behaviour
-        assert (ses.asked, ses.taken, ledger(service, record)) == (1, mails, outcome), behaviour
+        assert (ses.requests, ses.accepted, ledger(service, record)) == (1, mails, outcome), behaviour
         assert f'"Notices{outcome.capitalize()}":[1.0]' in capsys.readouterr().out
 
         ses.behaviour = "ok"
         for _ in range(2):
             assert service.notify([record]) == [], behaviour
-        assert (ses.taken, ledger(service, record)) == (in_all, "sent" if reported else outcome), behaviour
+        assert (ses.accepted, ledger(service, record)) == (in_all, "sent" if reported else outcome), behaviour
 
 
-def test_an_ses_that_cannot_be_reached_refuses_for_now(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_ses_is_a_retryable_failure(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     record = comment(service)
     use_ses(f"http://127.0.0.1:{closed_port()}", monkeypatch)
     for _ in range(2):
@@ -491,31 +506,29 @@ def test_an_ses_that_cannot_be_reached_refuses_for_now(service: Service, monkeyp
     with ses_endpoint() as ses:
         use_ses(ses.url, monkeypatch)
         assert service.notify([record]) == []
-        assert (ses.taken, ledger(service, record)) == (1, "sent")
+        assert (ses.accepted, ledger(service, record)) == (1, "sent")
 
 
-def test_what_ses_refuses_keeps_nobody_else_from_being_told(
-    service: Service, ses: Ses, batch: list[dict[str, Any]]
-) -> None:
+def test_refused_mail_does_not_stop_other_notices(service: Service, ses: Ses, batch: list[dict[str, Any]]) -> None:
     def throttle(request: Any, **_: Any) -> None:
         ses.behaviour = "429" if b"bob@" in request.body else "ok"
 
     aws.ses().meta.events.register("before-send.sesv2.SendEmail", throttle)
     assert service.notify(batch) == [number(batch[1])]
-    assert ses.taken == 2
+    assert ses.accepted == 2
     aws.ses().meta.events.unregister("before-send.sesv2.SendEmail", throttle)
     ses.behaviour = "ok"
-    # Lambda gives it again, and what came after it.
+    # Lambda delivers it again, and all records after it.
     assert service.notify(batch[1:]) == []
-    assert ses.taken == 3
+    assert ses.accepted == 3
 
 
 DEATHS: list[tuple[str, str, str | None, str, int]] = [
-    #           the ledger then and after the next delivery, mails in all
+    #           ledger before and after the next delivery, mails in total
     ("before", "Query", None, "sent", 1),
     ("after", "Query", None, "sent", 1),
     ("before", "PutItem", None, "sent", 1),
-    # Between notice and mail: nobody can know that it did not leave.
+    # Between recording the notice and the mail: the mail may have left.
     ("after", "PutItem", "sending", "sending", 0),
     ("before", "SendEmail", "sending", "sending", 0),
     ("after", "SendEmail", "sending", "sending", 1),
@@ -524,13 +537,13 @@ DEATHS: list[tuple[str, str, str | None, str, int]] = [
 ]
 
 
-def test_the_process_dies(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+def test_process_crash(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     for moment, step, outcome, then, mails in DEATHS:
         record, before = comment(service), len(service.notices)
-        mend = break_at(step, moment, Death())
-        with pytest.raises(Death):
+        repair = break_at(step, moment, ProcessCrash())
+        with pytest.raises(ProcessCrash):
             service.notify([record])
-        mend()
+        repair()
         assert ledger(service, record) == outcome, (moment, step)
         capsys.readouterr()
         for _ in range(2):
@@ -539,18 +552,18 @@ def test_the_process_dies(service: Service, capsys: pytest.CaptureFixture[str]) 
         assert ('"NoticesUnknown":[1.0]' in capsys.readouterr().out) == (then == "sending")
 
 
-def test_aws_does_it_and_its_answer_is_lost(service: Service) -> None:
+def test_aws_answer_is_lost(service: Service) -> None:
     for step, reported, outcome, mails in (
         ("Query", True, "sent", 1),
-        # The notice is there, and it is not known whose: nobody is told, rather than twice.
+        # The notice exists and its owner is unknown: the mail is not sent, so that it is never sent twice.
         ("PutItem", True, "sending", 0),
         ("SendEmail", False, "unknown", 1),
         ("UpdateItem", False, "sent", 1),
     ):
         record, before = comment(service), len(service.notices)
-        mend = break_at(step, "after", ReadTimeoutError(endpoint_url="https://aws"))
+        repair = break_at(step, "after", ReadTimeoutError(endpoint_url="https://aws"))
         assert service.notify([record]) == ([number(record)] if reported else []), step
-        mend()
+        repair()
         for _ in range(2):
             assert service.notify([record]) == []
             assert (ledger(service, record), len(service.notices) - before) == (outcome, mails), step
@@ -565,7 +578,7 @@ def refused(code: str, status: int) -> ClientError:
     ("step", "reported", "outcome"),
     [("Query", True, "sent"), ("PutItem", True, "sent"), ("UpdateItem", False, "sending")],
 )
-def test_dynamodb_does_not_do_it(service: Service, step: str, reported: bool, outcome: str) -> None:
+def test_dynamodb_refuses(service: Service, step: str, reported: bool, outcome: str) -> None:
     for fault in (
         EndpointConnectionError(endpoint_url="https://aws"),
         refused("ThrottlingException", 400),
@@ -573,17 +586,17 @@ def test_dynamodb_does_not_do_it(service: Service, step: str, reported: bool, ou
         refused("AccessDeniedException", 400),
     ):
         record, before = comment(service), len(service.notices)
-        mend = break_at(step, "before", fault)
+        repair = break_at(step, "before", fault)
         assert service.notify([record]) == ([number(record)] if reported else []), fault
         assert len(service.notices) - before == (not reported)
-        mend()
+        repair()
         for _ in range(2):
             assert service.notify([record]) == []
             assert (ledger(service, record), len(service.notices) - before) == (outcome, 1), fault
 
 
-def test_a_notice_that_was_written_while_its_answer_got_lost_is_recognised(service: Service) -> None:
-    """botocore repeats a call by itself; the second time, the condition meets what the first one wrote."""
+def test_notice_written_by_a_retried_call_is_recognised(service: Service) -> None:
+    """botocore retries a call, and the condition of the second attempt fails because of what the first one wrote."""
     record = comment(service)
     lost: list[str | None] = []
 
@@ -594,21 +607,21 @@ def test_a_notice_that_was_written_while_its_answer_got_lost_is_recognised(servi
             lost.append(ledger(service, record))
             raise ReadTimeoutError(endpoint_url="https://dynamodb")
 
-    # After moto, which has done it by then. To DynamoDB Local it would only be sent.
+    # After moto, which has performed the call by then. With DynamoDB Local it would only have been sent.
     aws.dynamodb().meta.events.register_last("before-send", lose)
     assert service.notify([record]) == []
     assert lost == ["sending"]
     assert (ledger(service, record), len(service.notices)) == ("sent", 1)
 
 
-def test_no_break_mails_anything_twice(service: Service, batch: list[dict[str, Any]]) -> None:
+def test_interrupted_batch_never_mails_twice(service: Service, batch: list[dict[str, Any]]) -> None:
     for step in ("Query", "PutItem", "SendEmail", "UpdateItem"):
         for moment in ("before", "after"):
             for at in range(1, 4):
-                mend = break_at(f"{step} {at}", moment, Death())
-                with contextlib.suppress(Death):
+                repair = break_at(f"{step} {at}", moment, ProcessCrash())
+                with contextlib.suppress(ProcessCrash):
                     service.notify(batch)
-                mend()
+                repair()
     service.notify(batch)
     told = Counter(map(notice_of, service.notices))
     assert set(told.values()) <= {1}
@@ -627,7 +640,7 @@ def test_round_trips(service: Service) -> None:
     assert service.calls == {}
 
 
-def test_what_ses_reports_of_a_notice_is_none_of_the_invoices_business(service: Service) -> None:
+def test_ses_reports_of_notices_do_not_change_invoices(service: Service) -> None:
     record = comment(service)
     service.notify([record])
     event = load("ses-bounce")
@@ -638,14 +651,14 @@ def test_what_ses_reports_of_a_notice_is_none_of_the_invoices_business(service: 
 
 
 @pytest.mark.parametrize("name", ["notify-customer-comment", "notify-customer-cancellation"])
-def test_the_event_files_work(service: Service, name: str) -> None:
+def test_event_files_work(service: Service, name: str) -> None:
     records = load(name)["Records"]
     assert all(matches_filter(STREAM, record) for record in records)
     assert service.notify(records) == []
     assert [notice_of(mail).split()[0] for mail in service.notices] == [name.rpartition("-")[2]]
 
 
-def test_event_files_mail_after_every_other_event_file(service: Service) -> None:
+def test_notice_event_files_send_mails_after_all_other_event_files(service: Service) -> None:
     """The documented `sam local invoke` lines run in order, next to a gateway that reads the table's stream as well."""
     for name in EVENTS:
         event = load(name)
@@ -658,8 +671,8 @@ def test_event_files_mail_after_every_other_event_file(service: Service) -> None
     assert [notice_of(mail).split()[0] for mail in service.notices[before:]] == ["comment", "cancellation"]
 
 
-def test_what_invoices_need_is_not_loaded() -> None:
-    """Nor what Powertools has for all other events of AWS, which it loads when it finds pydantic there before it."""
+def test_invoice_packages_are_not_loaded() -> None:
+    """Nor the models that Powertools has for all AWS events, which it loads if pydantic was imported before it."""
     unwanted = ("typst", "segno", "fontpkg", "justmytype_western_core", "aws_lambda_powertools.utilities.parser")
     program = f"import sys, notify_customer.app; print([name for name in {unwanted} if name in sys.modules])"
     environment = {"PYTHONPATH": f"{ROOT / 'shared'}:{ROOT / 'functions'}", "POWERTOOLS_SERVICE_NAME": "orders"}

@@ -1,4 +1,4 @@
-"""From the table's stream to the bus: what other systems are told, and what they are not."""
+"""From the table's stream to the event bus: what other systems receive, and what they do not."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from orders import aws
 from orders.models import CustomerSummary
 from publish_events.events import Event
 
-# One worker tells the story, and it tells it once.
+# All tests run in one worker, which makes the records once.
 pytestmark = pytest.mark.xdist_group("publish_events")
 
 [PIPE] = TEMPLATE.of_type("AWS::Pipes::Pipe").values()
@@ -25,9 +25,9 @@ PATTERNS = [EventPattern.load(each["Pattern"]) for each in PIPE["SourceParameter
 SCHEMAS = {path.name: json.loads(path.read_text()) for path in (ROOT / "docs" / "events").glob("*.json")}
 
 SECRET = "Geheim"
-"""Stands in everything that a person wrote, or that says who they are."""
+"""Part of every text that a person wrote or that identifies a person."""
 
-SOMEBODY: dict[str, Any] = {name: f"{SECRET} {name}" for name in CustomerSummary.model_fields} | {
+PERSON: dict[str, Any] = {name: f"{SECRET} {name}" for name in CustomerSummary.model_fields} | {
     "email": f"{SECRET}@example.com",
     "state": {"name": f"{SECRET} state", "code": f"{SECRET} code"},
     "country": {"name": f"{SECRET} country", "code": "DE"},
@@ -37,7 +37,7 @@ ORDER = {
     "customer_id": "alice",
     "created": "2019-05-01T10:00:00Z",
     "currency_code": "KWD",
-    "customer_summary": SOMEBODY,
+    "customer_summary": PERSON,
     "order_line_details": [{"item_id": 1, "product_name": f"{SECRET} product", "quantity": 1, "price": "12.5"}],
 }
 STAFF = {"sub": "ada", "name": f"{SECRET} Ada", "cognito:groups": "[admins]"}
@@ -56,11 +56,11 @@ def delete_everything(_service: Service, written: list[Any]) -> None:
 
 
 STORY: list[tuple[str, Callable[[Service, list[Any]], Any], list[str]]] = [
-    # what happens, how, and which events it makes
-    ("an order is brought", lambda s, _: s.post("/admin/orders", ORDER, STAFF, idempotency_key="k"), ["OrderCreated"]),
+    # what happens, how, and the events that it causes
+    ("an order is created", lambda s, _: s.post("/admin/orders", ORDER, STAFF, idempotency_key="k"), ["OrderCreated"]),
     ("the same again", lambda s, _: s.post("/admin/orders", ORDER, STAFF, idempotency_key="k"), []),
     ("it is paid in part", lambda s, _: s.patch(ADMIN, {"payment_status": "partial", "paid": "2.5"}, STAFF), []),
-    ("somebody moves", lambda s, _: s.patch(ADMIN, {"customer_summary": {"city": SECRET}}, STAFF), []),
+    ("the customer moves", lambda s, _: s.patch(ADMIN, {"customer_summary": {"city": SECRET}}, STAFF), []),
     (
         "the customer comments",
         lambda s, _: s.post(f"{CUSTOMER}/comments", COMMENT | {"flagged": True}, idempotency_key="k"),
@@ -72,28 +72,28 @@ STORY: list[tuple[str, Callable[[Service, list[Any]], Any], list[str]]] = [
         lambda s, _: s.post(f"{ADMIN}/comments", COMMENT | {"flagged": True}, STAFF),
         ["CommentAdded"],
     ),
-    ("the customer is told of it", lambda s, written: s.notify(written), []),
+    ("the customer is notified", lambda s, written: s.notify(written), []),
     (
         "an invoice is mailed",
         lambda s, _: s.post(f"{ADMIN}/send-invoice", {"notes": SECRET}, STAFF),
         ["InvoiceStatusChanged", "InvoiceStatusChanged"],
     ),
-    ("SES took it, as we know", lambda s, _: report(s, "Send", 1), []),
+    ("SES reports that it accepted it", lambda s, _: report(s, "Send", 1), []),
     ("it bounces", lambda s, _: report(s, "Bounce", 2, bounceType="Transient"), ["InvoiceStatusChanged"]),
     ("it is delivered", lambda s, _: report(s, "Delivery", 3), ["InvoiceStatusChanged"]),
     ("the same again", lambda s, _: report(s, "Delivery", 3), []),
     ("an older report of it", lambda s, _: report(s, "Delivery", 1), []),
-    ("it bounces for good", lambda s, _: report(s, "Bounce", 4, bounceType="Permanent"), ["InvoiceStatusChanged"]),
+    ("it hard-bounces", lambda s, _: report(s, "Bounce", 4, bounceType="Permanent"), ["InvoiceStatusChanged"]),
     ("the customer cancels", lambda s, _: s.post(f"{CUSTOMER}/cancel", REASON), ["OrderCancelled"]),
     ("the same again", lambda s, _: s.post(f"{ADMIN}/cancel", REASON, STAFF), []),
     ("the money goes back", lambda s, _: s.patch(ADMIN, {"payment_status": "refunded", "paid": 0}, STAFF), []),
-    ("keys expire, and somebody deletes all the rest", delete_everything, []),
+    ("keys expire, and all other items are deleted", delete_everything, []),
 ]
 
 
 @dataclass
 class Step:
-    """Something that happened, the records that the stream has of it, and the events that it should make."""
+    """A write, its stream records and the events that it should cause."""
 
     what: str
     records: list[Any]
@@ -102,7 +102,7 @@ class Step:
 
 @pytest.fixture
 def steps(request: pytest.FixtureRequest) -> list[Step]:
-    """Every kind of write of the service, as the table's stream has it. It happens once, because it takes long."""
+    """Returns every kind of write of the service with its stream records. They are made once, because it takes long."""
     if not _happened:
         _happened.extend(tell(request.getfixturevalue("service")))
     return deepcopy(_happened)
@@ -129,13 +129,13 @@ def passes(record: Any) -> bool:
 
 
 def published(records: list[Any]) -> list[dict[str, Any]]:
-    """What the pipe publishes of some records."""
+    """Returns the events that the pipe publishes for some records."""
     events: list[dict[str, Any]] = invoke("PublishEventsFunction", [record for record in records if passes(record)])
     return events
 
 
 def kinds(records: list[Any]) -> set[str]:
-    """What kinds of items records are of."""
+    """Returns the kinds of items that records belong to."""
     return {record["dynamodb"]["Keys"]["sk"]["S"].partition("#")[0] for record in records}
 
 
@@ -164,50 +164,50 @@ def kinds(records: list[Any]) -> set[str]:
         ({"detail": {"count": [{"exists": True}]}}, {"detail": {"state": "running"}}, False),
         ({"detail": {"count": [{"exists": False}]}}, {"detail": {"state": "running"}}, True),
         ({"detail": {"count": [{"exists": False}]}}, {"detail": {"count": 1}}, False),
-        # It asks for leaves only: this one is none, and there it has nothing to hang on.
+        # A pattern matches only leaf values, and this one is not a leaf.
         ({"detail": {"count": [{"exists": False}]}}, {"detail": {"count": {"of": 1}}}, True),
         ({"detail": {"count": [{"exists": False}]}}, {"state": "running"}, True),
     ],
 )
-def test_the_library_understands_patterns_as_eventbridge_does(pattern: Any, event: Any, matches: bool) -> None:
+def test_library_matches_patterns_as_eventbridge_does(pattern: Any, event: Any, matches: bool) -> None:
     assert EventPattern.load(json.dumps(pattern)).matches_event(event) is matches
 
 
-def test_the_filter_asks_only_for_what_a_pipe_lets_it_ask_for() -> None:
+def test_filter_uses_only_operators_that_pipes_support() -> None:
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-event-filtering.html
     assert 0 < len(PATTERNS) <= 5
     assert {field for pattern in PATTERNS for field in pattern.get_pattern()} == {"dynamodb"}
 
 
-def test_the_filter_lets_through_all_that_means_something_and_little_else(steps: list[Step]) -> None:
+def test_filter_passes_all_relevant_records_and_few_others(steps: list[Step]) -> None:
     for step in steps:
         for record in step.records:
             if invoke("PublishEventsFunction", [record]):
                 assert passes(record), step.what
             elif passes(record):
-                # Only of an invoice it cannot tell.
+                # Invoices are the only records for which the filter cannot decide.
                 assert kinds([record]) == {"INVOICE"}, step.what
 
 
 # The events
 
 
-def test_every_write_tells_what_it_should(steps: list[Step]) -> None:
+def test_every_write_publishes_its_events(steps: list[Step]) -> None:
     for step in steps:
         assert [event["type"] for event in published(step.records)] == step.types, step.what
-    # All that the table holds was written, and deleted again.
+    # Every item in the table was written and deleted again.
     everything = {"ORDER", "COMMENT", "INTERNAL", "CHANGE", "INVOICE", "NOTICE", "KEY"}
     assert kinds([record for step in steps[:-1] for record in step.records]) == everything
     assert kinds(steps[-1].records) == everything
 
 
-def test_the_events_say_what_happened(steps: list[Step]) -> None:
+def test_events_describe_what_happened(steps: list[Step]) -> None:
     happened: dict[str, Any] = {}
     for step in steps:
         happened.setdefault(step.what, published(step.records))
-    [brought] = [record for record in steps[0].records if passes(record)]
-    written = datetime.fromisoformat(happened["an order is brought"][0].pop("time")).timestamp()
-    assert written == brought["dynamodb"]["ApproximateCreationDateTime"]
+    [created] = [record for record in steps[0].records if passes(record)]
+    written = datetime.fromisoformat(happened["an order is created"][0].pop("time")).timestamp()
+    assert written == created["dynamodb"]["ApproximateCreationDateTime"]
     about_it = {"schema_version": "1", "order_id": "3001"}
     order = about_it | {
         "customer_id": "alice",
@@ -215,7 +215,7 @@ def test_the_events_say_what_happened(steps: list[Step]) -> None:
         "currency_code": "KWD",
         "grand_total": "12.500",
     }
-    assert happened["an order is brought"] == [
+    assert happened["an order is created"] == [
         order
         | {
             "id": "order/3001/created",
@@ -240,7 +240,7 @@ def test_the_events_say_what_happened(steps: list[Step]) -> None:
             "version": 4,
         }
     ]
-    for what, comment_id, time, said in (
+    for what, comment_id, time, flags in (
         ("the customer comments", 1795424402500000, "02.500000", (False, True, True)),
         ("the staff comments", 1795424403000000, "03.000000", (True, True, False)),
         ("the staff comments internally", 1795424403500001, "03.500001", (True, False, True)),
@@ -253,7 +253,7 @@ def test_the_events_say_what_happened(steps: list[Step]) -> None:
                 "time": f"2026-11-23T09:00:{time}Z",
                 "comment_id": comment_id,
             }
-            | dict(zip(("is_admin", "is_visible_to_customer", "flagged"), said, strict=True))
+            | dict(zip(("is_admin", "is_visible_to_customer", "flagged"), flags, strict=True))
         ]
     invoices = [event for step in steps for event in published(step.records) if event["type"] == "InvoiceStatusChanged"]
     of_all = {"number": "INV-3001-1", "currency_code": "KWD", "grand_total": "12.500", "due": "10.000"}
@@ -269,19 +269,19 @@ def test_the_events_say_what_happened(steps: list[Step]) -> None:
     ]
 
 
-def test_an_id_is_the_same_for_the_same_and_another_for_anything_else(steps: list[Step]) -> None:
+def test_redelivered_records_keep_their_event_id_and_others_get_new_ones(steps: list[Step]) -> None:
     records = [record for step in steps for record in step.records]
     once, again = published(records), published(records)
     assert once == again
     assert len({event["id"] for event in once}) == len(once) == sum(len(step.types) for step in steps)
 
 
-def test_no_event_says_who_somebody_is_or_what_they_wrote(steps: list[Step]) -> None:
+def test_events_contain_no_personal_data(steps: list[Step]) -> None:
     records = [record for step in steps for record in step.records]
     assert kinds([record for record in records if passes(record) and SECRET in json.dumps(record)]) == {
         *("ORDER", "COMMENT", "INTERNAL", "INVOICE")
     }
-    # Also of what the filter keeps back.
+    # Also for records that the filter drops.
     told = json.dumps(invoke("PublishEventsFunction", records), ensure_ascii=False)
     assert SECRET.lower() not in told.lower()
     assert "@" not in told
@@ -297,24 +297,24 @@ def test_every_event_has_a_schema() -> None:
         assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
         assert schema["title"] == name.removesuffix(".v1.json")
         assert schema["description"]
-        # What is added later must not make readers refuse it.
+        # Fields that are added later must not make consumers reject an event.
         assert "additionalProperties" not in schema
         [example] = schema["examples"]
         assert example.keys() == schema["properties"].keys() == set(schema["required"])
         Draft202012Validator(schema).validate(example)
 
 
-def test_the_events_are_what_their_schemas_say(steps: list[Step]) -> None:
+def test_events_match_their_schemas(steps: list[Step]) -> None:
     for step in steps:
         for event in published(step.records):
             schema = SCHEMAS[f"{event['type']}.v{event['schema_version']}.json"]
             Draft202012Validator(schema).validate(event)
             assert event.keys() == schema["properties"].keys()
-            # The envelope's, too.
+            # Includes the schema of the envelope.
             assert re.fullmatch(r"[0-9-]{10}T[0-9:]{8}\.[0-9]{6}Z", event["time"])
 
 
-# What cannot be read
+# Unreadable records
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_the_events_are_what_their_schemas_say(steps: list[Step]) -> None:
         lambda record: record["dynamodb"]["NewImage"].update(created={"WHAT": SECRET}),
     ],
 )
-def test_a_record_that_cannot_be_read_keeps_no_other_from_being_published(
+def test_unreadable_record_does_not_stop_others(
     steps: list[Step], spoil: Callable[[Any], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     records = [record for step in steps for record in step.records if passes(record)]
@@ -337,7 +337,7 @@ def test_a_record_that_cannot_be_read_keeps_no_other_from_being_published(
     events, left = halve(records)
     assert events == invoke("PublishEventsFunction", good)
     assert left == [bad]
-    # What is raised, Lambda logs.
+    # Lambda logs the error that is raised.
     with pytest.raises((KeyError, ValueError)) as raised:
         invoke("PublishEventsFunction", left)
     assert SECRET not in str(raised.value)
@@ -348,7 +348,7 @@ def test_a_record_that_cannot_be_read_keeps_no_other_from_being_published(
 
 
 def halve(records: list[Any]) -> tuple[list[Any], list[Any]]:
-    """What `AUTOMATIC_BISECT` does: the events of the halves that work, and the records that are left alone."""
+    """Splits a batch like `AUTOMATIC_BISECT`. Returns the events of working halves and the records that fail."""
     try:
         return invoke("PublishEventsFunction", records), []
     except Exception:
@@ -359,13 +359,13 @@ def halve(records: list[Any]) -> tuple[list[Any], list[Any]]:
         return [event for events, _ in halves for event in events], [record for _, left in halves for record in left]
 
 
-def test_what_means_nothing_is_not_published() -> None:
+def test_irrelevant_records_are_not_published() -> None:
     assert invoke("PublishEventsFunction", []) == []
 
 
-# By hand
+# Manual invocation
 
 
-def test_the_event_file_makes_the_examples() -> None:
+def test_event_file_produces_the_documented_examples() -> None:
     examples = [SCHEMAS[f"{event.__name__}.v1.json"]["examples"][0] for event in get_args(Event)]
     assert published(load("publish-events")) == examples

@@ -1,10 +1,10 @@
-"""Reading comments: oldest first, page by page, and what is internal by the staff alone."""
+"""Reading comments: oldest first, page by page, internal ones by admins only."""
 
 from typing import Any
 
 import pytest
 from harness import ADA, ALICE, BOB, ERP, Answer, Service, load
-from lists import joined, pages
+from lists import flatten, pages
 
 OWN = "/orders/1001/comments"
 ALL = "/admin/orders/1001/comments"
@@ -15,14 +15,14 @@ def contents(entries: list[Any]) -> list[str]:
 
 
 def named(answer: Answer) -> list[str]:
-    """The fields that a request was refused for."""
+    """Returns the fields for which a request was refused."""
     assert answer.status == 422
     return [error["field"] for error in answer.json["errors"]]
 
 
 @pytest.fixture
 def talk(service: Service) -> Service:
-    """The service, after customer and staff wrote ten comments: n is flagged if 3 divides it, internal if odd."""
+    """The service with ten comments by customer and admin: the n-th is flagged if 3 divides n, internal if n is odd."""
     for n in range(10):
         if n % 4 == 0:
             body: dict[str, Any] = {"content": f"{n}", "flagged": n % 3 == 0}
@@ -30,12 +30,12 @@ def talk(service: Service) -> Service:
         else:
             body = {"content": f"{n}", "flagged": n % 3 == 0, "is_visible_to_customer": n % 2 == 0}
             assert service.post(ALL, body).status == 201
-        # Two at each moment.
+        # Two at each instant.
         service.clock.sleep(n % 2)
     return service
 
 
-def test_each_role_in_its_own_form(service: Service) -> None:
+def test_each_role_gets_its_own_fields(service: Service) -> None:
     service.post(OWN, {"content": "Où est mon colis ? 📦", "flagged": True})
     service.post(ALL, {"content": "Ruft morgen an", "flagged": True}, ADA | {"name": "Ada Žižková"})
     customers = {
@@ -62,24 +62,24 @@ def test_each_role_in_its_own_form(service: Service) -> None:
 
 
 @pytest.mark.parametrize(("path", "expected"), [(OWN, "02468"), (ALL, "0123456789")])
-def test_every_comment_once_and_oldest_first_on_pages_of_every_size(talk: Service, path: str, expected: str) -> None:
+def test_pages_of_any_size_list_each_comment_once_oldest_first(talk: Service, path: str, expected: str) -> None:
     for limit in (1, 2, 3, 5, 9, 10, 100):
         found = pages(talk, f"{path}?limit={limit}")
-        assert contents(joined(found)) == list(expected)
+        assert contents(flatten(found)) == list(expected)
         assert {len(page) for page in found[:-1]} <= {limit}
         assert 0 < len(found[-1]) <= limit
 
 
-def test_the_staff_finds_what_is_flagged_and_what_is_not(talk: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    # As if there were many: a page looks at 4 of each kind.
+def test_admin_filters_by_flag(talk: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if there were many comments: a page reads 4 of each kind.
     monkeypatch.setattr("orders.table.EXAMINED", 8)
     for flagged, expected in (("true", "0369"), ("false", "124578")):
-        assert contents(joined(pages(talk, f"{ALL}?limit=2&flagged={flagged}"))) == list(expected)
+        assert contents(flatten(pages(talk, f"{ALL}?limit=2&flagged={flagged}"))) == list(expected)
     for value in ("", "maybe", "2"):
         assert named(talk.get(f"{ALL}?flagged={value}")) == ["flagged"]
 
 
-def test_what_is_asked_wrongly_is_said_by_name(talk: Service) -> None:
+def test_invalid_parameters_are_named(talk: Service) -> None:
     for path in (OWN, ALL):
         for query, field in (
             ("limit=0", "limit"),
@@ -93,14 +93,14 @@ def test_what_is_asked_wrongly_is_said_by_name(talk: Service) -> None:
     assert named(talk.get(f"{OWN}?flagged=true")) == ["flagged"]
 
 
-def test_twenty_unless_told_otherwise(service: Service) -> None:
+def test_default_page_size_is_20(service: Service) -> None:
     for n in range(21):
         service.post(OWN, {"content": f"{n}"})
         service.clock.sleep(1)
     assert [len(service.get(path).json["comments"]) for path in (OWN, ALL, f"{OWN}?limit=21")] == [20, 20, 21]
 
 
-def test_a_cursor_is_its_callers_its_orders_and_its_questions(talk: Service) -> None:
+def test_cursor_is_bound_to_caller_order_and_query(talk: Service) -> None:
     talk.post("/orders/1007/comments", {"content": "x"})
     own, all_, flagged = (
         talk.get(f"{path}limit=2").json["next_cursor"] for path in (f"{OWN}?", f"{ALL}?", f"{ALL}?flagged=true&")
@@ -121,7 +121,7 @@ def test_a_cursor_is_its_callers_its_orders_and_its_questions(talk: Service) -> 
         assert named(talk.get(f"{path}cursor={cursor}", claims)) == ["cursor"], (path, claims)
 
 
-def test_what_is_written_meanwhile_comes_last(talk: Service) -> None:
+def test_comments_added_while_paging_come_last(talk: Service) -> None:
     numbers = iter(range(100, 1000))
 
     def write() -> None:
@@ -129,26 +129,26 @@ def test_what_is_written_meanwhile_comes_last(talk: Service) -> None:
             talk.clock.sleep(1)
             talk.post(ALL, {"content": f"{n}", "flagged": n % 2 == 0})
 
-    found = joined(pages(talk, f"{ALL}?limit=3", between=write))
+    found = flatten(pages(talk, f"{ALL}?limit=3", between=write))
     assert contents(found) == [*"0123456789", "100", "101", "102", "103"]
-    assert contents(joined(pages(talk, f"{OWN}?limit=3"))) == [*"02468", "101", "103"]
+    assert contents(flatten(pages(talk, f"{OWN}?limit=3"))) == [*"02468", "101", "103"]
 
 
-def test_a_page_is_short_where_dynamodb_breaks_off_and_none_is_missed(service: Service) -> None:
-    # 16 KB each, and an answer of DynamoDB holds 1 MB.
+def test_page_cut_short_by_dynamodb_skips_no_comment(service: Service) -> None:
+    # 16 KB each, and a DynamoDB response holds 1 MB.
     for n in range(70):
         assert service.post(OWN, {"content": f"{n:04}" + "🧀" * 3996}).status == 201
         service.clock.sleep(1)
     found = pages(service, f"{OWN}?limit=100")
-    assert [int(text[:4]) for text in contents(joined(found))] == list(range(70))
+    assert [int(text[:4]) for text in contents(flatten(found))] == list(range(70))
     assert len(found) == 2
     service.post("/orders/1001/cancel")
     found = pages(service, "/admin/orders/1001/timeline?limit=100")
-    assert [entry["event"] for entry in joined(found)] == ["created", *["commented"] * 70, "cancelled"]
+    assert [entry["event"] for entry in flatten(found)] == ["created", *["commented"] * 70, "cancelled"]
     assert len(found) == 2
 
 
-def test_who_may_read(talk: Service) -> None:
+def test_only_permitted_callers_may_read(talk: Service) -> None:
     assert [talk.get(OWN, claims).status for claims in ({}, ALICE, BOB, ADA)] == [401, 200, 404, 404]
     assert [talk.get(ALL, claims).status for claims in ({}, ALICE, ERP)] == [401, 403, 200]
     assert talk.get("/admin/orders/9999/comments").status == 404
@@ -156,7 +156,7 @@ def test_who_may_read(talk: Service) -> None:
 
 
 @pytest.mark.parametrize("name", ["list-comments-as-admin", "list-comments-as-customer"])
-def test_the_event_files_work(service: Service, name: str) -> None:
+def test_event_files_work(service: Service, name: str) -> None:
     assert service.send(load(name)).status == 200
 
 

@@ -1,4 +1,4 @@
-"""The timeline: all that happened to an order, by whom and when, each thing once and in order."""
+"""The timeline lists everything that happened to an order, with actor and time, each event once and in order."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from harness import ADA, ALICE, ERP, Service, load
-from lists import joined, pages
+from lists import flatten, pages
 
 from orders import aws
 
@@ -15,18 +15,18 @@ SEND = "/admin/orders/1002/send-invoice"
 
 
 def short(entry: dict[str, Any]) -> str:
-    """An entry in one line: when, what, and by whom."""
+    """Returns an entry as one line: time, event and actor."""
     who = f" by {entry['role']} {entry['by']} ({entry['name']})" if entry["by"] else ""
     what = [entry["invoice"], entry["report"], entry["reason"], entry["comment"] and entry["comment"]["content"]]
     what += [f"{each['field']}: {each['before']} → {each['after']}" for each in entry["changes"] or ()]
     return f"{entry['at'][11:-8]} {entry['event']}{who}" + "".join(f" {each}" for each in what if each)
 
 
-def told(service: Service, path: str = TIMELINE) -> list[str]:
-    return [short(entry) for entry in joined(pages(service, f"{path}?limit=100"))]
+def entries(service: Service, path: str = TIMELINE) -> list[str]:
+    return [short(entry) for entry in flatten(pages(service, f"{path}?limit=100"))]
 
 
-def test_a_whole_story(service: Service) -> None:
+def test_timeline_of_a_whole_order(service: Service) -> None:
     line = {"item_id": 1, "product_name": "Brunost", "quantity": 1, "price": 1}
     bob = {"sub": "bob"}
     order = {"order_id": "new", "customer_id": "bob", "currency_code": "JPY", "order_line_details": [line]}
@@ -50,7 +50,7 @@ def test_a_whole_story(service: Service) -> None:
     service.post("/orders/new/cancel", {"reason": "zu spät"}, bob)
     minute()
     service.patch("/admin/orders/new", {"paid": 0, "payment_status": "refunded"}, ERP)
-    assert told(service, "/admin/orders/new/timeline") == [
+    assert entries(service, "/admin/orders/new/timeline") == [
         "09:00:00 created by admin erp (None)",
         "09:01:00 commented by customer bob (None) ¿Cuándo llega? 📦",
         "09:02:00 commented by admin ada (Åda 高橋) intern",
@@ -66,7 +66,7 @@ def test_a_whole_story(service: Service) -> None:
     ]
 
 
-def test_an_order_that_nobody_touched_was_created(service: Service) -> None:
+def test_new_order_has_only_its_creation(service: Service) -> None:
     [created] = service.get(TIMELINE).json["timeline"]
     assert created == {
         "at": "2026-11-20T16:41:07.000000Z",
@@ -89,17 +89,17 @@ def test_an_order_that_nobody_touched_was_created(service: Service) -> None:
     ],
     ids=["unknown", "failed"],
 )
-def test_an_invoice_that_did_not_leave_or_may_have(service: Service, error: Exception, ends: str) -> None:
+def test_failed_and_unknown_mails_are_listed(service: Service, error: Exception, ends: str) -> None:
     def fail(**_: object) -> None:
         raise error
 
     aws.ses().meta.events.register("before-call.sesv2.SendEmail", fail)
     service.post(SEND)
-    assert told(service)[1:] == ["09:00:00 invoice_begun by admin ada (None) INV-1002-1", f"09:00:00 {ends}"]
+    assert entries(service)[1:] == ["09:00:00 invoice_begun by admin ada (None) INV-1002-1", f"09:00:00 {ends}"]
 
 
 def everything_at_once(service: Service) -> int:
-    """Lets much happen in one microsecond. Returns how much, with what came before."""
+    """Makes many events in one microsecond. Returns the number of all entries."""
     for n in range(12):
         service.patch("/admin/orders/1002", {"paid": n + 1})
     for n in range(5):
@@ -113,7 +113,7 @@ def everything_at_once(service: Service) -> int:
 
 
 @pytest.mark.slow
-def test_all_that_happened_in_one_microsecond_is_there_on_pages_of_every_size(service: Service) -> None:
+def test_events_of_one_microsecond_are_complete_on_pages_of_any_size(service: Service) -> None:
     count = everything_at_once(service)
     service.clock.sleep(1)
     service.patch("/admin/orders/1002", {"customer_summary": {"city": "Lindau"}})
@@ -124,29 +124,29 @@ def test_all_that_happened_in_one_microsecond_is_there_on_pages_of_every_size(se
     assert changes == [*(f"{n + 1}.00" for n in range(12)), None]
     for limit in (1, 4, 11, count, count + 1):
         found = pages(service, f"{TIMELINE}?limit={limit}")
-        assert joined(found) == whole
+        assert flatten(found) == whole
         assert {len(page) for page in found[:-1]} <= {limit}
 
 
-def test_what_happens_meanwhile_is_not_missed_and_nothing_comes_twice(service: Service) -> None:
+def test_events_added_while_paging_are_listed_once(service: Service) -> None:
     everything_at_once(service)
     before = service.get(f"{TIMELINE}?limit=100").json["timeline"]
     ends_with_a_report = 1 + next(n for n, entry in enumerate(before) if entry["report"] == "delivery")
 
     def go_on() -> None:
-        # SES is late: one of these reports has its place before the end of the page that was read.
+        # SES reports late: one of these reports belongs before the end of the page that was read.
         for kind in ("DeliveryDelay", "Bounce"):
             service.report(kind, "1002", "INV-1002-1", "2026-11-23T09:00:00.000Z", bounceType="Transient")
         service.clock.sleep(1)
         service.patch("/admin/orders/1002", {"paid": 0})
 
-    found = joined(pages(service, f"{TIMELINE}?limit={ends_with_a_report}", between=go_on))
+    found = flatten(pages(service, f"{TIMELINE}?limit={ends_with_a_report}", between=go_on))
     assert [entry for entry in found if found.count(entry) > 1] == []
     assert [entry for entry in before if entry not in found] == []
     assert [entry["report"] or entry["event"] for entry in found if entry not in before] == ["soft_bounce", "changed"]
 
 
-def test_a_long_history_page_by_page(service: Service) -> None:
+def test_long_history_page_by_page(service: Service) -> None:
     for n in range(40):
         service.clock.sleep(timedelta(minutes=1).total_seconds())
         if n % 3:
@@ -158,16 +158,16 @@ def test_a_long_history_page_by_page(service: Service) -> None:
     assert len(service.get(TIMELINE).json["timeline"]) == 20
     for limit in (6, 40, 41):
         found = pages(service, f"{TIMELINE}?limit={limit}")
-        assert joined(found) == whole
+        assert flatten(found) == whole
         assert [len(page) for page in found[:-1]] == [limit] * ((41 - 1) // limit)
 
 
-def test_only_the_staff_reads_it(service: Service) -> None:
+def test_only_admins_read_it(service: Service) -> None:
     assert [service.get(TIMELINE, claims).status for claims in ({}, ALICE, ERP)] == [401, 403, 200]
     assert service.get("/admin/orders/9999/timeline").status == 404
 
 
-def test_what_is_asked_wrongly_is_said_by_name(service: Service) -> None:
+def test_invalid_parameters_are_named(service: Service) -> None:
     service.post("/admin/orders/1002/comments", {"content": "x"})
     cursor = service.get(f"{TIMELINE}?limit=1").json["next_cursor"]
     for path, claims, field in (
@@ -184,7 +184,7 @@ def test_what_is_asked_wrongly_is_said_by_name(service: Service) -> None:
         assert [error["field"] for error in answer.json["errors"]] == [field]
 
 
-def test_the_event_file_works(service: Service) -> None:
+def test_event_file_works(service: Service) -> None:
     assert service.send(load("get-timeline-as-admin")).status == 200
 
 

@@ -1,4 +1,4 @@
-"""Who gets a mail: the one address of the order, whatever stands there or anywhere else in the order."""
+"""Mail goes only to the order's address, whatever that address or any other field contains."""
 
 from email.utils import getaddresses
 from typing import Any
@@ -42,7 +42,7 @@ NO_ADDRESSES = (
     "(a comment) a@example.com",
     "friends: a@example.com, eve@evil.example;",
     "@evil.example:a@example.com",
-    # Quoted, in letters beyond ASCII, by number: SES takes none of them.
+    # Quoted, non-ASCII and numeric forms, none of which SES accepts.
     '"a b"@example.com',
     '"eve@evil.example,"@example.com',
     "bücher@example.com",
@@ -51,7 +51,7 @@ NO_ADDRESSES = (
     "a\N{FULLWIDTH COMMERCIAL AT}example.com",
     "a@[192.0.2.1]",
     "a@localhost",
-    # What headers end, hide or decode.
+    # Text that ends, hides or decodes a header.
     "a@example.com\r\nBcc: eve@evil.example",
     "a@example.com\nBcc: eve@evil.example",
     "a@example.com\n",
@@ -83,7 +83,7 @@ HEADERS = {
 
 
 def an_order(email: Any, text: str = "x") -> dict[str, Any]:
-    """An order in which everything that may be text is the same."""
+    """Returns an order with the same text in every text field."""
     names = (
         "first_name",
         "last_name",
@@ -104,7 +104,7 @@ def an_order(email: Any, text: str = "x") -> dict[str, Any]:
 
 
 def mail_all(service: Service, text: str = "x") -> None:
-    """Has every kind of mail about the order sent: an invoice, a comment, a cancellation."""
+    """Triggers every kind of mail about the order: invoice, comment, cancellation."""
     service.skip_records()
     body = {"notes": text, "payment_settings": {"payment_method_options": [" ".join(text.split())]}}
     assert service.post("/admin/orders/2001/send-invoice", body).status == 200
@@ -114,7 +114,7 @@ def mail_all(service: Service, text: str = "x") -> None:
 
 
 def recipients(service: Service) -> list[tuple[set[str], list[str]]]:
-    """Of each mail: whom SES was told to send it to, and whom its head names, as whoever relays it reads it."""
+    """Returns the recipients of each mail: those that SES was given, and those that a relay reads in the headers."""
     found = []
     for sent in ses_backends[ACCOUNT][REGION].sent_messages:
         head = sent.raw_data.replace("\r\n", "\n").partition("\n\n")[0].replace("\n ", " ").splitlines()
@@ -124,20 +124,20 @@ def recipients(service: Service) -> list[tuple[set[str], list[str]]]:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_an_odd_address_gets_its_mails_and_nobody_else_does(service: Service, address: str) -> None:
+def test_unusual_address_gets_its_mails_and_no_other_does(service: Service, address: str) -> None:
     assert service.post("/admin/orders", an_order("old@example.com")).status == 201
     assert service.patch("/admin/orders/2001", {"customer_summary": {"email": address}}).status == 200
     mail_all(service)
     assert recipients(service) == [({address}, [address])] * 3
 
 
-def test_what_is_not_one_address_is_refused_wherever_it_comes_from(service: Service) -> None:
+def test_invalid_address_is_refused_on_every_way_in(service: Service) -> None:
     assert service.post("/admin/orders", an_order("old@example.com")).status == 201
     before = service.items("2001")
     for address in NO_ADDRESSES:
-        brought = service.post("/admin/orders", an_order(address) | {"order_id": "2002"})
+        created = service.post("/admin/orders", an_order(address) | {"order_id": "2002"})
         changed = service.patch("/admin/orders/2001", {"customer_summary": {"email": address}})
-        for answer in (brought, changed):
+        for answer in (created, changed):
             assert answer.status == 422, address
             assert {error["field"] for error in answer.json["errors"]} == {"customer_summary.email"}
     assert service.items("2001") == before
@@ -145,7 +145,7 @@ def test_what_is_not_one_address_is_refused_wherever_it_comes_from(service: Serv
 
 
 @pytest.mark.parametrize("address", ["a@example.com, eve@evil.example", "=?utf-8?q?eve=40evil.example?=@example.com"])
-def test_what_somehow_got_into_the_table_gets_no_mail(service: Service, address: str) -> None:
+def test_invalid_address_in_the_table_gets_no_mail(service: Service, address: str) -> None:
     assert service.post("/admin/orders", an_order("old@example.com")).status == 201
     for item in service.items("2001"):
         if "customer_summary" in item:
@@ -165,7 +165,7 @@ def test_what_somehow_got_into_the_table_gets_no_mail(service: Service, address:
 @pytest.mark.parametrize(
     "text", [*NASTY, "x\r\nBcc: eve@evil.example\r\n\r\n<p>hi", "eve@evil.example", "=?utf-8?q?=0A?="]
 )
-def test_nothing_that_a_person_wrote_becomes_a_header_or_markup(service: Service, text: str) -> None:
+def test_personal_texts_never_become_headers_or_markup(service: Service, text: str) -> None:
     line = " ".join(text.split())
     assert service.post("/admin/orders", an_order("alice@example.com", line)).status == 201
     mail_all(service, text)
@@ -175,6 +175,6 @@ def test_nothing_that_a_person_wrote_becomes_a_header_or_markup(service: Service
         assert len(mail.keys()) == len(set(mail.keys()))
         [sender] = mail["From"].addresses
         assert sender.addr_spec == SHOP
-        # What a person typed stands in no header at all: nobody can pretend to be somebody else there.
+        # Headers contain nothing that a person typed, so that no text can impersonate another sender there.
         assert line not in f"{mail['From']} {mail['To']} {mail['Subject']}"
         harmless(Page(html_of(mail).replace("\r\n", "\n")))

@@ -1,4 +1,4 @@
-"""What nobody can tell: whether somebody else's order exists, and whether there are internal comments."""
+"""A customer cannot detect whether another customer's order exists, or whether an order has internal comments."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from harness import ALICE, BOB, Answer, Clock, Service
-from lists import SAMPLE, bring, pages
+from lists import SAMPLE, pages, put_orders
 from traffic import Exchange, traffic
 
 from orders import aws
@@ -17,35 +17,35 @@ from orders.models import OrderStatus, ShippingStatus
 
 Send = Callable[[Service, str], Answer]
 
-# Everything that a customer can ask about one order.
+# Every request that a customer can make about one order.
 ROUTES: dict[str, Send] = {
     "get": lambda service, order: service.get(f"/orders/{order}"),
-    "get, if it is new": lambda service, order: service.get(f"/orders/{order}", if_none_match='"1"'),
-    "get, if there is one": lambda service, order: service.get(f"/orders/{order}", if_none_match="*"),
+    "get, if changed": lambda service, order: service.get(f"/orders/{order}", if_none_match='"1"'),
+    "get, if none exists": lambda service, order: service.get(f"/orders/{order}", if_none_match="*"),
     "comments": lambda service, order: service.get(f"/orders/{order}/comments"),
-    "comments, a page": lambda service, order: service.get(f"/orders/{order}/comments?limit=1"),
+    "comments, one page": lambda service, order: service.get(f"/orders/{order}/comments?limit=1"),
     "comment": lambda service, order: service.post(f"/orders/{order}/comments", {"id": order, "content": "x"}),
     "comment, with a key": lambda service, order: service.post(
         f"/orders/{order}/comments", {"content": "x"}, idempotency_key="k"
     ),
     "cancel": lambda service, order: service.post(f"/orders/{order}/cancel", {"reason": "x"}),
 }
-# What is wrong with these comes first, whatever order it is.
+# These are invalid whatever the order is.
 WRONG: dict[str, tuple[int, Send]] = {
-    "no such parameter": (422, lambda service, order: service.get(f"/orders/{order}?x=1")),
-    "no condition": (404, lambda service, order: service.get(f"/orders/{order}", if_none_match="1")),
-    "no cursor": (422, lambda service, order: service.get(f"/orders/{order}/comments?cursor=x")),
+    "unknown parameter": (422, lambda service, order: service.get(f"/orders/{order}?x=1")),
+    "invalid condition": (404, lambda service, order: service.get(f"/orders/{order}", if_none_match="1")),
+    "invalid cursor": (422, lambda service, order: service.get(f"/orders/{order}/comments?cursor=x")),
     "the cursor of another order": (
         422,
         lambda service, order: service.get(f"/orders/{order}/comments?cursor={own_cursor(service)}"),
     ),
-    "no content": (422, lambda service, order: service.post(f"/orders/{order}/comments", {"content": ""})),
+    "empty content": (422, lambda service, order: service.post(f"/orders/{order}/comments", {"content": ""})),
     "another id": (422, lambda service, order: service.post(f"/orders/{order}/comments", {"id": 1001, "content": "x"})),
-    "no reason": (422, lambda service, order: service.post(f"/orders/{order}/cancel", {"reason": 1})),
+    "invalid reason": (422, lambda service, order: service.post(f"/orders/{order}/cancel", {"reason": 1})),
     "not json": (400, lambda service, order: service.post(f"/orders/{order}/cancel", "{")),
-    "staff's list": (403, lambda service, order: service.get(f"/admin/orders?customer_id={order}", ALICE)),
-    "staff's order": (403, lambda service, order: service.get(f"/admin/orders/{order}", ALICE)),
-    "staff's comments": (403, lambda service, order: service.get(f"/admin/orders/{order}/comments", ALICE)),
+    "admin list": (403, lambda service, order: service.get(f"/admin/orders?customer_id={order}", ALICE)),
+    "admin order": (403, lambda service, order: service.get(f"/admin/orders/{order}", ALICE)),
+    "admin comments": (403, lambda service, order: service.get(f"/admin/orders/{order}/comments", ALICE)),
     "timeline": (403, lambda service, order: service.get(f"/admin/orders/{order}/timeline", ALICE)),
     "change": (403, lambda service, order: service.patch(f"/admin/orders/{order}", {"paid": 1}, ALICE)),
 }
@@ -58,8 +58,8 @@ def own_cursor(service: Service) -> str:
 
 
 @dataclass(frozen=True)
-class Told:
-    """All that one request gives away."""
+class Observation:
+    """Everything that a caller can observe of one request."""
 
     status: int
     headers: dict[str, str]
@@ -68,12 +68,12 @@ class Told:
     exchanges: tuple[Exchange, ...]
 
 
-def ask(order: str, send: Callable[[], Answer]) -> Told:
+def ask(order: str, send: Callable[[], Answer]) -> Observation:
     with traffic() as exchanges:
         answer = send()
     body = json.loads((answer.text or "null").replace(order, "‹id›"))
     calls = tuple((each.operation, each.error) for each in exchanges)
-    return Told(answer.status, answer.headers, body, calls, tuple(exchanges))
+    return Observation(answer.status, answer.headers, body, calls, tuple(exchanges))
 
 
 OTHERS = ("small", "large", "noisy", "ended", "moved")
@@ -81,7 +81,7 @@ OTHERS = ("small", "large", "noisy", "ended", "moved")
 
 @pytest.fixture
 def others(service: Service) -> Service:
-    """The service with more orders of bob's: small, of 300 lines, one that is talked about, cancelled, shipped."""
+    """The service with more orders of Bob's: small, with 300 lines, with comments, cancelled, shipped."""
     [line] = SAMPLE.order_line_details
     lines = tuple(line.model_copy(update={"item_id": n}) for n in range(300))
     total = {"sub_total": 300 * line.price, "grand_total": 300 * line.price, "items_total": Decimal(300)}
@@ -90,7 +90,7 @@ def others(service: Service) -> Service:
         "ended": {"order_status": OrderStatus.CANCELLED},
         "moved": {"shipping_status": ShippingStatus.SHIPPED},
     }
-    bring(
+    put_orders(
         SAMPLE.model_copy(update={"order_id": name, "customer_id": "bob", **different.get(name, {})}) for name in OTHERS
     )
     for n in range(2):
@@ -101,73 +101,73 @@ def others(service: Service) -> Service:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_nobody_can_tell_somebody_elses_order_from_none(others: Service, route: str) -> None:
+def test_other_customers_order_is_indistinguishable_from_a_missing_one(others: Service, route: str) -> None:
     before = [others.items(name) for name in OTHERS]
     none = ask(NONE, partial(ROUTES[route], others, NONE))
     assert none.status == 404
     for name in OTHERS:
-        told = ask(name, partial(ROUTES[route], others, name))
-        assert told.status == none.status
-        assert told.headers == none.headers
-        assert told.body == none.body
-        # As many round trips, and of the same kinds: it takes as long.
-        assert told.calls == none.calls
+        seen = ask(name, partial(ROUTES[route], others, name))
+        assert seen.status == none.status
+        assert seen.headers == none.headers
+        assert seen.body == none.body
+        # The same round trips, so that it takes as long.
+        assert seen.calls == none.calls
     assert [others.items(name) for name in OTHERS] == before
 
 
-def test_nor_by_making_a_mistake(others: Service) -> None:
-    for mistake, (status, send) in WRONG.items():
+def test_invalid_requests_do_not_reveal_an_order(others: Service) -> None:
+    for request, (status, send) in WRONG.items():
         none = ask(NONE, partial(send, others, NONE))
-        assert none.status == status, mistake
+        assert none.status == status, request
         for name in OTHERS:
-            told = ask(name, partial(send, others, name))
-            assert (told.status, told.headers, told.body, told.calls) == (status, none.headers, none.body, none.calls)
+            seen = ask(name, partial(send, others, name))
+            assert (seen.status, seen.headers, seen.body, seen.calls) == (status, none.headers, none.body, none.calls)
 
 
-def test_nor_by_how_much_comes_back_from_dynamodb(others: Service) -> None:
+def test_size_of_dynamodb_responses_does_not_reveal_an_order(others: Service) -> None:
     def sizes(route: str, order: str) -> list[int]:
         return [each.size for each in ask(order, partial(ROUTES[route], others, order)).exchanges]
 
     for route in ROUTES:
         if route.startswith("get"):
-            # The only one that reads whole orders.
+            # This is the only request that reads whole orders.
             assert sizes(route, "large") == sizes(route, NONE)
-        # Elsewhere the totals may have more digits. 300 lines are 30 KB.
+        # Totals may have more digits than in the other order. 300 lines are 30 KB.
         assert sum(sizes(route, "large")) - sum(sizes(route, "small")) < 32
 
 
-def test_nor_by_a_list(others: Service) -> None:
+def test_lists_do_not_reveal_an_order(others: Service) -> None:
     def lists() -> list[Any]:
         with traffic() as exchanges:
             found = [pages(others, f"/orders?limit=2{query}") for query in ("", "&order_status=in_progress")]
         return [found, exchanges]
 
     before = lists()
-    bring(SAMPLE.model_copy(update={"order_id": f"new-{n}", "customer_id": "bob"}) for n in range(10))
+    put_orders(SAMPLE.model_copy(update={"order_id": f"new-{n}", "customer_id": "bob"}) for n in range(10))
     assert lists() == before
 
 
-# What a customer is told, one facet after the other.
-FACETS: dict[str, Callable[[Told], Any]] = {
-    "responses": lambda told: (told.status, told.body),
-    "headers, the version among them": lambda told: told.headers,
-    "ids and times of comments": lambda told: [
-        (each["id"], each["created"]) for each in (told.body or {}).get("comments", [])
+# What a customer can observe, one aspect after the other.
+FACETS: dict[str, Callable[[Observation], Any]] = {
+    "responses": lambda seen: (seen.status, seen.body),
+    "headers including the version": lambda seen: seen.headers,
+    "ids and times of comments": lambda seen: [
+        (each["id"], each["created"]) for each in (seen.body or {}).get("comments", [])
     ],
-    "counts": lambda told: [len(value) for value in (told.body or {}).values() if isinstance(value, list)],
-    "cursors": lambda told: (told.body or {}).get("next_cursor"),
-    "kinds of calls": lambda told: told.calls,
-    "what the calls cost and bring": lambda told: told.exchanges,
+    "counts": lambda seen: [len(value) for value in (seen.body or {}).values() if isinstance(value, list)],
+    "cursors": lambda seen: (seen.body or {}).get("next_cursor"),
+    "kinds of calls": lambda seen: seen.calls,
+    "cost and size of the calls": lambda seen: seen.exchanges,
 }
 
 
-def story(service: Service, *, internal: bool) -> list[Told]:
-    """All that alice is told of an order that the staff, too, talks about: with or without internal comments."""
+def story(service: Service, *, internal: bool) -> list[Observation]:
+    """Returns all that Alice can observe of an order with admin comments, with or without internal ones."""
     order, comments = "/orders/story", "/orders/story/comments"
-    told: list[Told] = []
+    seen: list[Observation] = []
 
     def alice(method: Callable[..., Answer], path: str, *body: Any, **headers: str) -> None:
-        told.append(ask("story", partial(method, path, *body, **headers)))
+        seen.append(ask("story", partial(method, path, *body, **headers)))
 
     def secretly() -> None:
         if internal:
@@ -180,14 +180,14 @@ def story(service: Service, *, internal: bool) -> list[Told]:
             alice(service.get, path)
         for limit in (1, 2, 3):
             alice(service.get, f"{comments}?limit={limit}")
-            while cursor := told[-1].body["next_cursor"]:
+            while cursor := seen[-1].body["next_cursor"]:
                 alice(service.get, f"{comments}?limit={limit}&cursor={cursor}")
 
     service.clock.now = Clock().now
-    bring([SAMPLE.model_copy(update={"order_id": "story"})])
+    put_orders([SAMPLE.model_copy(update={"order_id": "story"})])
     secretly()
     read()
-    # All at the same moment, when each comment takes the next free place.
+    # All at the same instant, so that each comment takes the next free id.
     for n in range(2):
         alice(service.post, comments, {"content": f"{n}"})
         secretly()
@@ -195,7 +195,7 @@ def story(service: Service, *, internal: bool) -> list[Told]:
         assert service.post(f"/admin{comments}", {"content": f"{n}"}).status == 201
     secretly()
     read()
-    # A repeated key leads to its comment again, also after others.
+    # A repeated key returns its comment, also after other comments.
     alice(service.post, comments, {"content": "0"}, idempotency_key="0")
     service.clock.sleep(1)
     secretly()
@@ -203,10 +203,10 @@ def story(service: Service, *, internal: bool) -> list[Told]:
     alice(service.post, f"{order}/cancel")
     secretly()
     read()
-    return told
+    return seen
 
 
-def test_nobody_can_tell_whether_there_are_internal_comments(service: Service) -> None:
+def test_internal_comments_are_undetectable_for_customers(service: Service) -> None:
     without = story(service, internal=False)
     for item in service.items("story"):
         aws.dynamodb().delete_item(TableName="OrdersTable", Key={"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}})
@@ -223,8 +223,8 @@ def test_nobody_can_tell_whether_there_are_internal_comments(service: Service) -
     assert {each % 2 for each in read} == {0}
 
 
-def test_an_internal_comment_is_no_change_of_the_order(service: Service) -> None:
-    """Neither its version nor its place in a list tells of it, nor does it disturb whoever changes the order."""
+def test_internal_comment_does_not_change_the_order(service: Service) -> None:
+    """The version and the position in lists stay as they are, and other callers can still change the order."""
     own, item = service.get("/orders").json, service.order("1001")
     service.post("/admin/orders/1001/comments", {"content": "intern", "flagged": True}, idempotency_key="k")
     assert service.get("/orders").json == own

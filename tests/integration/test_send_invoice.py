@@ -1,4 +1,4 @@
-"""Sending an invoice: to whom, once, and when not."""
+"""Sending an invoice: the recipient, at most one mail per request, and when sending is refused."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ SPEC_BODY = {
 }
 
 
-def test_the_specifications_own_body_sends_one_mail_to_the_address_on_the_order(service: Service) -> None:
+def test_documented_body_sends_one_mail_to_the_orders_address(service: Service) -> None:
     answer = service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
     assert (answer.status, answer.json) == (200, {"status": "success"})
     assert answer.headers["location"] == "/admin/orders/1002/invoices/INV-1002-1"
@@ -31,7 +31,7 @@ def test_the_specifications_own_body_sends_one_mail_to_the_address_on_the_order(
     assert mail["X-SES-MESSAGE-TAGS"] == "order_id=1002, invoice=INV-1002-1"
 
 
-def test_the_longest_order_id_is_found_again_by_the_mails_tags(service: Service) -> None:
+def test_mail_tags_identify_the_longest_order_id(service: Service) -> None:
     order_id = "x" * 64
     sample = Order.model_validate_json((ROOT / "tests" / "order.json").read_bytes())
     OrderStore(get_table()).create(sample.model_copy(update={"order_id": order_id}))
@@ -39,7 +39,7 @@ def test_the_longest_order_id_is_found_again_by_the_mails_tags(service: Service)
     assert service.mails[0]["X-SES-MESSAGE-TAGS"] == f"order_id={order_id}, invoice=INV-{order_id}-1"
 
 
-def test_the_ledger_says_what_was_sent_and_for_whom(service: Service) -> None:
+def test_ledger_records_what_was_sent_and_by_whom(service: Service) -> None:
     service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
     [invoice] = service.invoices("1002")
     assert invoice["outcome"] == "sent"
@@ -53,7 +53,7 @@ def test_the_ledger_says_what_was_sent_and_for_whom(service: Service) -> None:
     assert "mailing" not in order
 
 
-def test_it_changes_nothing_of_what_the_order_says_about_money(service: Service) -> None:
+def test_sending_does_not_change_the_orders_amounts(service: Service) -> None:
     before = service.order("1002")
     service.post("/admin/orders/1002/send-invoice", {"payment_status": "PAID"})
     after = service.order("1002")
@@ -62,7 +62,7 @@ def test_it_changes_nothing_of_what_the_order_says_about_money(service: Service)
 
 
 @pytest.mark.parametrize("body", [None, "", "{}", '{"payment_settings": null, "payment_status": null, "notes": null}'])
-def test_no_body_is_fine(service: Service, body: str | None) -> None:
+def test_body_is_optional(service: Service, body: str | None) -> None:
     assert service.post("/admin/orders/1001/send-invoice", body).json == {"status": "success"}
 
 
@@ -81,7 +81,7 @@ def test_no_body_is_fine(service: Service, body: str | None) -> None:
         {"notes": ""},
     ],
 )
-def test_what_may_be_asked_for(service: Service, body: Any) -> None:
+def test_valid_bodies_are_accepted(service: Service, body: Any) -> None:
     assert service.post("/admin/orders/1001/send-invoice", body).status == 200
     html = html_of(service.mails[0])
     for option in ["Überweisung", "Weg 0", "Weg 19"]:
@@ -106,7 +106,7 @@ def test_what_may_be_asked_for(service: Service, body: Any) -> None:
         ({"email": "eve@example.com"}, "email"),
     ],
 )
-def test_a_bad_body_is_refused_by_name_and_mails_nothing(service: Service, body: Any, field: str) -> None:
+def test_invalid_body_names_the_field_and_mails_nothing(service: Service, body: Any, field: str) -> None:
     answer = service.post("/admin/orders/1001/send-invoice", body)
     assert answer.status == 422
     assert [error["field"] for error in answer.json["errors"]] == [field]
@@ -118,7 +118,7 @@ def test_a_bad_body_is_refused_by_name_and_mails_nothing(service: Service, body:
     ("order_id", "status", "words"),
     [("1006", 409, "cancelled"), ("1007", 409, "no e-mail address"), ("9999", 404, "no order")],
 )
-def test_when_none_is_sent(service: Service, order_id: str, status: int, words: str) -> None:
+def test_sending_is_refused_for_some_orders(service: Service, order_id: str, status: int, words: str) -> None:
     answer = service.post(f"/admin/orders/{order_id}/send-invoice")
     assert answer.status == status
     assert words in answer.json["detail"]
@@ -127,18 +127,18 @@ def test_when_none_is_sent(service: Service, order_id: str, status: int, words: 
 
 
 @pytest.mark.parametrize(("claims", "status"), [({}, 401), (ALICE, 403), (ADA, 200), (ERP, 200)])
-def test_who_may(service: Service, claims: dict[str, str], status: int) -> None:
+def test_only_permitted_callers_may_send(service: Service, claims: dict[str, str], status: int) -> None:
     assert service.post("/admin/orders/1001/send-invoice", claims=claims).status == status
     assert len(service.mails) == (status == 200)
 
 
-def test_a_double_click_mails_once_and_answers_success_twice(service: Service) -> None:
+def test_double_click_mails_once_and_succeeds_twice(service: Service) -> None:
     first = service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
     service.clock.sleep(29)
     second = service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
     assert (first.status, first.json, first.headers) == (second.status, second.json, second.headers)
     assert len(service.mails) == 1
-    # Later, or with other words, it is another request.
+    # Later, or with another body, it is a new request.
     service.post("/admin/orders/1002/send-invoice", SPEC_BODY | {"notes": "Mahnung"})
     service.clock.sleep(2)
     third = service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
@@ -146,13 +146,13 @@ def test_a_double_click_mails_once_and_answers_success_twice(service: Service) -
     assert len(service.mails) == 3
 
 
-def test_two_admins_are_two_requests(service: Service) -> None:
+def test_requests_of_two_admins_are_separate(service: Service) -> None:
     service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
     service.post("/admin/orders/1002/send-invoice", SPEC_BODY, ERP)
     assert [mail["Subject"].split(" ")[1] for mail in service.mails] == ["INV-1002-1", "INV-1002-2"]
 
 
-def test_the_same_key_mails_once_for_a_day(service: Service) -> None:
+def test_repeated_key_mails_once_within_a_day(service: Service) -> None:
     first = service.post("/admin/orders/1002/send-invoice", SPEC_BODY, idempotency_key="k")
     service.clock.sleep(24 * 3600)
     again = service.post("/admin/orders/1002/send-invoice", SPEC_BODY, idempotency_key="k")
@@ -163,22 +163,22 @@ def test_the_same_key_mails_once_for_a_day(service: Service) -> None:
     assert len(service.mails) == 1
 
 
-def test_cancelled_is_a_fence_also_for_a_click_that_follows_at_once(service: Service) -> None:
+def test_cancelled_order_refuses_sending_at_once(service: Service) -> None:
     service.post("/admin/orders/1001/send-invoice", SPEC_BODY | {"order_id": 1001}, idempotency_key="k")
     service.post("/admin/orders/1001/send-invoice")
     service.post("/orders/1001/cancel")
     assert service.post("/admin/orders/1001/send-invoice").status == 409
-    # A key asks what became of its request: it was sent before.
+    # Repeating a key asks for the outcome of its request, which was sent before.
     repeated = service.post("/admin/orders/1001/send-invoice", SPEC_BODY | {"order_id": 1001}, idempotency_key="k")
     assert repeated.status == 200
     assert len(service.mails) == 2
 
 
-def test_the_event_file_works(service: Service) -> None:
+def test_event_file_works(service: Service) -> None:
     assert service.send(load("send-invoice-as-admin")).status == 200
 
 
-def test_three_round_trips_and_one_mail(service: Service) -> None:
+def test_sending_takes_three_round_trips_and_one_mail(service: Service) -> None:
     service.calls.clear()
     service.post("/admin/orders/1008/send-invoice")
     assert service.calls == {"BatchGetItem": 1, "TransactWriteItems": 2, "PutObject": 1, "SendEmail": 1}

@@ -1,6 +1,6 @@
-"""Two customers and an admin do anything to a few orders while AWS fails: after each step the promises hold.
+"""Stateful property test: two customers and an admin make random requests while AWS fails, and all guarantees hold.
 
-A small model says what may be answered and what is so afterwards. It knows the rules in its own words.
+A small model, which implements the rules independently, says what may be answered and what is stored afterwards.
 """
 
 import os
@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 EXAMPLES = int(os.environ.get("EXAMPLES") or max(3, settings().max_examples // 8))
-"""How many stories are made up, the first of them trivial. `make storm` asks for more."""
+"""Number of generated runs. `make storm` sets a higher one."""
 
 STEPS = 40
-"""How many steps a story has at most."""
+"""The most steps that a run has."""
 
 CLAIMS = {"alice": ALICE, "bob": BOB, "ada": ADA}
 
@@ -53,12 +53,12 @@ CHANGES = [(name, value) for name, after in NEXT.items() for value in sorted(set
 
 @dataclass
 class Known:
-    """What the model knows of an order.
+    """What the model knows about an order.
 
     Attributes:
         comments: The text of each comment by its id, and whether the customer may read it.
-        bounced: Whether an invoice did not get through to its address.
-        fence: How many invoices had been mailed when it was cancelled.
+        bounced: Whether an invoice bounced at its address.
+        mailed_before_cancelling: The number of invoices that had been mailed when it was cancelled.
     """
 
     owner: str
@@ -66,7 +66,7 @@ class Known:
     version: int = 1
     comments: dict[int, tuple[str, bool]] = field(default_factory=dict)
     bounced: bool = False
-    fence: int | None = None
+    mailed_before_cancelling: int | None = None
 
 
 def new_order(owner: str) -> Known:
@@ -91,19 +91,19 @@ out_of_time = ReadTimeoutError(endpoint_url="https://aws")
 
 
 def faults_at(*calls: str) -> st.SearchStrategy[Fault | None]:
-    """None, or one of these calls fails: it is throttled, or its answer comes too late."""
+    """Returns a strategy for faults: none, or one of these calls is throttled or times out."""
     kinds = st.sampled_from([("before", throttled), ("before", out_of_time), ("after", out_of_time)])
     return st.none() | st.builds(lambda call, kind: (call, *kind), st.sampled_from(calls), kinds)
 
 
 class Story(RuleBasedStateMachine):
-    """What happens, step by step."""
+    """The rules and invariants of the state machine."""
 
     def __init__(self, service: Service) -> None:
         super().__init__()
         self.service = service
         service.clock.now = Clock().now
-        service.begin_anew()
+        service.reset()
         service.skip_records()
         self.orders = {order_id: new_order(owner) for order_id, owner in ORDERS.items()}
         self.done: dict[tuple[str, ...], tuple[Any, Answer | None]] = {}
@@ -116,15 +116,15 @@ class Story(RuleBasedStateMachine):
     def ask(
         self, send: Callable[..., Answer], path: str, *body: Any, fault: Fault | None, **headers: str | None
     ) -> Answer:
-        """Sends a request, a moment after the one before. What AWS fails at may fail it, nothing else."""
+        """Sends a request, a moment after the one before. It may fail only because of the AWS fault."""
         self.service.clock.sleep(0.001)
         self.touched = {order_id for order_id in (*ORDERS, *TO_COME) if order_id in f"{path}{body}"}
-        mend = break_at(*fault) if fault else lambda: None
+        repair = break_at(*fault) if fault else lambda: None
         try:
             answer = send(path, *body, **{name: value for name, value in headers.items() if value})
         finally:
-            mend()
-        # What was not known of a mail is still not known when it is asked for again.
+            repair()
+        # A mail whose outcome is unknown is still unknown when the request is repeated.
         assert answer.status < 500 or fault or self.problem(answer) == "mail-unknown", answer.text
         assert answer.status != 500, answer.text
         return answer
@@ -137,7 +137,7 @@ class Story(RuleBasedStateMachine):
         return known is not None and name in {"ada", known.owner}
 
     def same_as_before(self, scope: tuple[str, ...], key: str | None, body: Any, answer: Answer) -> bool:
-        """Whether a request was done before under its key: then it is answered as then, or refused."""
+        """Whether the key was used before. If so, checks that the first answer is repeated, or the request refused."""
         if key is None or (*scope, key) not in self.done:
             return False
         before, first = self.done[*scope, key]
@@ -180,7 +180,7 @@ class Story(RuleBasedStateMachine):
             [made] = answer.json["comments"]
             assert new == {made["id"]: body["content"]}
         else:
-            # Whole or absent.
+            # Either complete or absent.
             assert answer.status == 503
             assert list(new.values()) in ([], [body["content"]])
         assert all(n > max(known.comments, default=0) for n in new)
@@ -198,7 +198,7 @@ class Story(RuleBasedStateMachine):
             assert answer.status in {404, 503}
             return
         cancelled = self.service.order(order_id)["order_status"] == "cancelled"
-        if known.fence is not None:
+        if known.mailed_before_cancelling is not None:
             assert answer.status in {204, 503}
             return
         allowed = (
@@ -219,7 +219,7 @@ class Story(RuleBasedStateMachine):
         if cancelled:
             known.states["order_status"] = "cancelled"
             known.version += 1
-            known.fence = len(self.invoice_mails(order_id))
+            known.mailed_before_cancelling = len(self.invoice_mails(order_id))
 
     @rule(
         name=who,
@@ -229,7 +229,7 @@ class Story(RuleBasedStateMachine):
         fault=faults_at("Query", "TransactWriteItems"),
     )
     def change(self, name: str, order_id: str, change: tuple[str, str], given: int, fault: Fault | None) -> None:
-        """`given` says for which version: the latest (1), the one before (-1), or whichever it is (0)."""
+        """Changes an order. `given` selects the version: the latest (1), the one before (-1) or none (0)."""
         known = self.orders.get(order_id)
         state, value = change
         version = known.version + min(given, 0) if known else 1
@@ -247,7 +247,7 @@ class Story(RuleBasedStateMachine):
         changed = replace(known, version=known.version + 1, states=known.states | {state: value})
         same = known.states[state] == value
         allowed = value in NEXT[state].get(known.states[state], set())
-        if known.fence is not None:
+        if known.mailed_before_cancelling is not None:
             allowed = change == ("payment_status", "refunded") and allowed
         if answer.status == 200 and not same:
             assert allowed
@@ -269,7 +269,7 @@ class Story(RuleBasedStateMachine):
         key=keys,
         fault=faults_at("TransactWriteItems"),
     )
-    def bring(self, order_id: str, price: str, key: str | None, fault: Fault | None) -> None:
+    def create(self, order_id: str, price: str, key: str | None, fault: Fault | None) -> None:
         line = {"item_id": 1, "product_name": "Brunost", "quantity": 1, "price": price}
         owner = TO_COME[order_id]
         body = {
@@ -281,23 +281,23 @@ class Story(RuleBasedStateMachine):
         }
         answer = self.ask(self.service.post, "/admin/orders", body, fault=fault, idempotency_key=key)
         there = len(self.service.items(order_id, "ORDER"))
-        # The header and its lines, or neither.
+        # Either both header and lines are stored, or neither.
         assert there in {0, 2}
         if answer.status == 503:
             if there and order_id not in self.orders:
                 self.orders[order_id] = new_order(owner)
                 self.done["price", order_id] = price, None
                 if key:
-                    self.done["bring", key] = body, None
+                    self.done["create", key] = body, None
             return
-        if self.same_as_before(("bring",), key, body, answer):
+        if self.same_as_before(("create",), key, body, answer):
             return
         if order_id not in self.orders:
             assert answer.status == 201
             self.orders[order_id] = new_order(owner)
             self.done["price", order_id] = price, None
             if key:
-                self.done["bring", key] = body, answer
+                self.done["create", key] = body, answer
         elif self.done["price", order_id][0] == price:
             assert (answer.status, answer.json["version"]) == (200, self.orders[order_id].version)
         else:
@@ -326,16 +326,16 @@ class Story(RuleBasedStateMachine):
         if known is None:
             assert (answer.status in {404, 503}, new) == (True, 0)
             return
-        refused = known.fence is not None or known.bounced
+        refused = known.mailed_before_cancelling is not None or known.bounced
         request = ("invoice", order_id, key) if key else ("click", order_id, notes)
         now = self.service.clock.now
         began, asked, asked_for = self.clicked.get(request, (now - timedelta(hours=1), False, notes))
         if key is None and now - began >= timedelta(seconds=30):
-            # Another click than the one then.
+            # Later than 30 seconds, it is a new click.
             asked = False
             self.mailed[request] = 0
         self.mailed[request] += new
-        # One request, one mail; and none after the order was cancelled.
+        # One request sends at most one mail, and none after the order was cancelled.
         assert self.mailed[request] <= 1
         assert not new or not refused
         if answer.status == 200:
@@ -345,7 +345,7 @@ class Story(RuleBasedStateMachine):
         else:
             assert new == 0
         if not fault and not asked:
-            # Nobody is kept waiting for what went well or ill before.
+            # No earlier attempt, successful or not, delays the cancellation.
             assert (answer.status, self.problem(answer)) == ((409, "state-conflict") if refused else (200, ""))
         if asked and asked_for != notes and not fault:
             assert (answer.status, self.problem(answer)) == (422, "idempotency-key-reused")
@@ -353,7 +353,7 @@ class Story(RuleBasedStateMachine):
             self.clicked[request] = now, True, notes
 
     def sks(self, order_id: str, now: Any) -> set[str]:
-        """Which invoices of an order began at this moment."""
+        """Returns the invoices of an order that began at this instant."""
         return {each["sk"] for each in self.service.invoices(order_id) if each["started"].startswith(f"{now:%FT%T.%f}")}
 
     def count(self, order_id: str) -> int:
@@ -361,7 +361,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(order_id=where, kind=st.sampled_from(["Send", "Delivery", "Bounce"]))
     def ses_reports(self, order_id: str, kind: str) -> None:
-        # Of what it took, and of nothing else.
+        # SES reports only on mails that it accepted.
         for mail in self.invoice_mails(order_id)[-1:]:
             self.service.report(
                 kind, order_id, tags(mail)["invoice"], **({"bounceType": "Permanent"} if kind == "Bounce" else {})
@@ -376,11 +376,11 @@ class Story(RuleBasedStateMachine):
     @rule(fault=faults_at("Query", "PutItem", "SendEmail", "UpdateItem"), twice=st.booleans())
     def the_stream_is_read(self, fault: Fault | None, twice: bool) -> None:
         records = self.records + self.service.records()
-        mend = break_at(*fault) if fault else lambda: None
+        repair = break_at(*fault) if fault else lambda: None
         try:
             failed = self.service.notify(records)
         finally:
-            mend()
+            repair()
         self.told_in_peace &= fault is None
         assert not failed or fault
         first = min(
@@ -392,7 +392,7 @@ class Story(RuleBasedStateMachine):
         return [mail for mail in self.service.mails if "invoice" in tags(mail) and tags(mail)["order_id"] == order_id]
 
     def is_being_mailed(self, order_id: str) -> bool:
-        """Whether a mailing began whose end is not on record, and may still be under way."""
+        """Whether a mailing without a recorded outcome may still be in progress."""
         return any(
             each["outcome"] == "sending"
             and f"{self.service.clock.now - timedelta(seconds=31):%FT%T.%f}" < each["started"]
@@ -400,17 +400,17 @@ class Story(RuleBasedStateMachine):
         )
 
     @invariant()
-    def the_promises_hold(self) -> None:
-        """All of them, for the orders that the last step was about; in the end for all."""
+    def guarantees_hold(self) -> None:
+        """Checks all guarantees for the orders of the last step, and at the end for all orders."""
         for order_id in self.touched & self.orders.keys():
             known = self.orders[order_id]
-            self.nothing_is_lost_and_nothing_is_there_twice(order_id, known)
-            self.cancelled_is_a_fence(order_id, known)
-            self.the_ledger_is_truthful(order_id)
-            self.what_is_private_stays_private(order_id, known)
-            self.customers_are_told_of_a_thing_once(order_id, known)
+            self.check_that_nothing_is_lost_or_duplicated(order_id, known)
+            self.check_that_cancelled_orders_stay_cancelled(order_id, known)
+            self.check_that_the_ledger_is_true(order_id)
+            self.check_that_internal_comments_stay_internal(order_id, known)
+            self.check_that_customers_are_told_once(order_id, known)
 
-    def nothing_is_lost_and_nothing_is_there_twice(self, order_id: str, known: Known) -> None:
+    def check_that_nothing_is_lost_or_duplicated(self, order_id: str, known: Known) -> None:
         stored = {int(each["id"]): each["content"] for each in self.service.comments(order_id)}
         assert stored == {n: text for n, (text, _) in known.comments.items()}
         order = self.service.order(order_id)
@@ -418,14 +418,14 @@ class Story(RuleBasedStateMachine):
         assert int(order["version"]) == known.version
         changes = [int(each["version"]) for each in self.service.items(order_id, "CHANGE#")]
         assert changes == sorted(set(changes))
-        assert len(changes) == known.version - 1 - (known.fence is not None)
+        assert len(changes) == known.version - 1 - (known.mailed_before_cancelling is not None)
 
-    def cancelled_is_a_fence(self, order_id: str, known: Known) -> None:
-        if known.fence is not None:
+    def check_that_cancelled_orders_stay_cancelled(self, order_id: str, known: Known) -> None:
+        if known.mailed_before_cancelling is not None:
             assert known.states["order_status"] == "cancelled"
-            assert len(self.invoice_mails(order_id)) == known.fence
+            assert len(self.invoice_mails(order_id)) == known.mailed_before_cancelling
 
-    def the_ledger_is_truthful(self, order_id: str) -> None:
+    def check_that_the_ledger_is_true(self, order_id: str) -> None:
         mails = Counter(tags(mail)["invoice"] for mail in self.invoice_mails(order_id))
         found = self.service.get(f"/admin/orders/{order_id}/invoices").json["invoices"]
         assert [each["number"] for each in found] == [f"INV-{order_id}-{n + 1}" for n in range(len(found))]
@@ -434,7 +434,7 @@ class Story(RuleBasedStateMachine):
             assert mails.pop(each["number"], 0) in left, each
         assert not mails
 
-    def what_is_private_stays_private(self, order_id: str, known: Known) -> None:
+    def check_that_internal_comments_stay_internal(self, order_id: str, known: Known) -> None:
         stranger, owner = BOB if known.owner == "alice" else ALICE, CLAIMS[known.owner]
         comments = f"/orders/{order_id}/comments?limit=100"
         assert self.service.get(comments, stranger).status == 404
@@ -445,21 +445,21 @@ class Story(RuleBasedStateMachine):
             (n, text) for n, (text, visible) in known.comments.items() if visible
         )
 
-    def customers_are_told_of_a_thing_once(self, order_id: str, known: Known) -> None:
-        told = self.told(order_id)
-        assert told["cancellation"] <= (known.fence is not None)
-        assert told["comment"] <= sum(visible for _, visible in known.comments.values())
+    def check_that_customers_are_told_once(self, order_id: str, known: Known) -> None:
+        notices_by_kind = self.notices_by_kind(order_id)
+        assert notices_by_kind["cancellation"] <= (known.mailed_before_cancelling is not None)
+        assert notices_by_kind["comment"] <= sum(visible for _, visible in known.comments.values())
 
-    def told(self, order_id: str) -> Counter[str]:
-        """How often the customer was told of each kind of thing."""
+    def notices_by_kind(self, order_id: str) -> Counter[str]:
+        """Returns the number of notices of each kind that the customer got."""
         notices = [mail for mail in self.service.notices if tags(mail)["order_id"] == order_id]
         assert not [mail for mail in notices if SECRET in mail.as_string()]
         return Counter(tags(mail)["notice"] for mail in notices)
 
     def teardown(self) -> None:
-        """In the end the promises hold for all, and all have been told, if nothing was in the way."""
+        """Checks the guarantees for all orders, and that all notices were sent unless something prevented them."""
         self.touched = {*self.orders}
-        self.the_promises_hold()
+        self.guarantees_hold()
         listed = [each["order_id"] for each in self.service.get("/admin/orders?limit=100").json["orders"]]
         assert len(listed) == len(set(listed))
         assert self.orders.keys() <= set(listed)
@@ -471,14 +471,16 @@ class Story(RuleBasedStateMachine):
             assert self.service.notify(self.records + self.service.records()) == []
             for order_id, known in self.orders.items():
                 if not known.bounced:
-                    assert self.told(order_id)["cancellation"] == (known.fence is not None)
+                    assert self.notices_by_kind(order_id)["cancellation"] == (
+                        known.mailed_before_cancelling is not None
+                    )
 
 
 def tags(mail: EmailMessage) -> dict[str, str]:
     return dict(tag.split("=") for tag in mail["X-SES-MESSAGE-TAGS"].split(", "))
 
 
-def test_the_promises_hold_whatever_happens(service: Service) -> None:
+def test_guarantees_hold_whatever_happens(service: Service) -> None:
     run_state_machine_as_test(
         partial(Story, service),  # type: ignore[arg-type]
         settings=settings(

@@ -1,4 +1,4 @@
-"""Changing an order: only what is named, only from the version that was meant, and only as the rules allow."""
+"""Changing an order: only named fields, only for the expected version, and only as the lifecycle rules allow."""
 
 import base64
 import json
@@ -22,23 +22,23 @@ from orders.table import Table
 ORDER = "/admin/orders/1001"
 SHIPPED = {"shipping_status": "shipped"}
 NOTHING = {"shipping_status": "awaiting_shipment"}
-"""Changes nothing of 1001."""
+"""A patch that leaves 1001 unchanged."""
 
 MERGE_PATCH = "application/merge-patch+json"
 
 
 def meanwhile(operation: str, act: Callable[[], object], times: int = 1) -> None:
-    """Does something just before the service's next call of an operation of DynamoDB."""
+    """Runs a function just before the service's next call of a DynamoDB operation."""
 
-    def strike(**_: object) -> None:
+    def run(**_: object) -> None:
         nonlocal times
         times -= 1
         if times <= 0:
-            aws.dynamodb().meta.events.unregister(event, strike)
+            aws.dynamodb().meta.events.unregister(event, run)
         act()
 
     event = f"before-call.dynamodb.{operation}"
-    aws.dynamodb().meta.events.register(event, strike)
+    aws.dynamodb().meta.events.register(event, run)
 
 
 def another(service: Service) -> OrderStore:
@@ -54,7 +54,7 @@ def changes(service: Service, order_id: str = "1001") -> list[Any]:
     ]
 
 
-def test_it_changes_what_it_names_and_nothing_else(service: Service) -> None:
+def test_only_the_named_fields_change(service: Service) -> None:
     before = service.get(ORDER).json
     patch = {"order_status": "paused", "payment_status": "partial", "paid": "12.5", **SHIPPED}
     answer = service.patch(ORDER, patch)
@@ -105,7 +105,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_s
         },
     )
 )
-def test_any_patch_of_the_contact_is_what_the_next_reader_sees(service: Service, patch: dict[str, Any]) -> None:
+def test_any_contact_patch_is_what_the_next_reader_sees(service: Service, patch: dict[str, Any]) -> None:
     expected = service.get(ORDER).json["customer_summary"]
     for name, value in patch.items():
         expected[name] = (expected[name] or {"name": None, "code": None}) | value if isinstance(value, dict) else value
@@ -113,7 +113,7 @@ def test_any_patch_of_the_contact_is_what_the_next_reader_sees(service: Service,
     assert service.get(ORDER).json["customer_summary"] == expected
 
 
-def test_a_record_of_a_change_holds_no_personal_data(service: Service) -> None:
+def test_change_record_holds_no_personal_data(service: Service) -> None:
     patch = {"email": "secret@example.org", "last_name": "Geheim", "state": {"name": "Geheimland"}}
     service.patch(ORDER, {"customer_summary": patch, "paid": "1"})
     [record] = service.items("1001", "CHANGE#")
@@ -128,7 +128,7 @@ def test_a_record_of_a_change_holds_no_personal_data(service: Service) -> None:
         assert word not in json.dumps(record, ensure_ascii=False).lower()
 
 
-def test_what_changes_nothing_writes_nothing(service: Service) -> None:
+def test_patch_without_changes_writes_nothing(service: Service) -> None:
     before = service.items("1001")
     same: list[Any] = [{"customer_summary": {}}, {"customer_summary": {"first_name": "Alice"}}, {"paid": "0.0"}]
     for patch in ({}, NOTHING, *same):
@@ -139,7 +139,7 @@ def test_what_changes_nothing_writes_nothing(service: Service) -> None:
     assert service.items("1001") == before
 
 
-def test_a_change_is_two_round_trips(service: Service) -> None:
+def test_change_takes_two_round_trips(service: Service) -> None:
     patches: list[Any] = [SHIPPED, {"customer_summary": {"city": "Kempten"}}]
     for patch in patches:
         service.calls.clear()
@@ -148,7 +148,7 @@ def test_a_change_is_two_round_trips(service: Service) -> None:
 
 
 @pytest.mark.parametrize("media_type", [MERGE_PATCH, "Application/Merge-Patch+JSON; charset=utf-8"])
-def test_it_may_be_called_a_merge_patch(service: Service, media_type: str) -> None:
+def test_merge_patch_content_type_is_accepted(service: Service, media_type: str) -> None:
     # As API Gateway hands over what is not called application/json.
     body = base64.b64encode('{"customer_summary": {"city": "Łódź"}}'.encode()).decode()
     answer = service.send(service.event("PATCH", ORDER, body, content_type=media_type) | {"isBase64Encoded": True})
@@ -156,19 +156,19 @@ def test_it_may_be_called_a_merge_patch(service: Service, media_type: str) -> No
     assert service.patch(ORDER, SHIPPED, content_type=media_type).json["shipping_status"] == "shipped"
 
 
-def test_nothing_else_may(service: Service) -> None:
+def test_other_content_types_are_refused(service: Service) -> None:
     for path in ("/orders/1001/comments", "/admin/orders", "/orders/1001/cancel"):
         assert service.post(path, {"content": "x"}, content_type=MERGE_PATCH).status == 415
 
 
-def test_other_media_types_and_what_is_no_json_are_refused(service: Service) -> None:
+def test_other_media_types_and_malformed_json_are_refused(service: Service) -> None:
     assert service.patch(ORDER, SHIPPED, content_type="application/json-patch+json").status == 415
     assert service.patch(ORDER, "{").status == 400
     event = service.event("PATCH", ORDER, "7f8=", content_type=MERGE_PATCH)
     assert service.send(event | {"isBase64Encoded": True}).status == 400
 
 
-def test_it_is_made_for_the_version_that_is_named(service: Service) -> None:
+def test_change_is_made_for_the_given_version(service: Service) -> None:
     for version, (condition, in_body) in enumerate(
         (
             (None, None),
@@ -189,7 +189,7 @@ def test_it_is_made_for_the_version_that_is_named(service: Service) -> None:
         assert (answer.status, answer.headers["etag"]) == (200, f'"{version + 1}"'), condition
 
 
-def test_it_is_not_made_for_another(service: Service) -> None:
+def test_change_for_another_version_is_refused(service: Service) -> None:
     before = service.items("1001")
     for condition, version in (
         ('"2"', None),
@@ -213,7 +213,7 @@ def test_it_is_not_made_for_another(service: Service) -> None:
     assert service.items("1001") == before
 
 
-def test_a_condition_that_is_none_is_named(service: Service) -> None:
+def test_invalid_condition_is_named(service: Service) -> None:
     before = service.items("1001")
     for condition in ("1", "", '"1', '"1" "2"', '*, "1"', 'w/"1"', '"١"', '"1 "'):
         answer = service.patch(ORDER, SHIPPED, if_match=condition)
@@ -222,10 +222,10 @@ def test_a_condition_that_is_none_is_named(service: Service) -> None:
     assert service.items("1001") == before
 
 
-def test_a_lost_update_is_shown_the_order_as_it_is(service: Service) -> None:
+def test_outdated_change_answers_with_the_current_order(service: Service) -> None:
     service.patch(ORDER, {"paid": 5}, ERP)
     for headers, body in (({"if_match": '"1"'}, {}), ({}, {"version": 1})):
-        # Also one that would change nothing: it was made for another order.
+        # Also a patch without changes, because it was made for another version.
         for patch in (SHIPPED, NOTHING):
             answer = service.patch(ORDER, patch | body, **headers)
             assert (answer.status, answer.headers["etag"]) == (412, '"2"')
@@ -237,7 +237,7 @@ def test_a_lost_update_is_shown_the_order_as_it_is(service: Service) -> None:
 @pytest.mark.parametrize(
     ("condition", "status", "made"), [({}, 200, ["erp", "ada"]), ({"if_match": '"1"'}, 412, ["erp"])]
 )
-def test_what_comes_between_reading_and_writing_is_not_lost(
+def test_concurrent_change_is_not_lost(
     service: Service, condition: dict[str, str], status: int, made: list[str]
 ) -> None:
     patch = OrderPatch(paid=Decimal(5))
@@ -252,7 +252,7 @@ def test_what_comes_between_reading_and_writing_is_not_lost(
     assert [by for by, _ in changes(service)] == made
 
 
-def test_a_cancellation_that_comes_between_wins(service: Service) -> None:
+def test_concurrent_cancellation_wins(service: Service) -> None:
     meanwhile(
         "TransactWriteItems", lambda: another(service).cancel("1001", Caller(Role.CUSTOMER, "alice"), reason=None)
     )
@@ -261,7 +261,7 @@ def test_a_cancellation_that_comes_between_wins(service: Service) -> None:
     assert service.order("1001")["shipping_status"] == "awaiting_shipment"
 
 
-def test_whoever_never_gets_through_is_told_to_try_again(service: Service) -> None:
+def test_permanent_contention_asks_the_caller_to_retry(service: Service) -> None:
     def count_up() -> None:
         aws.dynamodb().update_item(
             TableName="OrdersTable",
@@ -277,7 +277,7 @@ def test_whoever_never_gets_through_is_told_to_try_again(service: Service) -> No
     assert service.order("1001")["shipping_status"] == "awaiting_shipment"
 
 
-def test_two_writers_of_one_item_wait_for_each_other(service: Service) -> None:
+def test_transaction_conflict_is_retried(service: Service) -> None:
     reasons: Any = {"CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}]}
     conflict: Any = {"Error": {"Code": "TransactionCanceledException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
 
@@ -288,7 +288,7 @@ def test_two_writers_of_one_item_wait_for_each_other(service: Service) -> None:
     assert service.patch(ORDER, SHIPPED, if_match='"1"').status == 200
 
 
-def test_what_is_not_valid_is_said_by_field_and_changes_nothing(service: Service) -> None:
+def test_invalid_input_is_reported_by_field_and_changes_nothing(service: Service) -> None:
     before = service.items("1001")
     for body, field in (
         ({"order_status": None}, "order_status"),
@@ -324,14 +324,14 @@ def test_what_is_not_valid_is_said_by_field_and_changes_nothing(service: Service
     assert service.items("1001") == before
 
 
-def test_a_step_that_cannot_follow_is_a_conflict(service: Service) -> None:
+def test_forbidden_status_change_is_a_conflict(service: Service) -> None:
     before = service.items("1003")
     states = {"order_status": "in_progress", "shipping_status": "shipped", "payment_status": "paid"}
     for patch in (
         NOTHING,
         {"order_status": "draft"},
         {"order_status": "cancelled"},
-        # One wrong step holds up all of it.
+        # One forbidden step refuses the whole change.
         {"shipping_status": "delivered", "order_status": "reopened", "customer_summary": {"city": "Lindau"}},
     ):
         answer = service.patch("/admin/orders/1003", patch)
@@ -342,12 +342,12 @@ def test_a_step_that_cannot_follow_is_a_conflict(service: Service) -> None:
 
 @pytest.fixture
 def cancelled(service: Service) -> Service:
-    """The service, after 1004 was cancelled: of its 260.99, 120.00 had been paid."""
+    """The service, after cancelling 1004, of whose 260.99 120.00 had been paid."""
     assert service.post("/admin/orders/1004/cancel").status == 204
     return service
 
 
-def test_a_cancelled_order_refuses_payment_and_shipment(cancelled: Service) -> None:
+def test_cancelled_order_refuses_payment_and_shipment(cancelled: Service) -> None:
     before = cancelled.items("1004")
     for patch in (
         {"shipping_status": "shipped"},
@@ -365,11 +365,11 @@ def test_a_cancelled_order_refuses_payment_and_shipment(cancelled: Service) -> N
         assert (answer.status, answer.json["order_status"]) == (409, "cancelled"), patch
     assert cancelled.items("1004") == before
     assert cancelled.post("/admin/orders/1001/cancel").status == 204
-    # What was never paid cannot go back.
+    # Money that was never paid cannot be refunded.
     assert cancelled.patch(ORDER, {"payment_status": "refunded"}).status == 409
 
 
-def test_of_a_cancelled_order_the_contact_may_change_and_money_may_go_back(cancelled: Service) -> None:
+def test_cancelled_order_accepts_contact_changes_and_refunds(cancelled: Service) -> None:
     for version, patch in enumerate(
         (
             {"customer_summary": {"email": "alice@example.org"}},
@@ -388,7 +388,7 @@ def test_of_a_cancelled_order_the_contact_may_change_and_money_may_go_back(cance
     )
 
 
-def test_an_order_can_be_changed_while_its_invoice_is_being_mailed(service: Service) -> None:
+def test_order_can_be_changed_while_its_invoice_is_mailed(service: Service) -> None:
     answers: list[Answer] = []
     aws.ses().meta.events.register(
         "before-call.sesv2.SendEmail", lambda **_: answers.append(service.patch("/admin/orders/1002", {"paid": "100"}))
@@ -396,13 +396,13 @@ def test_an_order_can_be_changed_while_its_invoice_is_being_mailed(service: Serv
     assert service.post("/admin/orders/1002/send-invoice").status == 200
     assert [(answer.status, answer.json["version"]) for answer in answers] == [(200, 2)]
     assert service.get("/admin/orders/1002").json["paid"] == "100.00"
-    # The record says what was mailed.
+    # The record shows what was mailed.
     [invoice] = service.get("/admin/orders/1002/invoices").json["invoices"]
     assert (invoice["state"], invoice["paid"], invoice["due"]) == ("sent", "0.00", "199.11")
     assert service.post("/admin/orders/1002/cancel").status == 204
 
 
-def test_an_invoice_shows_the_order_as_it_was_changed(service: Service) -> None:
+def test_invoice_shows_the_changed_order(service: Service) -> None:
     service.post("/admin/orders/1002/send-invoice")
     service.report("Bounce", "1002", "INV-1002-1", bounceType="Permanent")
     assert service.post("/admin/orders/1002/send-invoice", {"notes": "again"}).status == 409
@@ -412,12 +412,12 @@ def test_an_invoice_shows_the_order_as_it_was_changed(service: Service) -> None:
     assert service.get("/admin/orders/1002/invoices").json["invoices"][-1]["due"] == "100.00"
 
 
-def test_what_has_shipped_can_no_longer_be_cancelled(service: Service) -> None:
+def test_shipped_order_cannot_be_cancelled(service: Service) -> None:
     service.patch(ORDER, SHIPPED)
     assert service.post("/orders/1001/cancel").status == service.post(f"{ORDER}/cancel").status == 409
 
 
-def test_texts_that_no_item_holds_are_too_large(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_larger_than_a_dynamodb_item_are_refused(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     # As if the order had hundreds of lines.
     monkeypatch.setattr("orders.store.LARGEST_ORDER", 3000)
     names = ("first_name", "last_name", "phone", "company_name", "address_line_1", "address_line_2", "city")
@@ -426,7 +426,7 @@ def test_texts_that_no_item_holds_are_too_large(service: Service, monkeypatch: p
     assert service.get(ORDER).json["customer_summary"]["city"] == "🧀"
 
 
-def test_only_the_staff_changes_orders(service: Service) -> None:
+def test_only_admins_change_orders(service: Service) -> None:
     assert service.patch(ORDER, SHIPPED, ALICE).status == 403
     assert service.patch(ORDER, SHIPPED, {}).status == 401
     assert service.patch("/admin/orders/9999", SHIPPED).status == 404
@@ -435,12 +435,12 @@ def test_only_the_staff_changes_orders(service: Service) -> None:
     assert changes(service)[0][0] == "erp"
 
 
-def test_the_event_file_works(service: Service) -> None:
+def test_event_file_works(service: Service) -> None:
     answer = service.send(load("update-order-as-admin"))
     assert (answer.status, answer.json["shipping_status"]) == (200, "shipped")
 
 
-def test_an_unknown_parameter_is_named(service: Service) -> None:
+def test_unknown_parameter_is_named(service: Service) -> None:
     answer = service.patch(f"{ORDER}?dry_run=true", SHIPPED)
     assert [error["field"] for error in answer.json["errors"]] == ["dry_run"]
     assert service.order("1001")["shipping_status"] == "awaiting_shipment"

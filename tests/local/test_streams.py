@@ -191,7 +191,7 @@ def test_failed_records_are_retried_from_the_first_failure(watch: Callable[..., 
 @pytest.mark.parametrize(
     ("mapping", "events"),
     [
-        # With halving, only the bad one is given up; else all that came with it.
+        # With bisecting, only the failing record is given up, otherwise all records of the batch.
         (
             {"bisect": True},
             [["a", "b", "c", "d"], ["a", "b"], ["c", "d"], ["c"], ["c"], ["d"]],

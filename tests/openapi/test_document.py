@@ -96,15 +96,17 @@ def test_every_error_response_names_its_problem_types(route: str) -> None:
 @each_operation
 def test_answers_of_api_gateway_are_documented(route: str) -> None:
     answers = OPERATIONS[route]["responses"]
-    said = {status: answers[status]["content"]["application/json"]["example"]["message"] for status in ("401", "429")}
-    assert said == {"401": "Unauthorized", "429": "Too Many Requests"}
+    problem = {
+        status: answers[status]["content"]["application/json"]["example"]["message"] for status in ("401", "429")
+    }
+    assert problem == {"401": "Unauthorized", "429": "Too Many Requests"}
 
 
 def test_problem_examples_are_distinct() -> None:
     for slug, example in COMPONENTS["examples"].items():
-        said = example["value"]
-        assert said["type"] == f"urn:problem:orders:{slug}"
-        assert (said["title"], said["status"]) == (PROBLEM_TYPES[slug].title, PROBLEM_TYPES[slug].status)
+        problem = example["value"]
+        assert problem["type"] == f"urn:problem:orders:{slug}"
+        assert (problem["title"], problem["status"]) == (PROBLEM_TYPES[slug].title, PROBLEM_TYPES[slug].status)
     details = [example["value"]["detail"] for example in COMPONENTS["examples"].values()]
     assert len(set(details)) == len(details)
 

@@ -1,4 +1,4 @@
-"""What is installed is what the locks list, whatever has been released since, with old and new versions of pip."""
+"""Set-up installs exactly the locked packages, despite later releases, with old and new versions of pip."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ from harness import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-# One process runs all of them: they share an index that takes a while to fill.
+# One process runs all tests: they share an index that takes a while to fill.
 pytestmark = [pytest.mark.setup, pytest.mark.xdist_group("setup")]
 
 DEPLOYED = [
@@ -31,7 +31,7 @@ OLDEST_PIP = {
     (3, 12): "pip==23.2.1 --hash=sha256:7ccf472345f20d35bdc9d1841ff5f313260c2c33fe417f48c30ac46cccabf5be",
     (3, 13): "pip==24.2 --hash=sha256:2cd581cf58ab7fcfca4ce8efa6dcacd0de5bf8d0a3eb9ec927e07405f4d9e2a2",
 }
-"""The pip that the first release of each Python brought."""
+"""The pip that the first release of each Python contained."""
 
 NEWEST_PIP = "pip==26.3 --hash=sha256:f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 
@@ -73,7 +73,7 @@ def installed(folder: Path) -> dict[str, str]:
 
 
 def in_environment(venv: Path) -> dict[str, str]:
-    """What is installed in a virtual environment, without the installers."""
+    """Returns the packages of a virtual environment, without the installers."""
     [packages] = venv.glob("lib/python*/site-packages")
     return {name: at for name, at in installed(packages).items() if name not in {"pip", "setuptools", "uv"}}
 
@@ -100,7 +100,7 @@ def write_wheel(index: Path, name: str, version: str, *metadata: str) -> Path:
 def write_release_with_extra(index: Path) -> str:
     """Puts two packages into an index, of which one needs an extra of the other, and locks them.
 
-    Old versions of pip look for that extra in newer releases, too. No package that is deployed has such a need today.
+    Old versions of pip also search newer releases for that extra. No deployed package currently needs one.
     """
     wheels = [
         write_wheel(index, "needed", "1.0", "Provides-Extra: more"),
@@ -149,7 +149,7 @@ def folder_of_index(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="module")
 def index(folder_of_index: Path) -> Iterator[str]:
-    """Where that index is served."""
+    """The URL of that index."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=folder_of_index)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -158,7 +158,7 @@ def index(folder_of_index: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def environment(index: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of someone who has nothing installed, and that index alone."""
+    """The environment of a user who has nothing installed and only that index."""
     home = tmp_path_factory.mktemp("home")
     return {
         "PATH": os.environ["PATH"],
@@ -178,7 +178,7 @@ def make(folder: Path, environment: dict[str, str], *arguments: str) -> subproce
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project as it is committed: nothing is set up."""
+    """A copy of the committed project, without any set-up."""
     made = (".*", "__pycache__")
     return Path(shutil.copytree(ROOT, tmp_path / "project", ignore=shutil.ignore_patterns(*made)))
 
@@ -212,26 +212,26 @@ def test_new_releases_change_nothing(
 
 
 def test_two_terminals_may_set_up_at_once(project: Path, environment: dict[str, str]) -> None:
-    # Nothing to install: the virtual environment is what they would take from each other.
+    # Nothing to install: only the virtual environment could be damaged by concurrent set-ups.
     for lock in ("requirements-run.txt", "requirements-dev.txt"):
         (project / lock).write_text("")
     command = ["make", ".venv/ready", f"PYTHON={sys.executable}"]
     both = {"cwd": project, "env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     makes = [subprocess.Popen(command, **both) for _ in range(3)]  # type: ignore[call-overload]
-    said = [each.communicate(timeout=120)[0] for each in makes]
-    assert [each.returncode for each in makes] == [0, 0, 0], said
-    assert "".join(said).count("Setting up .venv") == 1
+    outputs = [each.communicate(timeout=120)[0] for each in makes]
+    assert [each.returncode for each in makes] == [0, 0, 0], outputs
+    assert "".join(outputs).count("Setting up .venv") == 1
     subprocess.run([project / ".venv/bin/uv", "--version"], check=True, stdout=subprocess.DEVNULL)
 
 
-def test_an_index_that_does_not_answer_is_told(project: Path, environment: dict[str, str]) -> None:
+def test_unreachable_index_is_reported(project: Path, environment: dict[str, str]) -> None:
     token = make(project, environment | {"PIP_INDEX_URL": "http://127.0.0.1:9/"}, "token", "SUB=alice")
     assert (token.returncode, token.stdout) == (2, "")
     assert ".venv could not be set up; the reason is above." in token.stderr
     assert not (project / ".venv/running").exists()
 
 
-def test_the_unit_tests_pass_in_two_years() -> None:
+def test_unit_tests_pass_in_two_years() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "two_years_ahead", "-p", "no:cacheprovider", "tests/unit"]
     environment = os.environ | {"PYTHONPATH": "tests"}
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

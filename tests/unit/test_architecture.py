@@ -43,31 +43,31 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def rooms() -> dict[str, set[str]]:
+def modules() -> dict[str, set[str]]:
     """Returns the modules of `orders`, each with those that it imports. The package `mailing` counts as one."""
     found: dict[str, set[str]] = {}
     for path in sorted(ORDERS.rglob("*.py")):
-        room = path.relative_to(ORDERS).parts[0].removesuffix(".py")
+        module = path.relative_to(ORDERS).parts[0].removesuffix(".py")
         used = {name.split(".")[1] for name in imports(path) if name.startswith("orders.")}
-        found[room] = found.get(room, set()) | used - {room}
+        found[module] = found.get(module, set()) | used - {module}
     del found["__init__"]
     return found
 
 
-ROOMS = rooms()
+MODULES = modules()
 
 
-def layer(room: str) -> int:
-    return next(index for index, names in enumerate(LAYERS) if room in names)
+def layer(module: str) -> int:
+    return next(index for index, names in enumerate(LAYERS) if module in names)
 
 
 def test_every_module_has_a_layer() -> None:
-    assert sorted(name for names in LAYERS for name in names) == sorted(ROOMS)
+    assert sorted(name for names in LAYERS for name in names) == sorted(MODULES)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_modules_import_only_from_lower_layers(room: str) -> None:
-    assert {used for used in ROOMS[room] if layer(used) >= layer(room)} == set()
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_import_only_from_lower_layers(module: str) -> None:
+    assert {used for used in MODULES[module] if layer(used) >= layer(module)} == set()
 
 
 def test_shared_code_does_not_import_functions() -> None:
@@ -83,12 +83,12 @@ def test_functions_do_not_import_each_other() -> None:
         assert used <= {path.relative_to(ROOT / "functions").parts[0]}, path
 
 
-@pytest.mark.parametrize("room", sorted(WITHOUT_AWS))
-def test_the_domain_loads_no_aws_library(room: str) -> None:
-    used, left = set[str](), {room}
+@pytest.mark.parametrize("module", sorted(WITHOUT_AWS))
+def test_domain_loads_no_aws_library(module: str) -> None:
+    used, left = set[str](), {module}
     while left:
         used |= left
-        left = {name for each in left for name in ROOMS[each]} - used
+        left = {name for each in left for name in MODULES[each]} - used
     libraries = {name.split(".")[0] for each in used for name in imports(ORDERS / f"{each}.py")}
     assert not libraries & {"aws_lambda_powertools", "boto3", "botocore"}
 
@@ -99,7 +99,7 @@ def test_files_stay_small() -> None:
     assert {path.name: length for path, length in lengths.items() if length > 400} == {}
 
 
-def test_the_environment_is_read_in_one_place() -> None:
+def test_environment_is_read_in_one_place() -> None:
     readers = {
         path.stem
         for folder in ("shared", "functions")
@@ -110,18 +110,18 @@ def test_the_environment_is_read_in_one_place() -> None:
     assert readers == {"settings", "startup"}
 
 
-def test_the_diagram_shows_the_imports() -> None:
+def test_diagram_shows_the_imports() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     [diagram] = re.findall(r"^```mermaid\nflowchart TD\n(.*?)^```$", text, re.M | re.S)
     lines = [line.split(" --> ") for line in diagram.splitlines()]
-    arrows = {(room.strip(), used) for room, targets in lines for used in targets.split(" & ")}
-    assert arrows == {(room, used) for room, names in ROOMS.items() for used in direct(room, names)}
+    arrows = {(module.strip(), used) for module, targets in lines for used in targets.split(" & ")}
+    assert arrows == {(module, used) for module, names in MODULES.items() for used in direct(module, names)}
 
 
-def direct(room: str, names: set[str]) -> set[str]:
+def direct(module: str, names: set[str]) -> set[str]:
     """Returns the imports that are not also imported by another import: the others would clutter the diagram."""
     return {name for name in names if not any(name in reachable(other) for other in names - {name})}
 
 
-def reachable(room: str) -> set[str]:
-    return ROOMS[room] | {name for used in ROOMS[room] for name in reachable(used)}
+def reachable(module: str) -> set[str]:
+    return MODULES[module] | {name for used in MODULES[module] for name in reachable(used)}

@@ -1,4 +1,4 @@
-"""Cursors: each leads back to its place, for the one who got it and for what they asked; any other leads nowhere."""
+"""A cursor resumes at its place, for the same caller and the same query only. All other cursors are refused."""
 
 import base64
 import re
@@ -43,14 +43,14 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(TEXT, st.lists(TEXT | st.none() | st.integers()))
-def test_a_cursor_leads_to_its_place_and_fits_into_a_url(where: str, question: list[object]) -> None:
+def test_cursor_returns_its_place_and_fits_into_a_url(where: str, question: list[object]) -> None:
     given = encode_cursor(where, question)
     assert given
     assert re.fullmatch("[A-Za-z0-9_-]+", given)
     assert decode_cursor(given, question) == where
 
 
-def test_no_place_has_no_cursor() -> None:
+def test_last_page_has_no_cursor() -> None:
     assert encode_cursor(None, QUESTION) is None
     assert decode_cursor(None, QUESTION) is None
 
@@ -67,19 +67,19 @@ def test_no_place_has_no_cursor() -> None:
         (),
     ],
 )
-def test_it_is_of_no_use_for_another_question(question: tuple[object, ...]) -> None:
+def test_cursor_of_another_query_is_refused(question: tuple[object, ...]) -> None:
     assert refused(made(), question)
 
 
-def test_it_cannot_be_cut_or_lengthened() -> None:
+def test_truncated_or_extended_cursor_is_refused() -> None:
     given = made()
     for other in (*(given[:end] for end in range(len(given))), *(given + more for more in ("A", "=", "==", " ", "\n"))):
         assert refused(other), other
 
 
 @pytest.mark.parametrize("end", [None, -1, -2], ids=lambda end: f"{end}")
-def test_no_character_of_it_can_be_another(end: int | None) -> None:
-    # Of three lengths, because the last character may stand for 2, 4 or 6 bits.
+def test_changed_character_is_refused(end: int | None) -> None:
+    # Three lengths, because the last character may encode 2, 4 or 6 bits.
     given = encode_cursor(PLACE[:end], QUESTION) or ""
     for at, character in enumerate(given):
         for another in set(ALPHABET) - {character}:
@@ -89,11 +89,11 @@ def test_no_character_of_it_can_be_another(end: int | None) -> None:
 @pytest.mark.parametrize(
     "forged", ["", "=", "A", "é", "\0", "%%%", "1795454709123456", base64.urlsafe_b64encode(PLACE.encode()).decode()]
 )
-def test_what_was_never_given_out_is_refused(forged: str) -> None:
+def test_forged_cursor_is_refused(forged: str) -> None:
     assert refused(forged)
 
 
-def test_it_is_of_no_use_once_the_key_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cursor_of_another_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     given = made()
     monkeypatch.setenv("CURSOR_KEY", "another key")
     assert refused(given)

@@ -23,7 +23,7 @@ EVENTS = ROOT / "docs" / "events"
         ("payment_status", lifecycle.PAYMENT_NEXT),
     ],
 )
-def test_the_diagrams_show_the_rules(field: str, following: dict[str, set[str]]) -> None:
+def test_diagrams_show_the_rules(field: str, following: dict[str, set[str]]) -> None:
     text = (ROOT / "docs" / "lifecycle.md").read_text(encoding="utf-8")
     diagram = text.partition(f"## `{field}`")[2].partition("```mermaid")[2].partition("```")[0]
     drawn = set(re.findall(r"^ +(\w+) --> (\w+)$", diagram, re.MULTILINE))
@@ -34,12 +34,12 @@ def test_the_diagrams_show_the_rules(field: str, following: dict[str, set[str]])
 
 @pytest.fixture(scope="module")
 def examples() -> dict[str, Any]:
-    """An event of each type."""
+    """Returns an event of each type."""
     schemas = [json.loads(path.read_text(encoding="utf-8")) for path in EVENTS.glob("*.json")]
     return {schema["title"]: schema["examples"][0] for schema in schemas}
 
 
-def test_the_events_in_the_text_are_those_of_the_schemas(examples: dict[str, Any]) -> None:
+def test_documented_events_match_the_schemas(examples: dict[str, Any]) -> None:
     text = (EVENTS / "README.md").read_text(encoding="utf-8")
     *shown, _ = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)]
     assert {event["type"]: event for event in shown} == examples
@@ -48,21 +48,21 @@ def test_the_events_in_the_text_are_those_of_the_schemas(examples: dict[str, Any
         assert f"({event}.v1.json)" in text
 
 
-def test_the_sample_rule_takes_what_the_text_says(examples: dict[str, Any]) -> None:
+def test_sample_rule_matches_the_documented_events(examples: dict[str, Any]) -> None:
     text = (EVENTS / "README.md").read_text(encoding="utf-8")
-    *_, said = re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)
+    *_, pattern = re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)
     [rule] = Template(EVENTS / "consumer.yaml").of_type("AWS::Events::Rule").values()
-    assert rule["EventPattern"] == json.loads(said)
+    assert rule["EventPattern"] == json.loads(pattern)
     taken = [
         name
         for name, event in examples.items()
-        if EventPattern.load(said).matches_event({"source": "orders", "detail-type": name, "detail": event})
+        if EventPattern.load(pattern).matches_event({"source": "orders", "detail-type": name, "detail": event})
     ]
     assert taken == ["OrderCancelled"]
 
 
 def anchors(document: Path) -> set[str]:
-    """The fragments that GitHub gives to a document's headings."""
+    """Returns the fragments that GitHub generates for a document's headings."""
     headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

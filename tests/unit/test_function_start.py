@@ -1,4 +1,4 @@
-"""What each function loads and makes while it starts: the clients that its requests need, and no others."""
+"""A starting function creates the AWS clients that its requests need, and no others."""
 
 import json
 import os
@@ -13,7 +13,7 @@ CLIENTS = {function: ["dynamodb"] for function in TEMPLATE.functions} | {
     "PublishEventsFunction": [],
     "SendInvoiceFunction": ["dynamodb", "s3", "ses"],
 }
-"""The clients of AWS that each function makes while it starts. The others are made at first use."""
+"""The AWS clients that each function creates while it starts. Others are created at first use."""
 
 START = """
 import importlib, json, sys
@@ -26,7 +26,7 @@ print(json.dumps({"made": made, "loaded": loaded}))
 
 
 def start(function: str) -> dict[str, list[str]]:
-    """Starts a function in a new process, as Lambda would."""
+    """Starts a function in a new process, as Lambda does."""
     found = TEMPLATE.functions[function]
     environment = {name: value for name, value in found.environment.items() if name != "AWS_ENDPOINT_URL"}
     done = subprocess.run(
@@ -50,10 +50,10 @@ def start(function: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("function", sorted(TEMPLATE.functions))
-def test_a_function_makes_the_clients_that_its_requests_need(function: str) -> None:
+def test_function_creates_the_clients_that_its_requests_need(function: str) -> None:
     assert start(function)["made"] == CLIENTS[function]
 
 
-def test_publishing_events_loads_no_client_of_aws() -> None:
+def test_publish_events_loads_no_aws_client() -> None:
     loaded = set(start("PublishEventsFunction")["loaded"])
     assert not loaded & {"botocore.client", "botocore.session", "orders.aws", "orders.table"}

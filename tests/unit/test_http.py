@@ -1,4 +1,4 @@
-"""What becomes of errors."""
+"""How errors become responses."""
 
 import pytest
 
@@ -6,14 +6,14 @@ from orders.errors import DomainError, InternalError, MailRefused
 from orders.http import PROBLEMS, to_domain_error
 
 
-def test_what_is_not_foreseen_is_counted_and_its_text_kept_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unexpected_error_is_counted_without_its_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert type(to_domain_error(ValueError("alice@example.com"))) is InternalError
-    said = capsys.readouterr().out
-    assert '"InternalErrors":[1.0]' in said
-    assert "alice" not in said
+    logged = capsys.readouterr().out
+    assert '"InternalErrors":[1.0]' in logged
+    assert "alice" not in logged
 
 
-def test_what_is_foreseen_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_domain_error_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
     assert type(to_domain_error(MailRefused())) is MailRefused
     assert "InternalErrors" not in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""Claims, as HTTP API hands them over, and who they make of a caller."""
+"""How the claims that HTTP API passes on identify the caller."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ def event(claims: Any, path: str = "/admin/orders/1/cancel") -> dict[str, Any]:
     return {"rawPath": path, "requestContext": {"authorizer": {"jwt": {"claims": claims, "scopes": None}}}}
 
 
-def test_a_customer_is_the_subject() -> None:
+def test_subject_identifies_the_customer() -> None:
     assert identify_caller(event({"sub": "alice", "name": "Alice"}, "/orders/1/cancel")) == Caller(
         Role.CUSTOMER, "alice"
     )
 
 
-def test_an_admin_on_a_customers_route_is_a_customer() -> None:
+def test_admin_on_a_customer_route_acts_as_customer() -> None:
     claims = {"sub": "ada", "cognito:groups": "[admins]", "scope": "orders/admin"}
     assert identify_caller(event(claims, "/orders/1/cancel")).role is Role.CUSTOMER
 
 
 @pytest.mark.parametrize("groups", ["[admins]", "[staff admins]", "[admins staff]"])
-def test_the_group_makes_an_admin(groups: str) -> None:
+def test_group_grants_admin_rights(groups: str) -> None:
     assert identify_caller(event({"sub": "ada", "cognito:groups": groups})) == Caller(Role.ADMIN, "ada")
 
 
@@ -50,19 +50,19 @@ def test_the_group_makes_an_admin(groups: str) -> None:
         None,
     ],
 )
-def test_nothing_else_does(groups: Any) -> None:
+def test_similar_groups_grant_no_admin_rights(groups: Any) -> None:
     with pytest.raises(Forbidden):
         identify_caller(event({"sub": "eve", "cognito:groups": groups}))
 
 
 @pytest.mark.parametrize("path", ["/orders/1/cancel", "/admin/orders/1/cancel"])
-def test_an_id_token_is_for_somebody_else(path: str) -> None:
+def test_id_token_is_refused(path: str) -> None:
     with pytest.raises(Unauthenticated):
         identify_caller(event({"sub": "ada", "cognito:groups": "[admins]", "token_use": "id"}, path))
 
 
 @pytest.mark.parametrize("scope", ["orders/admin", "openid orders/admin", "orders/admin profile"])
-def test_the_scope_makes_an_admin_also_without_a_subject(scope: str) -> None:
+def test_scope_grants_admin_rights_without_a_subject(scope: str) -> None:
     assert identify_caller(event({"client_id": "erp", "scope": scope})) == Caller(Role.ADMIN, "erp", "erp")
 
 
@@ -79,7 +79,7 @@ def test_the_scope_makes_an_admin_also_without_a_subject(scope: str) -> None:
         1,
     ],
 )
-def test_a_scope_that_resembles_it_does_not(scope: Any) -> None:
+def test_similar_scopes_grant_no_admin_rights(scope: Any) -> None:
     with pytest.raises(Forbidden):
         identify_caller(event({"sub": "eve", "scope": scope}))
 
@@ -99,7 +99,7 @@ def test_a_scope_that_resembles_it_does_not(scope: Any) -> None:
         ({}, None),
     ],
 )
-def test_the_first_claim_that_holds_a_name_names_an_admin(claims: dict[str, Any], name: str | None) -> None:
+def test_first_claim_with_a_name_names_the_admin(claims: dict[str, Any], name: str | None) -> None:
     assert identify_caller(event({"sub": "ada", "cognito:groups": "[admins]", **claims})).name == name
 
 
@@ -120,12 +120,12 @@ def test_the_first_claim_that_holds_a_name_names_an_admin(claims: dict[str, Any]
         {"requestContext": {"authorizer": {"lambda": {"claims": {"sub": "alice"}}}}},
     ],
 )
-def test_without_claims_nobody_is_anybody(broken: dict[str, Any], path: str) -> None:
+def test_missing_claims_identify_no_caller(broken: dict[str, Any], path: str) -> None:
     with pytest.raises(Unauthenticated):
         identify_caller({"rawPath": path, **broken})
 
 
-def test_a_header_or_a_body_makes_nobody() -> None:
+def test_headers_and_body_identify_no_caller() -> None:
     with pytest.raises(Unauthenticated):
         identify_caller(
             {

@@ -1,4 +1,4 @@
-"""What is known of an invoice does not depend on the order in which SES's reports come."""
+"""The state of an invoice does not depend on the order in which SES reports arrive."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -40,7 +40,7 @@ SOFT, HARD, COMPLAINT, REJECT = (
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-def test_without_a_report_it_is_what_we_saw(outcome: Outcome) -> None:
+def test_state_without_reports_is_the_recorded_outcome(outcome: Outcome) -> None:
     assert invoice_state(an_invoice(outcome)) == outcome.value
 
 
@@ -53,26 +53,26 @@ def test_without_a_report_it_is_what_we_saw(outcome: Outcome) -> None:
         ([SEND, DELIVERY], "delivered"),
         ([DELIVERY], "delivered"),
         ([SEND, SOFT], "bounced"),
-        ([SEND, DELIVERY, SOFT], "delivered"),  # an answer such as "out of office"
-        ([SEND, DELIVERY, HARD], "bounced"),  # some servers take it first and refuse it later
+        ([SEND, DELIVERY, SOFT], "delivered"),  # a reply such as "out of office"
+        ([SEND, DELIVERY, HARD], "bounced"),  # some servers accept a mail first and refuse it later
         ([SEND, DELIVERY, COMPLAINT], "complained"),
         ([SEND, REJECT], "rejected"),
         ([SEND, HARD, COMPLAINT], "complained"),
     ],
 )
-def test_what_ses_reports_counts_in_any_order(outcome: Outcome, events: list[DeliveryEvent], state: str) -> None:
+def test_reports_count_in_any_order(outcome: Outcome, events: list[DeliveryEvent], state: str) -> None:
     assert invoice_state(an_invoice(outcome, *events)) == state
     assert invoice_state(an_invoice(outcome, *reversed(events))) == state
 
 
-def test_a_further_report_never_turns_known_into_unknown() -> None:
+def test_further_report_never_makes_a_state_unknown() -> None:
     for size in range(1, len(DeliveryEvent) + 1):
         for events in combinations(DeliveryEvent, size):
             assert invoice_state(an_invoice(Outcome.UNKNOWN, *events)) not in {"unknown", "sending", "failed"}
 
 
 @pytest.mark.parametrize("order_id", ["1", "a-1", "INV-1-1", "x" * 64])
-def test_a_number_is_read_back(order_id: str) -> None:
+def test_invoice_number_is_parsed(order_id: str) -> None:
     assert parse_invoice_number(order_id, invoice_number(order_id, 12)) == 12
 
 
@@ -80,7 +80,7 @@ def test_a_number_is_read_back(order_id: str) -> None:
     "number",
     ["", "INV-1-", "INV-1-0", "INV-1-01", "INV-1-1 ", "INV-1-1\n", "INV-2-1", "inv-1-1", "INV-1-１", "INV-1-9999999"],
 )
-def test_what_is_no_number_of_the_order(number: str) -> None:
+def test_invalid_invoice_number_is_refused(number: str) -> None:
     assert parse_invoice_number("1", number) is None
 
 

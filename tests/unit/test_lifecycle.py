@@ -1,4 +1,4 @@
-"""Who may cancel what, and what can follow upon what, state by state."""
+"""Lifecycle rules: who may cancel, and which status changes are allowed in each state."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -70,12 +70,12 @@ def test_who_may_cancel(status: OrderStatus, shipping: ShippingStatus, role: Rol
         ("in_progress", "partial", "partly shipped"),
     ],
 )
-def test_a_refusal_names_the_state(status: str, shipping: str, word: str) -> None:
+def test_refusal_names_the_state(status: str, shipping: str, word: str) -> None:
     with pytest.raises(StateConflict, match=f"The order is {word} "):
         refuse_cancel(an_order(status, shipping), Role.CUSTOMER)
 
 
-def test_an_invoice_needs_an_address_and_an_order_that_is_not_cancelled() -> None:
+def test_invoice_needs_an_address_and_an_order_that_is_not_cancelled() -> None:
     refuse_invoice(an_order("completed"))
     with pytest.raises(StateConflict, match="cancelled"):
         refuse_invoice(an_order("cancelled"))
@@ -84,7 +84,7 @@ def test_an_invoice_needs_an_address_and_an_order_that_is_not_cancelled() -> Non
 
 
 def refusal(before: Order, after: Order) -> str | None:
-    """Why a change is refused, or None."""
+    """Returns why a change is refused, or None."""
     try:
         refuse_change(before, after)
     except StateConflict as error:
@@ -96,7 +96,7 @@ def refusal(before: Order, after: Order) -> str | None:
     return refused.detail
 
 
-# Said a second time, on purpose: field, state, what it can become.
+# Repeats the rules on purpose: field, state, allowed next states.
 STEPS = """
 order_status     draft              in_progress
 order_status     in_progress        paused completed
@@ -116,7 +116,7 @@ payment_status   refunded           unpaid pending partial paid
 
 
 @pytest.mark.parametrize("line", STEPS.strip().splitlines())
-def test_what_can_follow_upon_what(line: str) -> None:
+def test_allowed_status_changes(line: str) -> None:
     field, state, *following = line.split()
     kind: type[OrderStatus | ShippingStatus | PaymentStatus] = OrderHeader.model_fields[field].annotation  # type: ignore[assignment]
     before = an_order().model_copy(update={field: kind(state)})
@@ -128,30 +128,30 @@ def test_what_can_follow_upon_what(line: str) -> None:
             assert all(step in told.partition(". Allowed: ")[2] for step in following or ["none"])
 
 
-def test_the_steps_above_are_all() -> None:
+def test_table_above_is_complete() -> None:
     told = {tuple(line.split()[:2]) for line in STEPS.strip().splitlines()}
     kinds = {"order_status": OrderStatus, "shipping_status": ShippingStatus, "payment_status": PaymentStatus}
     assert told == {(field, state) for field, kind in kinds.items() for state in kind} - {("order_status", "cancelled")}
 
 
 @pytest.mark.parametrize("status", sorted(set(OrderStatus) - {OrderStatus.CANCELLED}))
-def test_cancelling_is_no_change_of_state_but_an_operation_of_its_own(status: str) -> None:
+def test_order_cannot_be_cancelled_by_a_status_change(status: str) -> None:
     assert "use POST …/cancel" in (refusal(an_order(status), an_order("cancelled")) or "")
 
 
 @pytest.mark.parametrize("status", sorted(set(OrderStatus) - {OrderStatus.CANCELLED}))
-def test_a_cancelled_order_stays_cancelled(status: str) -> None:
+def test_cancelled_order_stays_cancelled(status: str) -> None:
     assert refusal(an_order("cancelled"), an_order(status))
 
 
-def test_a_cancelled_order_is_not_shipped() -> None:
+def test_cancelled_order_is_not_shipped() -> None:
     for before in ShippingStatus:
         for after in set(ShippingStatus) - {before}:
             told = refusal(an_order("cancelled", before), an_order("cancelled", after))
             assert told == "The order is cancelled, so no shipment can be recorded."
 
 
-def test_from_a_cancelled_order_money_only_goes_back() -> None:
+def test_cancelled_order_accepts_only_refunds() -> None:
     may = {(state, state) for state in PaymentStatus} | {("partial", "refunded"), ("paid", "refunded")}
     for before in PaymentStatus:
         for after in PaymentStatus:
@@ -162,5 +162,5 @@ def test_from_a_cancelled_order_money_only_goes_back() -> None:
         assert (refusal(an_order("cancelled"), an_order("cancelled", paid=paid)) is None) == may_be, paid
 
 
-def test_whom_a_cancelled_order_was_for_may_be_corrected() -> None:
+def test_cancelled_order_accepts_contact_changes() -> None:
     assert refusal(an_order("cancelled"), an_order("cancelled", email="b@example.com")) is None

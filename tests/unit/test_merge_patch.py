@@ -1,4 +1,4 @@
-"""JSON Merge Patch: what RFC 7396 says by example, and by its words."""
+"""JSON Merge Patch as RFC 7396 defines it, in its examples and in its text."""
 
 import copy
 import json
@@ -31,12 +31,12 @@ EXAMPLES = """
 
 
 @pytest.mark.parametrize("example", EXAMPLES.strip().splitlines())
-def test_the_examples_of_the_rfc(example: str) -> None:
+def test_examples_of_the_rfc(example: str) -> None:
     target, patch, result = map(json.loads, example.split("|"))
     assert merge_patch(target, patch) == result
 
 
-def test_the_document_of_section_3() -> None:
+def test_document_of_section_3() -> None:
     target = {
         "title": "Goodbye!",
         "author": {"givenName": "John", "familyName": "Doe"},
@@ -60,7 +60,7 @@ DOCUMENTS = st.recursive(
 
 
 @given(DOCUMENTS, DOCUMENTS)
-def test_a_second_time_changes_nothing_and_what_was_given_stays_as_it_was(target: Any, patch: Any) -> None:
+def test_patch_is_idempotent_and_leaves_its_arguments_unchanged(target: Any, patch: Any) -> None:
     before = copy.deepcopy((target, patch))
     once = merge_patch(target, patch)
     assert merge_patch(once, patch) == once

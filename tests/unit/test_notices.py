@@ -1,4 +1,4 @@
-"""The mails that tell of comments and cancellations, as the one who gets them reads them."""
+"""Notices of comments and cancellations, as the customer reads them."""
 
 import email
 from datetime import UTC, datetime
@@ -54,7 +54,7 @@ def of_cancellation(order: Order, shop: Shop = SHOP, *, by: str | None = "admin"
 
 
 def read(message: Any) -> tuple[str, Page]:
-    """The plain text, and the page. Spaces are plain in both."""
+    """Returns the plain text and the page of a mail, with plain spaces in both."""
     plain, html = parts(message)
     page = Page(html)
     page.text = page.text.replace("\N{NO-BREAK SPACE}", " ")
@@ -73,7 +73,7 @@ Questions? +44 117 496 0123
 FOOT = "Questions? +44 117 496 0123 Bluebell Books 12 Harbour Lane Bristol BS1 4ND United Kingdom VAT GB123456789"
 
 
-def test_a_comment() -> None:
+def test_comment_notice() -> None:
     message = of_comment("\nYour parcel leaves on Friday.\r\n\r\n  Best,\nAda\n", an_order(customer=CUSTOMER))
     plain, page = read(message)
 
@@ -96,7 +96,7 @@ PERHAPS = (
 NO_PROMISE = "This mail does not mean that it is on its way yet."
 
 
-def test_a_cancellation() -> None:
+def test_cancellation_notice() -> None:
     order = an_order(customer=CUSTOMER, paid="10", payment_status=PaymentStatus.PAID)
     message = of_cancellation(order, reason="Sold out.\n\nWe are sorry.")
     plain, page = read(message)
@@ -116,7 +116,7 @@ def test_a_cancellation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "paid", "said"),
+    ("status", "paid", "text"),
     [
         (PaymentStatus.UNPAID, "0", NEVER_PAID),
         (PaymentStatus.UNPAID, "10", PAID),
@@ -125,23 +125,23 @@ def test_a_cancellation() -> None:
         (PaymentStatus.PARTIAL, "10", PAID),
         (PaymentStatus.PAID, "0", PERHAPS),
         (PaymentStatus.PAID, "10", PAID),
-        # Recorded as returned: with the figures, or before they follow.
+        # Recorded as refunded, before or after the figures are updated.
         (PaymentStatus.REFUNDED, "0", PERHAPS),
         (PaymentStatus.REFUNDED, "10", PERHAPS),
     ],
 )
-def test_the_money_is_told_as_figures_and_status_both_have_it(status: PaymentStatus, paid: str, said: str) -> None:
+def test_notice_follows_both_amounts_and_payment_status(status: PaymentStatus, paid: str, text: str) -> None:
     plain, page = read(of_cancellation(an_order(customer=CUSTOMER, paid=paid, payment_status=status)))
 
-    said = said.format(NO_PROMISE)
-    assert f"\nYOUR MONEY\n{said}\n\n" in plain
-    assert f"Your money {said} Questions?" in spaced(page.text)
-    # What a mailbox shows beside the subject.
-    assert spaced(page.text).startswith("You have paid 10,00 €. " if "10,00" in said else "There is nothing to pay. ")
+    text = text.format(NO_PROMISE)
+    assert f"\nYOUR MONEY\n{text}\n\n" in plain
+    assert f"Your money {text} Questions?" in spaced(page.text)
+    # The preview that a mailbox shows beside the subject.
+    assert spaced(page.text).startswith("You have paid 10,00 €. " if "10,00" in text else "There is nothing to pay. ")
 
 
 @pytest.mark.parametrize(("by", "who"), [("customer", "You"), ("admin", "Bluebell Books"), (None, "Bluebell Books")])
-def test_who_cancelled(by: str | None, who: str) -> None:
+def test_notice_names_who_cancelled(by: str | None, who: str) -> None:
     plain, page = read(of_cancellation(an_order(customer=CUSTOMER), by=by))
 
     assert f"\n{who} cancelled your order 1001 on " in plain
@@ -149,14 +149,14 @@ def test_who_cancelled(by: str | None, who: str) -> None:
 
 
 @pytest.mark.parametrize("reason", [None, "", "\n"])
-def test_without_a_reason_none_is_announced(reason: str | None) -> None:
+def test_missing_reason_is_left_out(reason: str | None) -> None:
     plain, page = read(of_cancellation(an_order(customer=CUSTOMER), reason=reason))
 
     assert "reason" not in plain.lower()
     assert "Reason" not in page.text
 
 
-def test_what_the_shop_does_not_say_is_left_out() -> None:
+def test_missing_shop_details_are_left_out() -> None:
     shop = Shop(name="Shop", sender="invoices@bluebell.example")
     for message in (
         of_comment("x", an_order(customer={"email": "a@b.example"}), shop),
@@ -184,7 +184,7 @@ def test_headers() -> None:
         assert message["Cc"] is message["Bcc"] is None
 
 
-def test_line_ends_make_no_headers() -> None:
+def test_line_ends_cannot_add_headers() -> None:
     line = "x\r\nBcc: eve@evil.example\r\n\r\n<p>hi"
     order = an_order(customer=CUSTOMER)
     order = order.model_copy(
@@ -201,10 +201,10 @@ def test_line_ends_make_no_headers() -> None:
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_what_people_typed_stays_text_everywhere(text: str) -> None:
+def test_personal_texts_stay_text_everywhere(text: str) -> None:
     order = an_order(customer=CUSTOMER | {"first_name": text})
     shop = SHOP.model_copy(update={"name": text, "tax_id": text, "support_contact": text, "address": text})
-    # The comment's page names the shop once more, in the words that a mailbox shows beside the subject.
+    # The comment's page names the shop once more, in the preview that a mailbox shows beside the subject.
     for message, more in ((of_comment(text, order, shop), 1), (of_cancellation(order, shop, reason=text), 0)):
         plain, page = read(message)
         harmless(page)
@@ -213,30 +213,30 @@ def test_what_people_typed_stays_text_everywhere(text: str) -> None:
         assert spaced(page.text).count(spaced(text)) == 8 + more
 
 
-def test_nobody_writes_a_line_of_their_own_into_the_plain_text() -> None:
-    said = "Hello\r\nYOUR MONEY\rYOUR MONEY\nYOUR MONEY"
+def test_personal_texts_cannot_add_lines_to_the_plain_text() -> None:
+    text = "Hello\r\nYOUR MONEY\rYOUR MONEY\nYOUR MONEY"
     order = an_order(customer=CUSTOMER | {"first_name": "A\N{LINE SEPARATOR}YOUR MONEY"})
-    plain = read(of_cancellation(order, reason=said))[0] + read(of_comment(said, order))[0]
+    plain = read(of_cancellation(order, reason=text))[0] + read(of_comment(text, order))[0]
 
     assert [line for line in plain.splitlines() if line.startswith("YOUR MONEY")] == ["YOUR MONEY"]
 
 
-@given(said=TYPED, name=TYPED, shop_name=TYPED)
-def test_any_text_arrives_as_it_was_typed(said: str, name: str, shop_name: str) -> None:
+@given(text=TYPED, name=TYPED, shop_name=TYPED)
+def test_any_text_arrives_unchanged(text: str, name: str, shop_name: str) -> None:
     order = an_order(customer=CUSTOMER)
     customer = CustomerSummary.model_construct(**CUSTOMER | {"first_name": name, "country": None})
     order = order.model_copy(update={"customer_summary": customer})
     shop = SHOP.model_copy(update={"name": shop_name})
-    comment = CommentAddition("1001", a_comment().model_copy(update={"content": said}))
+    comment = CommentAddition("1001", a_comment().model_copy(update={"content": text}))
     for message in (
         render(Notice("comment", "COMMENT#17", "1001", comment), order, shop),
-        of_cancellation(order, shop, reason=said),
+        of_cancellation(order, shop, reason=text),
     ):
         raw = message.as_bytes(policy=SMTP)
         plain, html = parts(message)
         page = Page(html)
         harmless(page)
-        for typed in (said, name, shop_name):
+        for typed in (text, name, shop_name):
             assert spaced(typed) in spaced(page.text)
             assert spaced(typed) in spaced(plain)
         assert raw.isascii()
@@ -246,7 +246,7 @@ def test_any_text_arrives_as_it_was_typed(said: str, name: str, shop_name: str) 
         assert not arrived.defects
 
 
-def test_the_look_is_the_invoices() -> None:
+def test_notices_look_like_invoices() -> None:
     for message in (of_comment("x", an_order(customer=CUSTOMER)), of_cancellation(an_order(customer=CUSTOMER))):
         html = parts(message)[1]
         page = Page(html)
@@ -254,12 +254,12 @@ def test_the_look_is_the_invoices() -> None:
         assert "@media (prefers-color-scheme: dark)" in html
         assert "@media (max-width: 520px)" in html
         assert [tag for tag, _ in page.elements if tag == "h1"] == ["h1"]
-        # Tables only hold things in place, and nothing is loaded from elsewhere.
+        # Tables are only used for layout, and nothing is loaded from other servers.
         assert {attributes.get("role") for tag, attributes in page.elements if tag == "table"} == {"presentation"}
         assert "http" not in html
 
 
-def test_the_same_notice_is_the_same_mail() -> None:
+def test_rendering_a_notice_is_deterministic() -> None:
     order = an_order(a_line(price="1234.5"), customer=CUSTOMER, paid="1")
     for write in (partial(of_comment, "x", order), partial(of_cancellation, order)):
         assert write().as_bytes(policy=SMTP) == write().as_bytes(policy=SMTP)
@@ -281,7 +281,7 @@ INVOICE = Invoice(
 
 
 @pytest.mark.parametrize(
-    ("happening", "notice"),
+    ("domain_event", "notice"),
     [
         (CommentAddition("1001", a_comment()), ("comment", "COMMENT#0000000000000017", "1001")),
         (CommentAddition("1001", a_comment(flagged=True)), ("comment", "COMMENT#0000000000000017", "1001")),
@@ -294,6 +294,8 @@ INVOICE = Invoice(
     ],
     ids=["comment", "flagged", "internal", "the customer's", "cancelled", "created", "invoice", "nothing"],
 )
-def test_what_a_customer_is_told_of(happening: DomainEvent | None, notice: tuple[str, str, str] | None) -> None:
-    found = notice_of(happening)
+def test_changes_that_notify_the_customer(
+    domain_event: DomainEvent | None, notice: tuple[str, str, str] | None
+) -> None:
+    found = notice_of(domain_event)
     assert (found and (found.kind, found.id, found.order_id)) == notice

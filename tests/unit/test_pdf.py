@@ -1,4 +1,4 @@
-"""The invoice's PDF, as the one who gets it reads it, prints it and keeps it."""
+"""The invoice's PDF, as its recipient reads, prints and archives it."""
 
 import io
 import json
@@ -73,7 +73,7 @@ TYPED = (
 
 
 def an_order(order_id: str = "1002", **more: Any) -> Order:
-    """A sample order, with some of its fields replaced."""
+    """Returns a sample order with some fields replaced."""
     return Order.model_validate(SAMPLES[order_id] | more)
 
 
@@ -93,14 +93,14 @@ def a_line(name: str = "Mug", quantity: str = "1", price: str = "10", **more: An
 
 
 def lines(count: int) -> Iterator[OrderLine]:
-    """Lines with names of one, two and many lines of text."""
+    """Returns lines whose names take one, two and many lines of text."""
     for n in range(count):
         name = f"No. {n:03} " + ("", "with a name that goes on for a while, " * 2, LONG_NAME[:240])[n % 7 % 3]
         yield a_line(name.strip(" ,"), str(n % 5 + 1), f"{n}.25", sku=f"SKU-{n:03}" if n % 2 else None)
 
 
 def an_invoice(order: Order, **more: Any) -> Invoice:
-    """What is printed of an invoice."""
+    """Returns the content that is printed on an invoice."""
     fields: dict[str, Any] = {
         "order_id": order.order_id,
         "n": 1,
@@ -113,13 +113,13 @@ def an_invoice(order: Order, **more: Any) -> Invoice:
         "paid": order.paid,
         "payment_status": order.payment_status,
     }
-    # Without what becomes of the mail, which is not printed.
+    # Without the state of the mail, which is not printed.
     return Invoice.model_construct(**fields | more)
 
 
 @dataclass
 class Printed:
-    """What is on paper and in the file."""
+    """A PDF: its printed text and its structure."""
 
     content: bytes
 
@@ -154,14 +154,14 @@ class Printed:
 
     @property
     def qr_codes(self) -> list[str]:
-        """What a camera reads on the first page."""
+        """Returns the QR codes on the first page, decoded."""
         image = self.document[0].render(scale=2, grayscale=True)
         pixels = memoryview(bytes(image.buffer)).cast("B", shape=[image.height, image.stride])
         return [code.text for code in zxingcpp.read_barcodes(pixels)]
 
     @property
     def elements(self) -> list[Any]:
-        """What screen readers are told: headings, tables, images and so on, in their order."""
+        """The structure for screen readers: headings, tables, images and so on, in sequence."""
 
         def within(node: Any) -> Iterator[Any]:
             node = node.get_object()
@@ -176,17 +176,17 @@ class Printed:
 
     @property
     def images(self) -> list[str]:
-        """What stands for the images where they cannot be seen."""
+        """The alternative texts of the images."""
         return [node["/Alt"] for node in self.elements if node["/S"] == "/Figure"]
 
     @property
     def conforms(self) -> bool:
-        """Whether it says that it keeps to both standards, which Typst checks before it says so."""
+        """Whether it declares conformance with both standards, which Typst verifies first."""
         told = self.root["/Metadata"].get_data().decode()
         return "<pdfaid:part>2</pdfaid:part>" in told and "<pdfuaid:part>1</pdfuaid:part>" in told
 
     def says(self, text: str) -> bool:
-        """Whether it can be copied from the file. The order of words from right to left is left to the reader."""
+        """Whether a text can be copied from the file. The viewer decides the order of right-to-left words."""
         part = squeezed(text)
         if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in part):
             return not Counter(part) - Counter(self.squeezed)
@@ -198,7 +198,7 @@ def printed(order: Order, shop: Shop = SHOP, **invoice: Any) -> Printed:
 
 
 def squeezed(text: str) -> str:
-    """Text without spaces and without marks that cannot be seen."""
+    """Returns text without spaces and invisible marks."""
     kept = unicodedata.normalize("NFKC", text.replace("\ufffe", ""))
     return "".join(
         letter for letter in kept if not letter.isspace() and unicodedata.category(letter) not in ("Cf", "Cc")
@@ -206,7 +206,7 @@ def squeezed(text: str) -> str:
 
 
 def words(value: Any) -> Iterator[str]:
-    """All text in a content that is meant to be read."""
+    """Yields all text of a content that people read."""
     if isinstance(value, Content):
         unprinted = {"recipient", "paper", "issued", "carried"}
         value = {name: getattr(value, name) for name in Content.__slots__ if name not in unprinted}
@@ -222,7 +222,7 @@ def words(value: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("order_id", SAMPLES)
 @pytest.mark.parametrize("status", PaymentStatus)
-def test_it_says_all_that_the_mail_says(order_id: str, status: PaymentStatus) -> None:
+def test_pdf_contains_everything_in_the_mail(order_id: str, status: PaymentStatus) -> None:
     order = an_order(order_id)
     invoice = an_invoice(
         order, payment_status=status, payment_method_options=("Bank transfer", "PayPal"), notes="Thank you!\n\nBye."
@@ -236,7 +236,7 @@ def test_it_says_all_that_the_mail_says(order_id: str, status: PaymentStatus) ->
     assert not paper.says("[")
 
 
-def test_what_people_typed_is_printed_as_it_is() -> None:
+def test_personal_texts_are_printed_unchanged() -> None:
     order = an_order_of(*(a_line(text, sku=text[:200]) for text in TYPED))
     customer = CustomerSummary(first_name=TYPED[0], company_name=TYPED[1], city="كتاب", address_line_1=TYPED[5])
     order = order.model_copy(update={"customer_summary": customer})
@@ -247,7 +247,7 @@ def test_what_people_typed_is_printed_as_it_is() -> None:
     assert paper.conforms
 
 
-def test_notes_are_printed_whole_and_line_by_line() -> None:
+def test_notes_are_printed_completely_line_by_line() -> None:
     notes = [f"{n:02}. keep the cold chain, and freeze nothing before you eat it, or later!" for n in range(1, 28)]
     paper = printed(an_order(), notes="\n".join(notes).ljust(2000, "x"))
 
@@ -255,21 +255,21 @@ def test_notes_are_printed_whole_and_line_by_line() -> None:
     assert paper.says(notes[-1] + "x" * (2000 - len("\n".join(notes))))
 
 
-def test_arabic_is_copied_as_words() -> None:
+def test_arabic_can_be_copied_as_words() -> None:
     paper = printed(an_order_of(a_line("كتاب الطبخ العربي")))
 
     assert "كتاب الطبخ العربي" in paper.text
 
 
-def test_letters_join_that_arabic_does_not_have() -> None:
-    # Two fonts in one word would tear it apart.
+def test_persian_letters_are_joined() -> None:
+    # Two fonts in one word would break the joining.
     paper = printed(an_order_of(a_line("پنیر گوسفندی")))
 
     assert [name for name in paper.fonts if "Arabic" in name]
     assert [name for name in paper.fonts if "Tajawal" in name] == []
 
 
-def test_emoji_that_no_font_has_are_put_in_words() -> None:
+def test_emoji_without_a_glyph_are_named_in_words() -> None:
     paper = printed(an_order_of(a_line("📦 \N{WRAPPED PRESENT} Gift box"), a_line("👩🏽\u200d\N{COOKING} ✨")))
 
     assert paper.says("📦 [wrapped present] Gift box")
@@ -277,7 +277,7 @@ def test_emoji_that_no_font_has_are_put_in_words() -> None:
     assert paper.conforms
 
 
-def test_a_script_that_no_font_has_keeps_no_invoice_back() -> None:
+def test_script_without_a_font_does_not_stop_the_invoice() -> None:
     paper = printed(an_order_of(a_line("Book in \N{CUNEIFORM SIGN A}\N{CUNEIFORM SIGN AN}"), a_line("📦")))
 
     assert paper.says("Book in")
@@ -287,8 +287,8 @@ def test_a_script_that_no_font_has_keeps_no_invoice_back() -> None:
 
 
 @pytest.mark.parametrize(("name", "same"), [("直 Chinese", True), ("直 あ Japanese", False), ("直 한 Korean", False)])
-def test_a_character_has_the_shape_of_its_language(name: str, same: bool) -> None:
-    # Beside a Chinese name, which has one glyph for it.
+def test_characters_have_the_shape_of_their_language(name: str, same: bool) -> None:
+    # Beside a Chinese name, which has a single glyph.
     paper = printed(an_order_of(a_line("直"), a_line(name)))
     [cjk] = [font for name, font in paper.fonts.items() if "CJK" in name]
 
@@ -298,7 +298,7 @@ def test_a_character_has_the_shape_of_its_language(name: str, same: bool) -> Non
 # Money ----------------------------------------------------------------------------------------------------------------
 
 
-def test_the_link_to_pay_is_a_link_and_a_qr_code() -> None:
+def test_payment_link_is_a_link_and_a_qr_code() -> None:
     paper = printed(an_order())
     link = "https://pay.example/1002?invoice=INV-1002-1&amount=199.11&currency=EUR"
 
@@ -310,7 +310,7 @@ def test_the_link_to_pay_is_a_link_and_a_qr_code() -> None:
 
 @pytest.mark.parametrize("status", [PaymentStatus.PAID, PaymentStatus.REFUNDED])
 @pytest.mark.parametrize("paid", ["0", "199.11"])
-def test_who_has_paid_is_not_asked_for_money(status: PaymentStatus, paid: str) -> None:
+def test_paid_invoice_asks_for_no_money(status: PaymentStatus, paid: str) -> None:
     paper = printed(an_order(paid=paid), payment_status=status, payment_method_options=["PayPal"])
 
     assert paper.links == paper.images == []
@@ -320,7 +320,7 @@ def test_who_has_paid_is_not_asked_for_money(status: PaymentStatus, paid: str) -
     assert paper.says(status.capitalize())
 
 
-def test_without_a_page_to_pay_on_there_is_no_link() -> None:
+def test_missing_payment_page_means_no_link() -> None:
     paper = printed(an_order(), SHOP.model_copy(update={"payment_link": ""}))
 
     assert paper.links == paper.images == []
@@ -328,7 +328,7 @@ def test_without_a_page_to_pay_on_there_is_no_link() -> None:
     assert not paper.says("Pay online")
 
 
-def test_a_link_that_no_camera_could_read_is_only_a_link() -> None:
+def test_link_too_long_for_a_qr_code_is_only_a_link() -> None:
     link = "https://pay.example/?token=" + "x" * 2000
     paper = printed(an_order(), SHOP.model_copy(update={"payment_link": link}))
 
@@ -346,7 +346,7 @@ def test_a_link_that_no_camera_could_read_is_only_a_link() -> None:
         ({"tax": Decimal("1"), "discount": Decimal("2")}, "Item Quantity Price Discount Tax Amount"),
     ],
 )
-def test_there_are_columns_only_for_what_a_line_has(more: dict[str, Any], heads: str) -> None:
+def test_columns_without_values_are_left_out(more: dict[str, Any], heads: str) -> None:
     paper = printed(an_order_of(a_line(), a_line(**more)))
 
     assert f"\n{heads}\r" in paper.text
@@ -358,13 +358,13 @@ def test_there_are_columns_only_for_what_a_line_has(more: dict[str, Any], heads:
 @pytest.mark.parametrize(
     ("country", "size"), [("DE", (595, 842)), (None, (595, 842)), ("US", (612, 792)), ("MX", (612, 792))]
 )
-def test_the_paper_is_that_of_the_customers_country(country: str | None, size: tuple[int, int]) -> None:
+def test_paper_size_follows_the_customers_country(country: str | None, size: tuple[int, int]) -> None:
     paper = printed(an_order(customer_summary={"country": {"code": country}} if country else {}))
 
     assert {tuple(map(round, page.get_size())) for page in paper.document} == {size}
 
 
-def test_500_lines_go_on_with_head_carried_sum_and_number_on_each_page() -> None:
+def test_500_lines_have_head_carried_sum_and_number_on_each_page() -> None:
     order = an_order_of(*lines(500))
     paper = printed(order)
     money = formats_for(order, SHOP).money
@@ -381,7 +381,7 @@ def test_500_lines_go_on_with_head_carried_sum_and_number_on_each_page() -> None
 
 
 @pytest.mark.parametrize("count", range(1, 46))
-def test_the_totals_stay_together_and_with_the_last_lines(count: int) -> None:
+def test_totals_stay_together_with_the_last_lines(count: int) -> None:
     paper = printed(an_order_of(*lines(count)), notes=LONG_NAME)
     [page] = [page for page in paper.pages if "Grand total" in page]
 
@@ -392,7 +392,7 @@ def test_the_totals_stay_together_and_with_the_last_lines(count: int) -> None:
 
 
 @pytest.mark.parametrize("price", ["12345.678", "9999999999.999"])
-def test_nothing_runs_over_the_edge_or_over_other_text(price: str) -> None:
+def test_no_text_overlaps_or_leaves_the_page(price: str) -> None:
     extras: dict[str, Any] = {"tax": Decimal(price) / 2, "discount": Decimal("1234.5")}
     line = a_line("W" * 300, price=price, sku="W" * 200, **extras)
     customer = CustomerSummary(first_name="W" * 200, company_name="https://a.example/" + "x" * 150)
@@ -414,7 +414,7 @@ def test_nothing_runs_over_the_edge_or_over_other_text(price: str) -> None:
     assert first.get_charbox(end - 1)[2] < first.get_charbox(ways)[0]
 
 
-def test_nothing_but_an_order_is_needed() -> None:
+def test_minimal_order_has_a_pdf() -> None:
     paper = printed(an_order_of(a_line()), Shop(name="Shop", sender="shop@example.com"))
 
     assert len(paper.pages) == 1
@@ -427,9 +427,7 @@ PNG = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9
 
 
 @pytest.mark.parametrize(("name", "image"), [("logo.svg", SVG), ("logo.png", PNG)])
-def test_a_logo_takes_the_place_of_the_shops_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, image: bytes
-) -> None:
+def test_logo_replaces_the_shops_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, image: bytes) -> None:
     (tmp_path / "invoice.typ").write_bytes((pdf.TEMPLATES / "invoice.typ").read_bytes())
     monkeypatch.setattr(pdf, "TEMPLATES", tmp_path)
     without = printed(an_order())
@@ -444,7 +442,7 @@ def test_a_logo_takes_the_place_of_the_shops_name(
 # The file -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_file_says_what_it_is() -> None:
+def test_file_metadata() -> None:
     paper = printed(an_order())
     about, root = paper.file.metadata, paper.root
 
@@ -456,18 +454,18 @@ def test_the_file_says_what_it_is() -> None:
     assert root["/ViewerPreferences"]["/DisplayDocTitle"]
 
 
-def test_screen_readers_are_told_what_is_what() -> None:
+def test_structure_for_screen_readers() -> None:
     paper = printed(an_order(), notes="Thank you!", payment_method_options=["PayPal"])
     roles = [node["/S"] for node in paper.elements]
 
     assert [role for role in roles if role in ("/H1", "/H2", "/Table", "/Link")] == [
         *("/Table", "/H1", "/Link", "/H2", "/Table", "/H2"),
     ]
-    # The head of the lines, with the column of no width that holds rows together.
+    # The table's head, with the zero-width column that keeps rows together.
     assert roles.count("/TH") == len(("", "Item", "Quantity", "Price", "Discount", "Tax", "Amount"))
 
 
-def test_the_same_invoice_has_the_same_bytes_anywhere_and_any_time() -> None:
+def test_same_invoice_has_the_same_bytes_everywhere() -> None:
     order, another = an_order("1008"), an_order("1001")
     first = printed(order, notes="Thank you!").content
     printed(another)
@@ -487,7 +485,7 @@ sys.stdout.buffer.write(printed(an_order("1008"), notes="Thank you!").content)
     assert printed(order, notes="Thank you?").content != first
 
 
-def test_it_is_printed_in_the_fonts_that_come_with_it() -> None:
+def test_only_bundled_fonts_are_used() -> None:
     fonts = pdf._fonts()
     folders = tuple(str(files(path.split("/")[0])) for path in pdf.FONTS)
     named = re.findall(r'^  "(?:.|\n)*?\)$', (pdf.TEMPLATES / "invoice.typ").read_text(encoding="utf-8"), re.MULTILINE)[
@@ -505,7 +503,7 @@ def test_it_is_printed_in_the_fonts_that_come_with_it() -> None:
         st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], include_characters="\n\t\r"), max_size=300
     ),
 )
-def test_whatever_people_type_there_is_an_invoice(names: list[str], notes: str) -> None:
+def test_any_text_can_be_printed(names: list[str], notes: str) -> None:
     order = an_order_of(a_line(), *map(a_line, names))
 
     assert Printed(render_pdf(invoice_content(an_invoice(order, notes=notes), order, SHOP))).says("Grand total")
@@ -513,7 +511,7 @@ def test_whatever_people_type_there_is_an_invoice(names: list[str], notes: str) 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux how much memory there is in use")
-def test_an_invoice_leaves_no_memory_in_use() -> None:
+def test_memory_is_released() -> None:
     def used() -> int:
         [kilobytes] = re.findall(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())
         return int(kilobytes) // 1024

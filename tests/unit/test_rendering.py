@@ -1,4 +1,4 @@
-"""The invoice's mail, as the one who gets it reads it."""
+"""The invoice's mail, as its recipient reads it."""
 
 import email
 import re
@@ -42,7 +42,7 @@ def render(invoice: Invoice, order: Order, shop: Shop) -> EmailMessage:
 
 
 def read(order: Order, shop: Shop = SHOP, **invoice: Any) -> tuple[str, Page]:
-    """The plain text, with each space plain, and the page of an order's invoice."""
+    """Returns the plain text, with plain spaces, and the page of an order's invoice."""
     plain, html = parts(render(an_invoice(order, **invoice), order, shop))
     return re.sub(r"[^\S\n]", " ", plain), Page(html)
 
@@ -64,7 +64,7 @@ def test_headers() -> None:
     assert message["Cc"] is message["Bcc"] is None
 
 
-def test_without_reply_to_answers_go_to_the_sender() -> None:
+def test_replies_go_to_the_sender_without_reply_to() -> None:
     order = an_order()
 
     assert render(an_invoice(order), order, SHOP.model_copy(update={"reply_to": ""}))["Reply-To"] is None
@@ -78,7 +78,7 @@ def test_without_reply_to_answers_go_to_the_sender() -> None:
         f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.example",
     ],
 )
-def test_an_odd_address_arrives_as_it_is_and_alone(recipient: str) -> None:
+def test_unusual_address_is_the_only_recipient(recipient: str) -> None:
     order = an_order()
     message = render(an_invoice(order, recipient=recipient), order, SHOP)
 
@@ -97,7 +97,7 @@ def test_an_odd_address_arrives_as_it_is_and_alone(recipient: str) -> None:
         "(a)",
     ],
 )
-def test_any_name_of_a_shop_is_one_sender(name: str) -> None:
+def test_any_shop_name_makes_one_sender(name: str) -> None:
     order = an_order()
     arrived = email.message_from_bytes(
         render(an_invoice(order), order, SHOP.model_copy(update={"name": name})).as_bytes(policy=SMTP), policy=default
@@ -111,7 +111,7 @@ def test_any_name_of_a_shop_is_one_sender(name: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["name", "reply_to", "tax_id", "support_contact"])
-def test_line_ends_in_the_shops_details_make_no_headers(field: str) -> None:
+def test_line_ends_in_shop_details_cannot_add_headers(field: str) -> None:
     order = an_order(a_line("Mug\r\nBcc: eve@evil.example"))
     shop = SHOP.model_copy(update={field: "a@b.example\r\nBcc: eve@evil.example\n\n<p>hi"})
     invoice = an_invoice(order, notes="x\r\nBcc: eve@evil.example\r\n\r\nbody", payment_method_options=("y\nBcc: z",))
@@ -122,7 +122,7 @@ def test_line_ends_in_the_shops_details_make_no_headers(field: str) -> None:
     assert [part.get_content_type() for part in arrived.walk()] == ["multipart/alternative", "text/plain", "text/html"]
 
 
-def test_nothing_but_the_arguments_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rendering_is_deterministic(monkeypatch: pytest.MonkeyPatch) -> None:
     order = an_order(a_line(price="1234.5"))
     before = render(an_invoice(order), order, SHOP).as_bytes(policy=SMTP)
     for name in ("LANG", "LC_ALL", "LANGUAGE", "LC_MONETARY"):
@@ -132,10 +132,10 @@ def test_nothing_but_the_arguments_decides(monkeypatch: pytest.MonkeyPatch) -> N
     assert render(an_invoice(order), order, SHOP).as_bytes(policy=SMTP) == before
 
 
-# What it says ---------------------------------------------------------------------------------------------------------
+# Content --------------------------------------------------------------------------------------------------------------
 
 
-def test_everything_is_said_in_both_parts() -> None:
+def test_both_parts_have_the_same_content() -> None:
     order = an_order(
         a_line("Reading lamp", "2", "1249.5", sku="LMP-12", tax="474.81", discount="50"),
         a_line("Bookmark", "3", "4"),
@@ -184,7 +184,7 @@ def test_everything_is_said_in_both_parts() -> None:
     ) in plain
 
 
-def test_what_is_zero_or_missing_is_left_out() -> None:
+def test_zero_and_missing_values_are_left_out() -> None:
     plain, page = read(
         an_order(customer={}), SHOP.model_copy(update={"tax_id": "", "address": "", "support_contact": ""})
     )
@@ -244,7 +244,7 @@ def test_amounts(language: str, country: str | None, currency: str, amount: str,
         ("US", "KWD", "KWD 12.500", "12.5", "12.500"),
     ],
 )
-def test_a_mails_amounts_have_the_decimals_of_their_currency(
+def test_mail_amounts_have_the_decimals_of_their_currency(
     country: str, currency: str, due: str, price: str, machine: str
 ) -> None:
     order = an_order(a_line(price=price), customer={"country": {"code": country}}, currency_code=currency)
@@ -258,7 +258,7 @@ def test_a_mails_amounts_have_the_decimals_of_their_currency(
 @pytest.mark.parametrize(
     ("number", "printed"), [("2", "2"), ("2.500", "2.5"), ("0.125", "0.125"), ("1E+3", "1,000"), ("0.0625", "0.0625")]
 )
-def test_quantities_have_no_zeros_that_say_nothing(number: str, printed: str) -> None:
+def test_quantities_have_no_trailing_zeros(number: str, printed: str) -> None:
     assert Formats("en", "US", "EUR").quantity(Decimal(number)) == printed
 
 
@@ -298,14 +298,14 @@ def test_dates(language: str, country: str, printed: str) -> None:
         ({"post_code": "1010", "country": {"code": "ZZ"}}, ["1010", "Unknown Region"]),
     ],
 )
-def test_the_customers_address_reads_as_on_an_envelope(customer: dict[str, Any], lines: list[str]) -> None:
+def test_customers_address_is_formatted_as_on_an_envelope(customer: dict[str, Any], lines: list[str]) -> None:
     plain, page = read(an_order(customer=customer))
 
     assert "BILLED TO\n{}\n\n".format("\n".join(lines)) in plain
     assert " ".join(["Billed to", *lines, "Details"]) in spaced(page.text)
 
 
-# Money that is asked for, or not ------------------------------------------------------------------------------------
+# Payment requests -------------------------------------------------------------------------------------------------
 
 
 WORDS = {
@@ -318,7 +318,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("status", PaymentStatus)
-def test_the_status_is_the_invoices_in_plain_words(status: PaymentStatus) -> None:
+def test_payment_status_is_shown_in_words(status: PaymentStatus) -> None:
     plain, page = read(an_order(payment_status=PaymentStatus.PENDING), payment_status=status)
 
     assert f"\nPayment status: {WORDS[status]}\n" in plain
@@ -327,7 +327,7 @@ def test_the_status_is_the_invoices_in_plain_words(status: PaymentStatus) -> Non
 
 @pytest.mark.parametrize("paid", ["0", "4", "10"])
 @pytest.mark.parametrize("status", [PaymentStatus.PAID, PaymentStatus.REFUNDED])
-def test_what_is_settled_asks_for_no_money(status: PaymentStatus, paid: str) -> None:
+def test_settled_order_asks_for_no_money(status: PaymentStatus, paid: str) -> None:
     plain, page = read(an_order(paid=paid), payment_status=status, payment_method_options=("Bank transfer",))
 
     for text in (plain, page.text):
@@ -341,7 +341,7 @@ def test_what_is_settled_asks_for_no_money(status: PaymentStatus, paid: str) -> 
 
 
 @pytest.mark.parametrize("status", [PaymentStatus.UNPAID, PaymentStatus.PENDING, PaymentStatus.PARTIAL])
-def test_what_is_not_settled_asks_for_what_is_due(status: PaymentStatus) -> None:
+def test_unsettled_order_asks_for_the_amount_due(status: PaymentStatus) -> None:
     plain, page = read(an_order(paid="2.5"), payment_status=status, payment_method_options=("Bank transfer", "PayPal"))
 
     link = "https://pay.example/1001?invoice=INV-1001-1&amount=7.50&currency=EUR"
@@ -353,7 +353,7 @@ def test_what_is_not_settled_asks_for_what_is_due(status: PaymentStatus) -> None
 
 
 @pytest.mark.parametrize(("paid", "label", "left"), [("10", "Amount due", "0,00 €"), ("12.5", "Overpaid", "2,50 €")])
-def test_nothing_due_asks_for_nothing_whatever_the_status(paid: str, label: str, left: str) -> None:
+def test_nothing_due_asks_for_no_money_in_any_status(paid: str, label: str, left: str) -> None:
     plain, page = read(
         an_order(paid=paid), payment_status=PaymentStatus.UNPAID, payment_method_options=("Bank transfer",)
     )
@@ -381,18 +381,18 @@ def test_nothing_due_asks_for_nothing_whatever_the_status(paid: str, label: str,
         ("", None),
     ],
 )
-def test_only_pages_of_the_web_are_linked(template: str, link: str | None) -> None:
+def test_only_web_pages_are_linked(template: str, link: str | None) -> None:
     plain, page = read(an_order(order_id="a_b-1"), SHOP.model_copy(update={"payment_link": template}))
 
     assert page.links == ([link] if link else [])
     assert ("here:" in plain) == bool(link)
 
 
-# What people typed ----------------------------------------------------------------------------------------------------
+# Personal texts -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_what_people_typed_stays_text_everywhere(text: str) -> None:
+def test_personal_texts_stay_text_everywhere(text: str) -> None:
     customer = dict.fromkeys(("first_name", "company_name", "address_line_1", "city", "post_code"), text)
     order = an_order(
         a_line(text, sku=text), customer=customer | {"state": {"name": text}, "country": {"name": text, "code": "DE"}}
@@ -406,7 +406,7 @@ def test_what_people_typed_stays_text_everywhere(text: str) -> None:
     assert len(page.links) == 1
 
 
-def test_nobody_writes_a_line_of_their_own_into_the_plain_text() -> None:
+def test_personal_texts_cannot_add_lines_to_the_plain_text() -> None:
     customer = {"first_name": "A\N{LINE SEPARATOR}Amount due: 1", "address_line_1": "B\x85Amount due: 2"}
     order = an_order(a_line("Mug\nAmount due: 3"), customer=customer)
     plain, _ = read(order, notes="Hello\r\nAmount due: 4\rAmount due: 5", payment_method_options=("C\nAmount due: 6",))
@@ -424,9 +424,7 @@ def test_notes_keep_their_lines_and_spaces() -> None:
 
 
 @given(name=TYPED, sku=TYPED, notes=TYPED, person=TYPED, way=TYPED, shop_name=TYPED)
-def test_any_text_arrives_as_it_was_typed(
-    name: str, sku: str, notes: str, person: str, way: str, shop_name: str
-) -> None:
+def test_any_text_arrives_unchanged(name: str, sku: str, notes: str, person: str, way: str, shop_name: str) -> None:
     order = an_order(OrderLine.model_construct(**a_line().model_dump() | {"product_name": name, "sku": sku}))
     order = order.model_copy(update={"customer_summary": CustomerSummary.model_construct(first_name=person)})
     message = render(
@@ -464,14 +462,14 @@ def many_lines(count: int) -> Iterable[OrderLine]:
         yield a_line(f"{names[n % 4]} {n}.", str(n % 7 + 1), f"{n}.25", sku=f"SKU-{n:05}", tax="1.9", discount="0.5")
 
 
-def test_60_lines_are_shown_whole_by_gmail() -> None:
+def test_gmail_shows_60_lines_unclipped() -> None:
     order = an_order(*many_lines(60))
     _, html = parts(render(an_invoice(order, notes="x" * 2000), order, SHOP))
 
     assert len(html.encode()) < 102_000
 
 
-def test_500_lines_are_all_there() -> None:
+def test_500_lines_are_complete() -> None:
     order = an_order(*many_lines(500))
     message = render(an_invoice(order), order, SHOP)
     plain, page = parts(message)[0], Page(parts(message)[1])
@@ -482,7 +480,7 @@ def test_500_lines_are_all_there() -> None:
     assert max(map(len, message.as_bytes(policy=SMTP).split(b"\r\n"))) <= 78
 
 
-def test_the_page_suits_small_screens_dark_rooms_and_screen_readers() -> None:
+def test_page_supports_small_screens_dark_mode_and_screen_readers() -> None:
     _, html = parts(render(an_invoice(an_order(), notes="x"), an_order(), SHOP))
     page = Page(html)
     tables = [attributes.get("role") for tag, attributes in page.elements if tag == "table"]
@@ -498,14 +496,14 @@ def test_the_page_suits_small_screens_dark_rooms_and_screen_readers() -> None:
     assert [tag for tag, _ in page.elements if tag.startswith("h1")] == ["h1"]
 
 
-def test_the_page_loads_nothing_from_elsewhere() -> None:
+def test_page_loads_nothing_from_other_servers() -> None:
     _, html = parts(render(an_invoice(an_order()), an_order(), SHOP))
 
     assert re.findall(r"https?://[^\"/]*", html) == ["https://pay.example"]
     assert not re.search(r"<img|<link|url\(|@import|@font-face|src=|background=", html)
 
 
-def test_the_first_words_of_the_preview_say_what_it_is_about() -> None:
+def test_preview_text_summarises_the_invoice() -> None:
     _, page = read(an_order())
 
     assert spaced(page.text).startswith(

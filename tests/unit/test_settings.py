@@ -7,19 +7,19 @@ from orders import settings
 from orders.settings import CursorSettings, MailSettings, MissingSetting, NoticeSettings, TableSettings
 
 
-def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TABLE_NAME", "")
     with pytest.raises(MissingSetting, match="TABLE_NAME"):
         settings.read(TableSettings)
 
 
-def test_an_empty_variable_has_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variable_has_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONFIGURATION_SET", "")
     assert settings.read(MailSettings) == MailSettings(configuration_set="")
 
 
 @pytest.mark.parametrize(("text", "value"), [("yes", True), ("no", False), ("", False)])
-def test_switches_say_yes_or_no(monkeypatch: pytest.MonkeyPatch, text: str, value: bool) -> None:
+def test_switches_are_booleans(monkeypatch: pytest.MonkeyPatch, text: str, value: bool) -> None:
     monkeypatch.setenv("NOTIFY_COMMENTS", text)
     monkeypatch.delenv("NOTIFY_CANCELLATIONS", raising=False)
     assert settings.read(NoticeSettings) == NoticeSettings(notify_comments=value, notify_cancellations=False)
@@ -28,6 +28,6 @@ def test_switches_say_yes_or_no(monkeypatch: pytest.MonkeyPatch, text: str, valu
 @pytest.mark.parametrize(
     "kind", [CursorSettings, MailSettings, NoticeSettings, TableSettings, settings.ArchiveSettings]
 )
-def test_the_template_sets_every_variable(kind: type) -> None:
+def test_template_sets_every_variable(kind: type) -> None:
     names = {name.upper() for name in kind._fields}  # type: ignore[attr-defined]
     assert any(names <= function.environment.keys() for function in TEMPLATE.functions.values())

@@ -1,4 +1,4 @@
-"""The rules of the house for what is deployed: they hold for every function, route, queue and bucket, old or new."""
+"""Rules for the deployed resources, which hold for every existing and future function, route, queue and bucket."""
 
 import json
 import re
@@ -23,21 +23,21 @@ GIVEN = {
     "InvoiceRetentionDays": "3650",
     "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms",
 }
-"""What takes the other branch of each condition."""
+"""Parameters that select the other branch of each condition."""
 
 DESTRUCTIVE = re.compile("Delete|BatchWrite|PartiQL|Purge|Lifecycle", re.IGNORECASE)
 TRACING = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without CloudFormation's functions: only what stands in the template as it is."""
+    """Loads YAML without CloudFormation's functions, so only with literal values."""
 
 
 _Loader.add_multi_constructor("!", lambda _loader, _function, _node: None)
 
 
 class _Named(yaml.SafeLoader):
-    """YAML in which a `!Ref` is the name of what it refers to, and `!Sub` has such names in `${}`."""
+    """Loads YAML with a `!Ref` as the name that it refers to in `${}`, as in `!Sub`."""
 
 
 def _scalars(loader: Any, function: str, node: yaml.Node) -> Any:
@@ -58,7 +58,7 @@ of_each_function = pytest.mark.parametrize("function", FUNCTIONS)
 
 @pytest.fixture(scope="module", params=["least", "most"])
 def given(request: pytest.FixtureRequest) -> dict[str, str]:
-    """What is said at a deployment: as little as possible, or everything."""
+    """The parameters of a deployment: only the required ones, or all."""
     return GIVEN if request.param == "most" else {}
 
 
@@ -76,15 +76,15 @@ def properties(template: Template, function: str) -> Any:
 
 
 def allowed(template: Template, role: str) -> Iterator[tuple[set[str], set[str], Any]]:
-    """What a role may do: actions, resources, condition."""
+    """Yields what a role may do: actions, resources, condition."""
     for policy in template.of_type("AWS::IAM::Role")[role]["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
             assert statement["Effect"] == "Allow"
             yield texts(statement["Action"]), texts(statement["Resource"]), statement.get("Condition")
 
 
-def who_may(template: Template, what: str) -> list[tuple[str, set[str], Any]]:
-    """All roles that may use a service or do one thing in it: role, resources, condition."""
+def roles_with(template: Template, what: str) -> list[tuple[str, set[str], Any]]:
+    """Returns all roles that may use a service or an action: role, resources, condition."""
     return [
         (role, resources, condition)
         for role in template.of_type("AWS::IAM::Role")
@@ -109,8 +109,8 @@ def service(action: str) -> str:
 
 
 @of_each_function
-def test_a_function_has_a_role_of_its_own(template: Template, function: str) -> None:
-    # SAM takes no notice of `Policies` when there is a role.
+def test_function_has_its_own_role(template: Template, function: str) -> None:
+    # SAM ignores `Policies` if there is a role.
     assert "Policies" not in properties(template, function)
     assert properties(template, function)["Role"] == f"{role_of(function)}.Arn"
     role = template.of_type("AWS::IAM::Role")[role_of(function)]
@@ -120,7 +120,7 @@ def test_a_function_has_a_role_of_its_own(template: Template, function: str) -> 
 
 
 @of_each_function
-def test_a_function_logs_to_its_own_group_and_nowhere_else(template: Template, function: str) -> None:
+def test_function_logs_only_to_its_own_group(template: Template, function: str) -> None:
     group = f"{function.removesuffix('Function')}Logs"
     assert properties(template, function)["LoggingConfig"]["LogGroup"] == group
     assert template.of_type("AWS::Logs::LogGroup")[group]["RetentionInDays"]
@@ -129,48 +129,46 @@ def test_a_function_logs_to_its_own_group_and_nowhere_else(template: Template, f
 
 
 @of_each_function
-def test_a_function_logs_its_metrics_and_no_requests_of_botocore(template: Template, function: str) -> None:
-    # Lambda takes a metric for a message of INFO. At DEBUG botocore logs what it sends.
+def test_function_logs_metrics_but_no_botocore_requests(template: Template, function: str) -> None:
+    # Lambda treats a metric as an INFO message. At DEBUG, botocore logs its requests.
     assert template.functions[function].environment["AWS_LAMBDA_LOG_LEVEL"] == "INFO"
 
 
 @of_each_function
-def test_a_function_ends_before_whoever_waits_for_it_gives_up(template: Template, function: str) -> None:
-    # The gateway after 30 seconds, Lambda itself after 15 minutes.
+def test_function_ends_before_its_caller_times_out(template: Template, function: str) -> None:
+    # The gateway times out after 30 seconds, Lambda itself after 15 minutes.
     waiting = function in {route.function for route in template.routes}
     assert template.functions[function].timeout < (30 if waiting else 900)
 
 
 @of_each_function
-def test_a_function_reaches_the_orders_in_the_table_and_nothing_else_in_it(template: Template, function: str) -> None:
+def test_function_reaches_only_orders_in_the_table(template: Template, function: str) -> None:
     for actions, resources, condition in allowed(template, role_of(function)):
         if {service(action) for action in actions} != {"dynamodb"}:
             continue
         if resources == {"OrdersTable.Arn"}:
-            # What creates an order also remembers the request, whichever order it names.
+            # Creating an order also records the request's key, for any order.
             keys = ["ORDER#*", "KEY#*"] if function == "CreateOrderFunction" else ["ORDER#*"]
             assert condition == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
         elif resources <= {"OrdersTable.StreamArn", "OrdersTable.Arn/stream/*"}:
             assert function in {stream.function for stream in template.streams}
         else:
-            # A condition on keys would not hold for an index, which has keys of its own.
+            # A condition on the table's keys would not apply to an index, which has other keys.
             assert {index.removeprefix("OrdersTable.Arn/index/") for index in resources} <= set(indexes(template))
 
 
 @of_each_function
-def test_a_function_that_may_use_the_archive_knows_where_it_is_and_no_other_does(
-    template: Template, function: str
-) -> None:
+def test_only_functions_with_archive_rights_get_the_bucket_name(template: Template, function: str) -> None:
     services = {service(action) for actions, *_ in allowed(template, role_of(function)) for action in actions}
     assert ("INVOICES_BUCKET" in template.functions[function].environment) == ("s3" in services)
 
 
 @of_each_function
-def test_a_function_that_nobody_waits_for_loses_no_event(template: Template, function: str) -> None:
+def test_asynchronous_function_loses_no_event(template: Template, function: str) -> None:
     own = properties(template, function)
     kinds = {event["Type"] for event in own.get("Events", {}).values()}
     if not kinds:
-        # A pipe calls it.
+        # A pipe invokes it.
         [pipe] = [
             pipe for pipe in template.of_type("AWS::Pipes::Pipe").values() if pipe["Enrichment"] == f"{function}.Alias"
         ]
@@ -182,8 +180,8 @@ def test_a_function_that_nobody_waits_for_loses_no_event(template: Template, fun
     elif "DynamoDB" in kinds:
         for event in own["Events"].values():
             stream = event["Properties"]
-            # The function says which records failed, a bad one keeps no others, and nothing is tried for ever. What is
-            # given up is in a queue while the stream still has it: it keeps 24 hours, and people sleep at night.
+            # The function reports failed records, a bad record does not block others, and retries are limited. A record
+            # that is given up reaches a queue long before the stream deletes it after 24 hours.
             assert stream["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
             assert stream["BisectBatchOnFunctionError"] is True
             assert 0 < stream["MaximumRetryAttempts"] <= 10
@@ -193,12 +191,12 @@ def test_a_function_that_nobody_waits_for_loses_no_event(template: Template, fun
             assert ({"sqs:SendMessage"}, {given_up["Destination"]}, None) in allowed(template, role_of(function))
             assert stream["FilterCriteria"]["Filters"]
     else:
-        # A request is repeated by its caller, and what runs by the clock runs again.
+        # The caller repeats a request, and a schedule runs again.
         assert kinds in ({"HttpApi"}, {"Schedule"})
 
 
 @of_each_function
-def test_a_function_goes_live_in_steps_and_back_when_it_fails(template: Template, function: str) -> None:
+def test_function_is_rolled_out_in_steps_and_rolled_back_on_failure(template: Template, function: str) -> None:
     shared = template.globals["Function"]
     assert shared["AutoPublishAlias"] == "live"
     rollout = shared["DeploymentPreference"]
@@ -209,9 +207,9 @@ def test_a_function_goes_live_in_steps_and_back_when_it_fails(template: Template
         if ("AWS/Lambda", "Errors", {"FunctionName": function}) in watched(alarm)
     ]
     assert {*watching, "InternalErrorsAlarm"} <= set(rollout["Alarms"])
-    # CodeDeploy looks at no more.
+    # CodeDeploy supports no more.
     assert len(rollout["Alarms"]) <= 10
-    # It does not trip on what no version of the code mends, and it trips within two minutes.
+    # Each alarm watches errors of the code only, and goes off within two minutes.
     for name in rollout["Alarms"]:
         alarm = template.of_type("AWS::CloudWatch::Alarm")[name]
         periods = [each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each]
@@ -220,52 +218,52 @@ def test_a_function_goes_live_in_steps_and_back_when_it_fails(template: Template
 
 
 @of_each_function
-def test_whatever_changes_is_a_new_version(template: Template, function: str) -> None:
+def test_every_change_publishes_a_new_version(template: Template, function: str) -> None:
     assert properties(template, function)["AutoPublishAliasAllProperties"]
     for layer in template.of_type("AWS::Serverless::LayerVersion").values():
         assert layer["PublishLambdaVersion"]
-    # What a function is given of the parameters is counted, and the count is given to it, too.
+    # The settings have a version number, and each function gets it.
     assert properties(template, function)["VersionDescription"] == "Settings.VersionNumber"
     assert template.functions[function].environment["SETTINGS"] == "Settings.VersionNumber"
 
 
-def test_every_parameter_that_reaches_a_function_counts(template: Template) -> None:
+def test_every_parameter_of_a_function_changes_the_settings_version(template: Template) -> None:
     raw = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), _Named)
     functions = [raw["Globals"]["Function"]] + [raw["Resources"][name]["Properties"] for name in FUNCTIONS]
     reached = {name for properties in functions for name in named(properties)} & raw["Parameters"].keys()
-    # How a version takes over is not part of it.
+    # The rollout strategy is not a setting of the function.
     assert set(named(raw["Resources"]["Settings"])) & raw["Parameters"].keys() == reached - {"Rollout"}
 
 
 # Permissions
 
 
-def test_permissions_stand_in_the_roles_alone() -> None:
+def test_permissions_are_defined_only_in_roles() -> None:
     kinds = {what["Type"] for what in DOCUMENT["Resources"].values()}
     assert not kinds & {"AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy", "AWS::IAM::UserPolicy"}
 
 
-def test_nobody_may_do_anything_anywhere(template: Template) -> None:
+def test_no_role_has_wildcard_permissions(template: Template) -> None:
     for role in template.of_type("AWS::IAM::Role"):
         for actions, resources, _ in allowed(template, role):
             assert not [action for action in actions if "*" in action]
             if actions == TRACING:
                 continue
-            # Objects of one kind, the streams of one table, or exactly one resource.
+            # Objects below one prefix, the streams of one table, or exactly one resource.
             whole = [resource.removesuffix("/orders/*").removesuffix("/stream/*") for resource in resources]
             assert not [resource for resource in whole if "*" in resource]
 
 
-def test_nobody_may_delete(template: Template) -> None:
+def test_no_role_may_delete(template: Template) -> None:
     for role in template.of_type("AWS::IAM::Role"):
         for actions, *_ in allowed(template, role):
             assert not [action for action in actions if DESTRUCTIVE.search(action)]
 
 
-def test_mail_leaves_from_the_shop_only(template: Template, given: dict[str, str]) -> None:
+def test_mail_is_sent_only_from_the_shops_address(template: Template, given: dict[str, str]) -> None:
     ses = "arn:aws:ses:us-east-1:123456789012:"
     identity = given.get("SenderIdentity", "invoices@shop.example")
-    mailing = who_may(template, "ses")
+    mailing = roles_with(template, "ses")
     assert [role for role, *_ in mailing] == ["SendInvoiceRole", "NotifyCustomerRole"]
     for _, resources, condition in mailing:
         assert resources == {f"{ses}identity/{identity}", f"{ses}configuration-set/MailConfiguration"}
@@ -273,8 +271,8 @@ def test_mail_leaves_from_the_shop_only(template: Template, given: dict[str, str
     assert ("SenderEmailIdentity" in template.of_type("AWS::SES::EmailIdentity")) == ("SenderIdentity" not in given)
 
 
-def test_an_invoice_is_written_once(template: Template) -> None:
-    [(role, resources, condition)] = who_may(template, "s3:PutObject")
+def test_invoice_is_written_once(template: Template) -> None:
+    [(role, resources, condition)] = roles_with(template, "s3:PutObject")
     assert (role, resources) == ("SendInvoiceRole", {"InvoicesBucket.Arn/orders/*"})
     assert condition == {"Null": {"s3:if-none-match": "false"}}
 
@@ -282,7 +280,7 @@ def test_an_invoice_is_written_once(template: Template) -> None:
 # Routes
 
 
-def test_every_route_asks_for_a_token(template: Template, given: dict[str, str]) -> None:
+def test_every_route_requires_a_token(template: Template, given: dict[str, str]) -> None:
     assert template.routes
     for route in template.routes:
         assert route.jwt, route.key
@@ -291,16 +289,16 @@ def test_every_route_asks_for_a_token(template: Template, given: dict[str, str])
             assert (route.jwt.issuer, route.jwt.audience) == ("https://issuer.example", ("shop", "till"))
 
 
-def test_the_api_is_throttled(template: Template) -> None:
+def test_api_is_throttled(template: Template) -> None:
     for api in template.of_type("AWS::Serverless::HttpApi").values():
         assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= api["DefaultRouteSettings"].keys()
 
 
-# What is kept
+# Retention
 
 
 @pytest.mark.parametrize("kind", ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool"])
-def test_what_cannot_be_made_again_stays_when_the_stack_goes(kind: str) -> None:
+def test_irreplaceable_resources_survive_the_stack(kind: str) -> None:
     found = [what for what in DOCUMENT["Resources"].values() if what["Type"] == kind]
     assert found
     for what in found:
@@ -314,7 +312,7 @@ def test_tables_are_safe(template: Template) -> None:
         assert table["DeletionProtectionEnabled"]
 
 
-def test_the_index_of_unsettled_invoices_holds_their_keys_only(template: Template) -> None:
+def test_index_of_unsettled_invoices_holds_only_keys(template: Template) -> None:
     index = indexes(template)["by_unsettled"]
     assert [key["AttributeName"] for key in index["KeySchema"]] == ["unsettled", "started"]
     assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
@@ -347,7 +345,7 @@ def test_buckets_are_safe(template: Template) -> None:
         }
 
 
-def test_invoices_are_kept_as_long_as_the_shop_says(template: Template, given: dict[str, str]) -> None:
+def test_invoices_are_kept_for_the_configured_time(template: Template, given: dict[str, str]) -> None:
     rules = template.of_type("AWS::S3::Bucket")["InvoicesBucket"]["LifecycleConfiguration"]["Rules"]
     expiring = [rule for rule in rules if "ExpirationInDays" in rule]
     assert [rule["ExpirationInDays"] for rule in expiring] == (["3650"] if given else [])
@@ -355,7 +353,7 @@ def test_invoices_are_kept_as_long_as_the_shop_says(template: Template, given: d
     assert all(rule["Status"] == "Enabled" for rule in rules)
 
 
-def test_logs_are_kept_as_long_as_the_shop_says_and_no_longer(template: Template) -> None:
+def test_logs_are_kept_for_the_configured_time(template: Template) -> None:
     assert {logs["RetentionInDays"] for logs in template.of_type("AWS::Logs::LogGroup").values()} == {"90"}
 
 
@@ -375,16 +373,16 @@ def test_queues_are_safe(template: Template) -> None:
             {"Bool": {"aws:SecureTransport": "false"}},
         )
         for statement in allow:
-            # Each rule that gives up may leave its event here, and no other rule of the account.
+            # Only the rules whose dead-letter queue this is may send events to it.
             assert statement["Principal"] == {"Service": "events.amazonaws.com"}
             assert statement["Action"] == "sqs:SendMessage"
             assert rules[statement["Condition"]["ArnEquals"]["aws:SourceArn"]] == f"{name}.Arn" == statement["Resource"]
 
 
-# What became of the mail
+# Delivery reports
 
 
-def test_ses_reports_all_that_is_recorded_and_nothing_else(template: Template) -> None:
+def test_ses_reports_exactly_the_recorded_events(template: Template) -> None:
     [destination] = template.of_type("AWS::SES::ConfigurationSetEventDestination").values()
     assert destination["ConfigurationSetName"] == "MailConfiguration"
     assert destination["EventDestination"]["Enabled"]
@@ -405,7 +403,7 @@ def test_only_reports_on_this_stacks_mail_are_recorded(template: Template) -> No
 # Alarms
 
 
-def test_alarms_ring_where_the_shop_says_and_say_what_to_do(template: Template, given: dict[str, str]) -> None:
+def test_alarms_notify_the_configured_topic_and_link_the_runbook(template: Template, given: dict[str, str]) -> None:
     topics = [given["AlarmTopicArn"]] if given else []
     for name, alarm in template.of_type("AWS::CloudWatch::Alarm").items():
         assert alarm["AlarmActions"] == alarm["OKActions"] == topics
@@ -413,13 +411,13 @@ def test_alarms_ring_where_the_shop_says_and_say_what_to_do(template: Template, 
         assert alarm["AlarmDescription"].endswith(f" See docs/runbook.md#{name.lower()}.")
 
 
-def test_the_runbook_has_a_section_for_each_alarm_and_for_no_other() -> None:
+def test_runbook_has_a_section_for_exactly_each_alarm() -> None:
     runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
     alarms = [name for name, what in DOCUMENT["Resources"].items() if what["Type"] == "AWS::CloudWatch::Alarm"]
     assert sorted(re.findall(r"^### (\w+Alarm)$", runbook, re.MULTILINE)) == sorted(alarms)
 
 
-def test_alarms_look_at_what_the_functions_report(template: Template) -> None:
+def test_alarms_watch_metrics_that_functions_report(template: Template) -> None:
     code = "".join(path.read_text() for folder in ("functions", "shared") for path in (ROOT / folder).rglob("*.py"))
     reported = {f"{what}{outcome.capitalize()}" for what in ("Invoices", "Notices") for outcome in Outcome}
     for namespace, metric, dimensions in (each for alarm in alarms(template) for each in watched(alarm)):
@@ -431,11 +429,11 @@ def test_alarms_look_at_what_the_functions_report(template: Template) -> None:
             assert dimensions == {"service": function.environment["POWERTOOLS_SERVICE_NAME"]}
 
 
-def test_alarms_watch_no_more_metrics_than_cloudwatch_takes(template: Template) -> None:
+def test_alarms_watch_at_most_10_metrics(template: Template) -> None:
     assert max(len(watched(alarm)) for alarm in alarms(template)) <= 10
 
 
-def test_an_alarm_watches_each_function_each_queue_and_the_stream(template: Template) -> None:
+def test_alarms_watch_each_function_each_queue_and_the_stream(template: Template) -> None:
     metrics = [each for alarm in alarms(template) for each in watched(alarm)]
     errors = [
         dimensions for namespace, metric, dimensions in metrics if (namespace, metric) == ("AWS/Lambda", "Errors")
@@ -449,7 +447,7 @@ def test_an_alarm_watches_each_function_each_queue_and_the_stream(template: Temp
             assert ("AWS/Lambda", "IteratorAge", {"FunctionName": function}) in metrics
 
 
-def test_an_alarm_watches_each_route(template: Template) -> None:
+def test_alarms_watch_each_route(template: Template) -> None:
     [api] = template.of_type("AWS::Serverless::HttpApi")
     assert template.of_type("AWS::Serverless::HttpApi")[api]["DefaultRouteSettings"]["DetailedMetricsEnabled"]
     slow = [dimensions for alarm in alarms(template) for _, metric, dimensions in watched(alarm) if metric == "Latency"]
@@ -462,7 +460,7 @@ def test_an_alarm_watches_each_route(template: Template) -> None:
         assert part in query["Expression"]
 
 
-def test_the_dashboard_shows_all_that_can_ring(template: Template) -> None:
+def test_dashboard_shows_all_alarms(template: Template) -> None:
     [dashboard] = template.of_type("AWS::CloudWatch::Dashboard").values()
     [shown, *graphs] = json.loads(dashboard["DashboardBody"])["widgets"]
     assert sorted(shown["properties"]["alarms"]) == sorted(
@@ -474,17 +472,17 @@ def test_the_dashboard_shows_all_that_can_ring(template: Template) -> None:
     assert all(each["properties"]["region"] == "us-east-1" for each in graphs)
 
 
-# What other systems are told
+# Events
 
 
-def test_the_stream_has_no_more_readers_than_dynamodb_bears(template: Template) -> None:
+def test_stream_has_at_most_two_readers(template: Template) -> None:
     functions = template.of_type("AWS::Serverless::Function").values()
     readers = [event["Properties"].get("Stream") for own in functions for event in own.get("Events", {}).values()]
     readers += [pipe["Source"] for pipe in template.of_type("AWS::Pipes::Pipe").values()]
     assert 1 <= readers.count("OrdersTable.StreamArn") <= 2
 
 
-def test_the_pipe_publishes_what_the_function_makes_of_the_stream(template: Template) -> None:
+def test_pipe_publishes_the_functions_events(template: Template) -> None:
     [pipe] = template.of_type("AWS::Pipes::Pipe").values()
     assert (pipe["Source"], pipe["Enrichment"]) == ("OrdersTable.StreamArn", "PublishEventsFunction.Alias")
     assert pipe["Target"] == "EventBus.Arn"
@@ -493,10 +491,10 @@ def test_the_pipe_publishes_what_the_function_makes_of_the_stream(template: Temp
     }
 
 
-def test_the_pipe_gives_up_in_time_and_says_where(template: Template) -> None:
+def test_pipe_gives_up_in_time_into_a_queue(template: Template) -> None:
     [pipe] = template.of_type("AWS::Pipes::Pipe").values()
     stream = pipe["SourceParameters"]["DynamoDBStreamParameters"]
-    # No more than the bus takes at once: of more the pipe would publish none.
+    # The most that the bus accepts at once: of a larger batch the pipe would publish nothing.
     assert stream["BatchSize"] <= 10
     assert stream["StartingPosition"] == "TRIM_HORIZON"
     assert stream["OnPartialBatchItemFailure"] == "AUTOMATIC_BISECT"
@@ -506,7 +504,7 @@ def test_the_pipe_gives_up_in_time_and_says_where(template: Template) -> None:
     assert stream["DeadLetterConfig"] == {"Arn": "UnpublishedEvents.Arn"}
 
 
-def test_the_pipe_logs_no_records(template: Template) -> None:
+def test_pipe_logs_no_records(template: Template) -> None:
     [pipe] = template.of_type("AWS::Pipes::Pipe").values()
     assert pipe["LogConfiguration"] == {
         "Level": "ERROR",
@@ -517,7 +515,7 @@ def test_the_pipe_logs_no_records(template: Template) -> None:
     assert logs["RetentionInDays"]
 
 
-def test_the_pipe_may_do_what_it_does_and_nothing_else(template: Template) -> None:
+def test_pipe_has_only_the_rights_it_needs(template: Template) -> None:
     [pipe] = template.of_type("AWS::Pipes::Pipe").values()
     assert pipe["RoleArn"] == "EventsPipeRole.Arn"
     role = template.of_type("AWS::IAM::Role")["EventsPipeRole"]
@@ -538,21 +536,21 @@ def test_the_pipe_may_do_what_it_does_and_nothing_else(template: Template) -> No
     ]
 
 
-def test_what_makes_events_reads_nothing_but_the_records_it_is_given(template: Template) -> None:
+def test_publish_events_function_has_no_access_to_data(template: Template) -> None:
     services = {service(action) for actions, *_ in allowed(template, "PublishEventsRole") for action in actions}
     assert services == {"logs", "xray"}
 
 
-# What people read
+# Descriptions
 
 
 @pytest.mark.parametrize("section", ["Parameters", "Outputs"])
-def test_everything_that_people_give_or_get_is_described(section: str) -> None:
+def test_parameters_and_outputs_are_described(section: str) -> None:
     assert [name for name, what in DOCUMENT[section].items() if not what.get("Description")] == []
 
 
 @of_each_function
-def test_a_function_is_described(template: Template, function: str) -> None:
+def test_function_is_described(template: Template, function: str) -> None:
     assert properties(template, function)["Description"]
 
 
@@ -566,7 +564,7 @@ def alarms(template: Template) -> list[Any]:
 
 
 def watched(alarm: Any) -> list[tuple[str, str, dict[str, str]]]:
-    """The metrics that an alarm names: namespace, name, dimensions. What it queries for is not known beforehand."""
+    """Returns the metrics that an alarm names: namespace, name, dimensions. Metrics of a query are not included."""
     metrics = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", [alarm]) if "MetricStat" in each]
     return [
         (
@@ -579,5 +577,5 @@ def watched(alarm: Any) -> list[tuple[str, str, dict[str, str]]]:
 
 
 def named(value: Any) -> list[str]:
-    """All that is named in `${}`, anywhere in a value."""
+    """Returns all names in `${}`, anywhere in a value."""
     return re.findall(r"\$\{([\w:]+)\}", json.dumps(value))

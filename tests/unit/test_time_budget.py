@@ -1,4 +1,4 @@
-"""No call of AWS may outlast the function that makes it: what a dead function was doing, nobody knows."""
+"""No AWS call may outlast its function: the outcome of a call by a terminated function would be unknown."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.htm
 
 
 def longest(config: Any) -> float:
-    """Seconds that a call can take: each attempt, and the pause before each repetition (a second at most)."""
+    """Returns the longest duration of a call in seconds: all attempts, and pauses of up to a second between them."""
     attempts = config.retries["total_max_attempts"]
     total: float = attempts * (config.connect_timeout + config.read_timeout) + (attempts - 1)
     return total
@@ -25,28 +25,28 @@ def timeout(function: str) -> float:
     return TEMPLATE.functions[function].timeout
 
 
-def test_every_function_answers_before_the_gateway_hangs_up() -> None:
+def test_every_function_answers_before_the_gateway_times_out() -> None:
     assert all(timeout(route.function) < GATEWAY for route in TEMPLATE.routes)
 
 
-def test_a_cancellation_and_a_comment_end_in_time() -> None:
+def test_cancellation_and_comment_end_in_time() -> None:
     assert longest(aws.DYNAMODB) < timeout("CancelOrderFunction")
     assert 2 * longest(aws.DYNAMODB) < timeout("AddCommentFunction")
 
 
-def test_an_invoice_is_recorded_before_its_function_ends() -> None:
+def test_invoice_is_recorded_before_its_function_ends() -> None:
     assert 3 * longest(aws.DYNAMODB) + longest(aws.SES) < timeout("SendInvoiceFunction")
 
 
-def test_a_batch_of_notices_ends_in_time() -> None:
+def test_batch_of_notices_ends_in_time() -> None:
     [stream] = [stream for stream in TEMPLATE.streams if stream.function == "NotifyCustomerFunction"]
-    # For each: the order is read, the notice begun, mailed and ended. Lambda allows ten seconds more for a cold start.
+    # Each notice reads the order, records the start, mails and records the end. A cold start has ten more seconds.
     assert stream.batch_size * (3 * longest(aws.DYNAMODB) + longest(aws.SES)) < timeout(stream.function)
 
 
-def test_a_mailing_holds_the_order_for_as_long_as_its_function_can_live() -> None:
+def test_mailing_locks_the_order_for_the_functions_timeout() -> None:
     assert MAIL_LEASE.total_seconds() >= timeout("SendInvoiceFunction")
 
 
-def test_a_mail_is_tried_once() -> None:
+def test_mail_is_attempted_once() -> None:
     assert longest(aws.SES) == aws.SES.connect_timeout + aws.SES.read_timeout  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Cancelling an order, as it is written with FastAPI, Mangum and boto3's resource."""
+"""Cancels an order, written with FastAPI, Mangum and boto3's resource."""
 
 import json
 import logging
@@ -43,7 +43,7 @@ class CancelRequest(BaseModel):
 
 
 class Caller(BaseModel):
-    """Who is calling."""
+    """The identity of a caller."""
 
     id: str
     role: str
@@ -54,7 +54,7 @@ def caller(request: Request) -> Caller:
     context = request.scope["aws.event"].get("requestContext", {})
     claims = context.get("authorizer", {}).get("jwt", {}).get("claims", {})
     if not claims.get("sub"):
-        raise HTTPException(401, "Who is calling is not known.")
+        raise HTTPException(401, "The token is missing or invalid.")
     if not request.url.path.startswith("/admin/"):
         return Caller(id=claims["sub"], role="customer")
     groups = claims.get("cognito:groups", "")
@@ -65,14 +65,14 @@ def caller(request: Request) -> Caller:
 
 @app.exception_handler(HTTPException)
 def problem(request: Request, error: HTTPException) -> JSONResponse:
-    """Answers an error as RFC 9457 has it."""
+    """Answers an error with a problem document (RFC 9457)."""
     body = {"type": "about:blank", "title": error.detail, "status": error.status_code, "instance": request.url.path}
     return JSONResponse(body, error.status_code, media_type="application/problem+json")
 
 
 @app.exception_handler(RequestValidationError)
 def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-    """Names the fields that are not valid."""
+    """Names the invalid fields."""
     fields = [{"field": ".".join(map(str, each["loc"][1:])), "message": each["msg"]} for each in error.errors()]
     body = {"type": "about:blank", "title": "Not valid", "status": 422, "errors": fields}
     return JSONResponse(body, 422, media_type="application/problem+json")

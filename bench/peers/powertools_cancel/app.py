@@ -1,4 +1,4 @@
-"""Cancelling an order, as the documentation of Powertools writes such a function, with boto3's resource."""
+"""Cancels an order, written as in the documentation of Powertools, with boto3's resource."""
 
 import os
 import re
@@ -48,10 +48,10 @@ class CancelRequest(BaseModel):
 
 
 def caller() -> tuple[str, str]:
-    """Reads the claims that API Gateway has verified: who is calling, and as whom."""
+    """Reads the caller and the role from the claims that API Gateway has verified."""
     claims: dict[str, Any] = app.current_event.request_context.authorizer.jwt_claim or {}
     if not claims.get("sub"):
-        raise UnauthorizedError("Who is calling is not known.")
+        raise UnauthorizedError("The token is missing or invalid.")
     if not app.current_event.path.startswith("/admin/"):
         return claims["sub"], "customer"
     groups = claims.get("cognito:groups", "")
@@ -112,5 +112,5 @@ def cancel(
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answers an event of API Gateway."""
+    """Handles an event from API Gateway."""
     return app.resolve(event, context)

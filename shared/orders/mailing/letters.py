@@ -1,4 +1,4 @@
-"""What all mails to customers have in common: their headers, their look, and how they write what is not words."""
+"""What all mails to customers have in common: their headers, their layout, and their formats of amounts and dates."""
 
 import re
 from datetime import datetime
@@ -14,7 +14,7 @@ from orders.mailing.formatting import Formats
 from orders.mailing.shop import Shop
 from orders.models import Order
 
-# Lines of quoted-printable may have 76 characters (RFC 2045), two fewer than what the library allows by itself.
+# Lines of quoted-printable may have 76 characters (RFC 2045), two fewer than the library allows by default.
 POLICY = SMTP.clone(max_line_length=76)
 
 
@@ -36,15 +36,15 @@ def templates(folder: Path) -> Environment:
 
 
 def letter(shop: Shop, recipient: str, subject: str, date: datetime, *, text: str, html: str) -> EmailMessage:
-    """A mail of the shop's: plain text, and the same as HTML.
+    """Returns a mail from the shop, as plain text and as HTML.
 
     Args:
-        shop: Who sends it.
+        shop: The sender.
         recipient: The one address that it goes to.
         subject: One line.
         date: When it was written. The same arguments always give the same mail.
-        text: What it says.
-        html: The same, with a look.
+        text: The plain text.
+        html: The same as HTML.
 
     Returns:
         The mail. It is plain ASCII once serialised.
@@ -60,13 +60,13 @@ def letter(shop: Shop, recipient: str, subject: str, date: datetime, *, text: st
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(html, subtype="html", cte="quoted-printable")
     message["Content-Language"] = "en"
-    # Given, because the library draws lots; and no quoted-printable or base64 text has this one in it.
+    # Fixed, because the library would choose it at random. It cannot occur in quoted-printable or Base64 text.
     message.set_boundary("=_alternative")
     return message
 
 
 def formats_for(order: Order, shop: Shop) -> Formats:
-    """How a mail about an order writes what is not words."""
+    """Returns the formats of amounts, dates and countries in a mail about an order."""
     country = order.customer_summary.country
     return Formats(shop.language, country.code if country else None, order.currency_code)
 
@@ -91,5 +91,5 @@ def imprint(shop: Shop) -> Imprint:
 
 
 def one_line(text: str | None) -> str:
-    """Text without line ends, so that in a header or in plain text nobody can make up a line of their own."""
+    """Returns text without line ends, so that it cannot add lines to a header or to plain text."""
     return " ".join((text or "").split())
