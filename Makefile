@@ -14,16 +14,22 @@ SBOM := .local/sbom
 export HOST PORT AWS_PORT DEBUG CASES
 ROUNDS ?= 10
 
+# Tests that share something costly name a group, and a group stays on one worker.
+PARALLEL := -n auto --dist loadgroup
+# What pyproject.toml declares: `make gate` alone runs the tests with these markers.
+MARKERS := slow or gateway or browser or faults or build or races or setup
+
 # Some systems set NAME for every process; only the one on the command line is meant.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token import test test-dynamodb-local faults storm fuzz load bench e2e check format openapi lock sbom clean
+.PHONY: help run token import test gate test-dynamodb-local faults storm fuzz load bench e2e check format openapi lock sbom clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=, DEBUG=1)"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
 	@echo "make import   import the orders of a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
-	@echo "make test     run all tests that need nothing but Python and the package index"
+	@echo "make test     run the tests that prove the service's behaviour, in less than two minutes"
+	@echo "make gate     run everything: checks, all tests with coverage, end-to-end tests, bills of materials, DynamoDB Local"
 	@echo "make test-dynamodb-local"
 	@echo "              run the integration tests and races on DynamoDB Local; needs Java 17 and Maven, too"
 	@echo "make fuzz     call the API with what openapi.json allows and forbids, for some minutes [CASES=500 for each route]"
@@ -54,7 +60,16 @@ import: $(VENV)/running
 
 # Whatever the shell has in mind for `make run`, these tests are moto's.
 test: $(VENV)/ready
-	env -u AWS_ENDPOINT_URL_DYNAMODB $(BIN)/pytest -n auto --cov --cov-report=term $(ARGS)
+	env -u AWS_ENDPOINT_URL_DYNAMODB $(BIN)/pytest $(PARALLEL) -m "not ($(MARKERS))" $(ARGS)
+
+# One after the other, whatever -j says. 69 means left out, and run.py has said why: Java, Maven and Maven Central are not
+# the gate's to ask for.
+gate: $(VENV)/ready
+	$(MAKE) check
+	env -u AWS_ENDPOINT_URL_DYNAMODB $(BIN)/pytest $(PARALLEL) --hypothesis-profile=gate --cov --cov-report=term $(ARGS)
+	$(MAKE) e2e
+	if python3.13 -c '' 2>/dev/null; then $(MAKE) sbom; else echo "Left out: make sbom, because it needs Python 3.13, as Lambda has." >&2; fi
+	$(BIN)/python tests/dynamodb_local/run.py || [ $$? -eq 69 ]
 
 test-dynamodb-local: $(VENV)/ready
 	@$(BIN)/python tests/dynamodb_local/run.py $(ARGS)

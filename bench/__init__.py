@@ -1,1 +1,1 @@
-"""Measures what a request costs, against yardsticks that are measured in the same run: `make bench`."""
+"""Benchmark of cold starts, requests and large orders against yardsticks of the same run: `make bench`."""

@@ -1,4 +1,4 @@
-"""Builds, measures, prints the table and writes it into docs/performance.md: `make bench`."""
+"""Builds, measures, prints the tables and writes them to docs/performance.md: `make bench`."""
 
 import argparse
 import os
@@ -23,20 +23,20 @@ STARTED = (
     POWERTOOLS,
     FASTAPI,
 )
-"""What is started, in turns."""
+"""The candidates of the cold start benchmark, in the order in which each round starts them."""
 
 
 def main() -> None:
-    """Measures everything."""
+    """Runs the whole benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="how often each cold start is measured (10)")
+    parser.add_argument("--rounds", type=int, default=10, help="number of measurements of each cold start (10)")
     rounds = parser.parse_args().rounds
     if sys.platform != "linux":
-        sys.exit("The bench runs what is built for Lambda, which only Linux can.")
+        sys.exit("The benchmark runs what is built for Lambda, which needs Linux.")
     python = runtime_python()
     if python is None:
-        sys.exit(f"There is no Python {PYTHON}, which is Lambda's: what is measured runs in no other.")
-    # Not that of a virtual environment: it would look for its packages first.
+        sys.exit(f"The benchmark needs Python {PYTHON}, Lambda's version; there is none on the PATH.")
+    # Not a virtual environment's interpreter, which would look for its own packages first.
     python = os.path.realpath(python)
     begun = time.monotonic()
 
@@ -64,10 +64,10 @@ def main() -> None:
 
 
 def cold_starts(runner: Runner, aws: Aws, rounds: int, say: report.Say) -> dict[str, list[float]]:
-    """Seconds of the processor until the first answer. All take turns, so that what else goes on hits all alike."""
+    """Measures CPU seconds until the first response. Candidates alternate, so other load affects all of them."""
     found: dict[str, list[float]] = {artifact.name: [] for artifact in STARTED}
     for artifact in STARTED:
-        runner.start(artifact, aws)  # The first one reads from the disk.
+        runner.start(artifact, aws)  # The first start reads from disk.
     for n in range(rounds):
         say(f"cold starts: round {n + 1} of {rounds}")
         for artifact in STARTED:
@@ -76,7 +76,7 @@ def cold_starts(runner: Runner, aws: Aws, rounds: int, say: report.Say) -> dict[
 
 
 def calls(runner: Runner, aws: Aws, say: report.Say) -> dict[str, dict[str, int]]:
-    """What each operation asks AWS for."""
+    """Counts the AWS calls of each operation."""
     say("counting calls")
     found = {}
     asked: list[tuple[str, Artifact, str]] = [
@@ -95,7 +95,7 @@ def calls(runner: Runner, aws: Aws, say: report.Say) -> dict[str, dict[str, int]
 
 
 def warm(runner: Runner, aws: Aws, rounds: int, say: report.Say) -> dict[str, list[float]]:
-    """Seconds of the processor for a warm cancellation, and for the bare call of DynamoDB that it makes."""
+    """Measures CPU seconds of a warm cancellation and of the bare DynamoDB call that it makes."""
     say("warm requests")
     task = {"events": [event("cancel-order-as-customer")], "blocks": 2 * rounds, "block": 50}
     times: dict[str, list[float]] = runner.ask(ours(CANCEL), aws, "warm", **task)
@@ -103,7 +103,7 @@ def warm(runner: Runner, aws: Aws, rounds: int, say: report.Say) -> dict[str, li
 
 
 def memory(runner: Runner, aws: Aws, say: report.Say) -> dict[str, report.Memory]:
-    """Memory in use during 1,000 requests."""
+    """Measures memory during 1,000 requests."""
     found = {}
     for function, file in EVENTS.items():
         say(f"memory: 1,000 requests to {function}")

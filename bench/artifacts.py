@@ -1,4 +1,4 @@
-"""What is measured: our functions as they are built, the same packaged without bytecode, and others' ways to do it."""
+"""The candidates: our functions as built, the same functions without bytecode, and other ways to write them."""
 
 import platform
 import re
@@ -25,14 +25,14 @@ ARCHITECTURE = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_6
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A function with its layer, as Lambda lays them out.
+    """A function and its layer, as Lambda lays them out.
 
     Attributes:
-        name: What the table calls it.
-        resource: The function of `template.yaml` that it is, or stands in for: its settings, and what it is asked.
-        handler: The handler in it.
-        function: What is mounted at /var/task.
-        layer: What is mounted at /opt, with its `python` folder.
+        name: Its name in the tables.
+        resource: The function in `template.yaml` that it implements, which determines its settings and requests.
+        handler: Its handler.
+        function: The folder that is mounted at /var/task.
+        layer: The folder that is mounted at /opt; contains `python/`.
     """
 
     name: str
@@ -42,20 +42,20 @@ class Artifact:
     layer: Path
 
     def path(self) -> list[str]:
-        """The folders where Lambda looks for modules before it looks among Python's own, in its order."""
+        """The folders that Lambda puts on the path before Python's own, in order."""
         return [str(self.function), str(self.layer / "python"), str(OUT / "runtime")]
 
 
 EMPTY = OUT / "empty"
 YARDSTICK = Artifact('boto3.client("dynamodb")', CANCEL, "", EMPTY, EMPTY)
-"""Yardstick (a). boto3 is where Lambda's runtime has it, with bytecode."""
+"""Yardstick (a). boto3 is installed where Lambda's runtime has it, with bytecode."""
 
 FASTAPI = Artifact("cancel, FastAPI + Mangum", CANCEL, "app.handler", OUT / "fastapi_cancel", EMPTY)
 POWERTOOLS = Artifact("cancel, Powertools + boto3.resource", CANCEL, "app.handler", OUT / "powertools_cancel", EMPTY)
 
 
 def ours(function: str) -> Artifact:
-    """A function as `sam build` has it."""
+    """A function as `sam build` builds it."""
     package = package_of(function)
     built = OUT / "ours"
     return Artifact(
@@ -64,7 +64,7 @@ def ours(function: str) -> Artifact:
 
 
 def plain(function: str) -> Artifact:
-    """Yardstick (b): the same function as SAM's own build for Python packs it, without bytecode."""
+    """Yardstick (b): the same function as SAM's Python build packages it, without bytecode."""
     built = ours(function)
     packed = OUT / "plain"
     return replace(
@@ -73,11 +73,11 @@ def plain(function: str) -> Artifact:
 
 
 def build(python: str, say: Callable[[str], None]) -> None:
-    """Builds everything anew.
+    """Builds all candidates from scratch.
 
     Args:
-        python: The command of Lambda's own version of Python.
-        say: Tells how far it is.
+        python: An interpreter of Lambda's Python version.
+        say: Reports progress.
     """
     shutil.rmtree(OUT, ignore_errors=True)
     EMPTY.mkdir(parents=True)
@@ -106,22 +106,22 @@ def build(python: str, say: Callable[[str], None]) -> None:
 
 
 def install(python: str, requirements: Path, target: Path) -> None:
-    """Installs packages into a folder, as one does by hand."""
+    """Installs packages into a folder with plain pip."""
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
     command += ["--no-compile", "--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"]
     _run([*command, f"--platform={PLATFORMS[ARCHITECTURE]}", f"--requirement={requirements}", f"--target={target}"])
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copies a package without what Python left in it."""
+    """Copies a package without its bytecode caches."""
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "requirements.txt"))
 
 
 def size(folder: Path) -> int:
-    """Bytes of all files in a folder."""
+    """The total size of the files in a folder, in bytes."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _run(command: list[str]) -> None:
     if subprocess.run(command, check=False).returncode:
-        sys.exit(f"this failed: {' '.join(command)}")
+        sys.exit(f"command failed: {' '.join(command)}")

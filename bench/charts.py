@@ -1,4 +1,4 @@
-"""Charts as SVG, readable on light and on dark pages."""
+"""SVG charts that are readable on light and dark pages."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ COLOURS = ("#1f883d", "#0969da", "#bc4c00", "#8250df", "#9a6700", "#cf222e")
 
 
 def bars(title: str, rows: Sequence[tuple[str, float, float, float, bool]], mark: float, what: str) -> str:
-    """Horizontal bars, with the range of the middle half, and a line at one value.
+    """Draws horizontal bars with the range of the middle half, and a line at one value.
 
     Args:
         title: The title.
-        rows: Name, lower end, value, upper end, and whether it is ours.
-        mark: Where the line is.
-        what: What the line is.
+        rows: Name, lower end, value, upper end, and whether it is one of ours.
+        mark: The value of the line.
+        what: The label of the line.
     """
     left, top, step = 290, 44, 26
     scale = (WIDTH - left - 70) / max(high for _, _, _, high, _ in rows)
@@ -44,11 +44,11 @@ def bars(title: str, rows: Sequence[tuple[str, float, float, float, bool]], mark
 
 
 def lines(title: str, series: Mapping[str, Sequence[tuple[str, float]]]) -> str:
-    """Lines over the same places, each named at its end.
+    """Draws lines over shared labels, each named at its end.
 
     Args:
         title: The title.
-        series: By name, for each place its label and value.
+        series: Label and value of each point, by the name of the line.
     """
     left, right, top, height = 50, 150, 44, 220
     most = max(value for points in series.values() for _, value in points)
@@ -77,14 +77,14 @@ def lines(title: str, series: Mapping[str, Sequence[tuple[str, float]]]) -> str:
 
 
 def icicle(title: str, said: str) -> str:
-    """The tree of imports, as wide as each took.
+    """Draws the import tree; the width of a module is its import time.
 
     Args:
         title: The title.
-        said: What Python's `-X importtime` says.
+        said: The output of Python's `-X importtime`.
     """
     found = re.findall(r"^import time: +\d+ \| +(\d+) \| ( *)(\S+)$", said, re.MULTILINE)
-    # Python tells of a module when it is loaded, after all that it imports: from the end, each comes before its own.
+    # Python reports a module after everything that it imports: read backwards, a module precedes its imports.
     places: list[tuple[str, int, float, float]] = []
     ends: dict[int, float] = {}
     for took, indent, name in reversed(found):

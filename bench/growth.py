@@ -1,4 +1,4 @@
-"""How cost grows: on DynamoDB Local, which counts capacity units as DynamoDB does."""
+"""How cost grows with order size and concurrency, on DynamoDB Local, which counts capacity units as DynamoDB does."""
 
 import os
 from collections import Counter
@@ -22,12 +22,12 @@ COMMENTS = (0, 1_000, 10_000)
 CALLERS = (1, 2, 4, 8, 16, 32)
 TABLE = "OrdersTable"
 EACH = 10
-"""Requests of each of several callers."""
+"""Number of requests that each concurrent caller sends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one request costs: calls of DynamoDB by name, capacity units, and seconds of the processor."""
+    """The cost of one request: DynamoDB calls by name, capacity units and CPU seconds."""
 
     calls: list[str]
     read: float
@@ -37,19 +37,19 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """What one of many requests at once costs: calls, seconds of the processor, and seconds until the answer."""
+    """The cost of one of many concurrent requests: DynamoDB calls, CPU seconds, and seconds until the response."""
 
     callers: int
     calls: float
     cpu: float
     wait: float
     refused: int
-    """How many were answered 503, because DynamoDB Local took longer than a call may take."""
+    """The number of 503 responses, because DynamoDB Local exceeded the timeout of a call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What was found: costs by operation, lines and comments, and by how many call at once."""
+    """The results: costs by operation, lines and comments, and by number of concurrent callers."""
 
     costs: dict[tuple[str, int, int], Cost]
     crowds: list[Crowd]
@@ -57,7 +57,7 @@ class Growth:
 
 
 def measure(runner: Runner, aws: Aws, say: Callable[[str], None]) -> Growth:
-    """Measures on DynamoDB Local; tells in `missing` why not, if it cannot be had."""
+    """Measures on DynamoDB Local. If that is not available, `missing` holds the reason."""
     try:
         with _table() as (client, url):
             there = replace(aws, dynamodb=url)
@@ -69,10 +69,10 @@ def measure(runner: Runner, aws: Aws, say: Callable[[str], None]) -> Growth:
 @contextmanager
 def _table() -> Iterator[tuple[Any, str]]:
     with dynamodb_local() as url:
-        # DynamoDB Local keeps a database for each access key: the functions' one.
+        # DynamoDB Local has a database for each access key; the functions use this one.
         account = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
         with patch.dict(os.environ, environment({}, url) | account):
-            # Its first answer may take long on a busy machine.
+            # The first response can be slow on a busy machine.
             patient: Any = Session().create_client("dynamodb", config=Config(read_timeout=60))
             patient.list_tables()
             provision(TEMPLATE)
@@ -92,14 +92,14 @@ def _costs(runner: Runner, aws: Aws, client: Any, say: Callable[[str], None]) ->
         ("read an order", READ, "get-order-as-customer", None),
         ("cancel", CANCEL, "cancel-order-as-customer", None),
     ):
-        say(f"DynamoDB Local: what {name} costs")
+        say(f"DynamoDB Local: cost of {name}")
         for point in points:
-            # Another order first: the first request costs more, and an invoice clears away what the one before left.
+            # Another order first: the first request costs more, and each invoice clears the cache of the one before.
             asked = [event(file, order_id, body) for order_id in (f"W{_id(*point)}", _id(*point))]
             cost = runner.ask(ours(function), aws, "cost", events=asked)["found"][1]
             assert cost["status"] < 300, f"{name} of {point}: {cost}"
             found[name, *point] = Cost(cost["calls"], cost["read"], cost["write"], cost["cpu"])
-    say("DynamoDB Local: what lists cost")
+    say("DynamoDB Local: cost of lists")
     for name, file in (("list own orders", "list-orders-as-customer"), ("list all orders", "list-orders-as-admin")):
         [cost] = runner.ask(ours(READ), aws, "cost", events=[event(file)])["found"]
         found[name, 0, 0] = Cost(cost["calls"], cost["read"], cost["write"], cost["cpu"])
@@ -111,7 +111,7 @@ def _crowds(runner: Runner, aws: Aws, client: Any, say: Callable[[str], None]) -
     artifact, comment = ours(COMMENT), event("add-comment-as-customer", "crowd", {"content": TEXT})
     found = []
     for callers in CALLERS:
-        say(f"DynamoDB Local: {callers} at once comment on the same order")
+        say(f"DynamoDB Local: {callers} concurrent callers comment on one order")
         processes = [
             runner.begin(artifact, aws, "crowd", first=comment, events=[comment] * EACH) for _ in range(callers)
         ]
@@ -131,7 +131,7 @@ def _crowds(runner: Runner, aws: Aws, client: Any, say: Callable[[str], None]) -
 
 
 def _id(lines: int, comments: int) -> str:
-    # All as long as one another: their length counts.
+    # Ids of equal length: their length is part of the capacity used.
     return f"L{lines:03}C{comments:05}"
 
 

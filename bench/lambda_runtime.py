@@ -1,4 +1,4 @@
-"""Cold starts in Lambda's own runtime: the interface emulator, as SAM CLI and Docker have it on this machine."""
+"""Cold starts in Lambda's own runtime: its interface emulator, run by the SAM CLI and Docker."""
 
 import json
 import re
@@ -29,19 +29,19 @@ STARTED = (ours(CANCEL), ours(COMMENT), ours(INVOICE), plain(CANCEL), POWERTOOLS
 
 @dataclass(frozen=True, slots=True)
 class Emulated:
-    """Milliseconds that the emulator reports of each start, by name; or why there are none."""
+    """Milliseconds that the emulator reports for each start, by candidate; or why there are none."""
 
     starts: dict[str, list[float]] = field(default_factory=dict)
     missing: str = ""
 
 
 def measure(rounds: int, say: Callable[[str], None]) -> Emulated:
-    """Starts each function in containers of its own, in turns."""
+    """Starts each function in containers of its own, alternating."""
     if not (shutil.which("sam") and shutil.which("docker")):
-        return Emulated(missing="there is no SAM CLI or no Docker on the path")
+        return Emulated(missing="the SAM CLI or Docker is not on the PATH")
     bridge = _output("docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
     if not bridge:
-        return Emulated(missing="Docker does not answer")
+        return Emulated(missing="Docker does not respond")
     with stub(answers(), bridge) as aws:
         folder = OUT / "sam"
         folder.mkdir(exist_ok=True)
@@ -63,7 +63,7 @@ def _invoke(template: Path, artifact: Artifact) -> tuple[float | None, str]:
     event = template.with_name("event.json")
     event.write_text(json.dumps(Runner.first_event(artifact)), encoding="utf-8")
     command = ["sam", "local", "invoke", _id(artifact), "--template", str(template), "--event", str(event)]
-    # The image is there from the first time, or was pulled by hand.
+    # The image exists since the first invocation, or was pulled manually.
     done = subprocess.run([*command, "--skip-pull-image"], check=False, capture_output=True, text=True)
     took = re.search(r"REPORT.*?\bDuration: ([\d.]+) ms", re.sub(r"Init Duration", "", done.stderr))
     answer = done.stdout.strip().splitlines()

@@ -1,4 +1,4 @@
-"""Orders to measure with, as the table has them."""
+"""Orders for the benchmark, as the table stores them."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ TEXT = "Bitte bei der Nachbarin abgeben, falls niemand öffnet. " * 5
 
 
 def order(order_id: str, lines: int) -> Order:
-    """An order of Alice's with so many lines."""
+    """Makes an order for Alice with the given number of lines."""
     line = {"product_name": "Bergkäse, 12 Monate gereift, 250 g", "quantity": 2, "price": "12.50", "tax": "1.75"}
     body = {
         "order_id": order_id,
@@ -36,19 +36,19 @@ def order(order_id: str, lines: int) -> Order:
 
 
 class Recorder:
-    """A client of DynamoDB that only notes what it is given to write."""
+    """A DynamoDB client that only records what it is asked to write."""
 
     def __init__(self) -> None:
         self.items: list[dict[str, Any]] = []
 
     def transact_write_items(self, *, TransactItems: Iterable[Any]) -> dict[str, Any]:  # noqa: N803
-        """Notes the items of a transaction."""
+        """Records the items of a transaction."""
         self.items += [action["Put"]["Item"] for action in TransactItems]
         return {}
 
 
 def items(order: Order) -> list[dict[str, Any]]:
-    """The items that the table has of an order: its header, then its detail."""
+    """The items that the table stores for an order: its header, then its detail."""
     recorder: Any = Recorder()
     OrderStore(Table(recorder, "", now=lambda: NOW)).create(order)
     found: list[dict[str, Any]] = recorder.items
@@ -56,7 +56,7 @@ def items(order: Order) -> list[dict[str, Any]]:
 
 
 def answers() -> dict[str, Any]:
-    """What the stub says: there is one order, it may be written to, and its mail is taken."""
+    """The stub's responses: there is one order, it can be written, and its mail is accepted."""
     header, detail = items(order("1002", 5))
     return {
         "GetItem": {"Item": header},

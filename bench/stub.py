@@ -1,6 +1,7 @@
-"""AWS, as far as the measured requests need it: says at once what it was told to say, and counts.
+"""A stub of AWS for the measured requests: returns fixed responses at once, and counts calls.
 
-A process of its own, so that none of its work is counted as a function's. Its only argument is a file with the answers.
+It runs in its own process, so that its work does not count as a function's. Arguments: a file with the responses, and
+the host to listen on.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any, ClassVar
 
 
 class Aws(BaseHTTPRequestHandler):
-    """Answers DynamoDB's calls by their name, and S3 and SES by their way of asking."""
+    """Responds to DynamoDB by operation name, and to S3 and SES by method and path."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -33,7 +34,7 @@ class Aws(BaseHTTPRequestHandler):
             )
             with self.lock:
                 self.calls[name] += 1
-            # An index has other items.
+            # Index queries return other items.
             answer = self.answers.get(f"{name} index" if b'"IndexName"' in asked else name, {})
             body = json.dumps(answer).encode() if self.command == "POST" else b""
         self.send_response(200)
@@ -42,10 +43,10 @@ class Aws(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = do_PUT = _answer  # noqa: N815 - the names that the server looks for
+    do_GET = do_POST = do_PUT = _answer  # noqa: N815 - the names that the server requires
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing: whoever calls knows."""
+        """Logs nothing."""
 
 
 if __name__ == "__main__":
@@ -54,5 +55,5 @@ if __name__ == "__main__":
     server.daemon_threads = True
     print(server.server_address[1], flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    # Ends with whoever started it.
+    # Exits with the parent process.
     sys.stdin.read()

@@ -4,6 +4,7 @@ import gc
 
 import pytest
 from harness import LOGS, ROOT, clock, service
+from hypothesis import HealthCheck, settings
 from ses_endpoint import ses
 from wire import emulated_aws, wire
 
@@ -11,6 +12,13 @@ __all__ = ["clock", "emulated_aws", "service", "ses", "wire"]
 
 # What botocore and moto have loaded is large, and stays: looking through it for garbage took a fifth of the time.
 gc.set_threshold(10_000)
+
+# Tests with examples call `service.begin_anew` for each of them. Explicit numbers in tests are fractions of these.
+settings.register_profile(
+    "local", max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.register_profile("gate", settings.get_profile("local"), max_examples=100)
+settings.load_profile("local")
 
 GATEWAY_LOG = ROOT / ".local" / "gateway.log"
 _begin = pytest.StashKey[int]()

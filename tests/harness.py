@@ -50,6 +50,7 @@ from moto import mock_aws  # noqa: E402
 from moto.core.base_backend import BackendDict  # noqa: E402
 from moto.dynamodb.models import dynamodb_backends  # noqa: E402
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords  # noqa: E402
+from moto.s3.models import s3_backends  # noqa: E402
 from moto.ses.models import ses_backends  # noqa: E402
 
 from local.emulator import client, load_orders, provision  # noqa: E402
@@ -109,21 +110,23 @@ class Service:
 
     clock: Clock
     calls: Counter[str] = field(default_factory=Counter)
-    read: int = 0
+    last_record: dict[str, Any] | None = None
 
     def begin_anew(self) -> None:
         """Leaves in the account what the template describes and the sample orders, and nothing else."""
         BackendDict.reset()
-        self.read = 0
+        self.last_record = None
         if DYNAMODB_LOCAL:
             dynamodb = client("dynamodb")
             with suppress(dynamodb.exceptions.ResourceNotFoundException):
                 dynamodb.delete_table(TableName="OrdersTable")
-        provision(TEMPLATE)
-        if DYNAMODB_LOCAL:
+            provision(TEMPLATE)
             load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
             return
-        dynamodb_backends[ACCOUNT][REGION].tables = copy.deepcopy(_tables_with_orders())
+        initial = copy.deepcopy(_initial_account())
+        for backend in _account():
+            vars(backend).update(initial[type(backend).__name__])
+        s3_backends.bucket_accounts |= dict.fromkeys(s3_backends[ACCOUNT]["aws"].buckets, ("aws", ACCOUNT))
 
     def event(self, method: str, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
         """An event of the route that serves a path, made from the route's event file."""
@@ -178,16 +181,30 @@ class Service:
         event["detail"] = {"eventType": kind, "mail": mail, place: {"timestamp": at, **more}}
         invoke("RecordDeliveryFunction", event)
 
+    def skip_records(self) -> None:
+        """Lets `records` leave out what is in the table's stream so far, such as the sample orders."""
+        if DYNAMODB_LOCAL:
+            self.records()
+        else:
+            # Reading the sample orders from moto takes longer than most tests.
+            shard = dynamodb_backends[ACCOUNT][REGION].tables["OrdersTable"].stream_shard
+            assert shard
+            self.last_record = shard.items[-1].to_json()
+
     def records(self) -> list[dict[str, Any]]:
         """What came into the table's stream since the last call, as Lambda hands it to functions."""
         arn = client("dynamodb").describe_table(TableName="OrdersTable")["Table"]["LatestStreamArn"]
         # DynamoDB Local has its streams where its tables are.
         streams = client("dynamodbstreams", DYNAMODB_LOCAL)
         [shard] = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
-        place = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
-        found = streams.get_records(ShardIterator=streams.get_shard_iterator(**place)["ShardIterator"])["Records"]
-        before, self.read = self.read, len(found)
-        return [to_lambda_record(record, arn) for record in found[before:]]
+        start = {"ShardIteratorType": "TRIM_HORIZON"}
+        if self.last_record:
+            number = self.last_record["dynamodb"]["SequenceNumber"]
+            start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": number}
+        iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], **start)["ShardIterator"]
+        found = streams.get_records(ShardIterator=iterator)["Records"]
+        self.last_record = found[-1] if found else self.last_record
+        return [to_lambda_record(record, arn) for record in found]
 
     def notify(self, records: list[dict[str, Any]]) -> list[str]:
         """Hands records to the function that tells customers, and says which it failed with."""
@@ -245,11 +262,24 @@ def invoke(function: str, event: Any) -> Any:
         return handler(event, Context())
 
 
+def _account() -> list[Any]:
+    """Moto's backends of the services that functions call."""
+    return [dynamodb_backends[ACCOUNT][REGION], s3_backends[ACCOUNT]["aws"], ses_backends[ACCOUNT][REGION]]
+
+
 @cache
-def _tables_with_orders() -> Any:
-    """The tables of an account, with the sample orders: loading them takes longer than most tests."""
+def _initial_account() -> dict[str, dict[str, Any]]:
+    """The state of each backend once the template is provisioned and the sample orders are loaded.
+
+    Copying it takes a tenth of the time of provisioning again, which most tests would notice.
+    """
+    provision(TEMPLATE)
     load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
-    return copy.deepcopy(dynamodb_backends[ACCOUNT][REGION].tables)
+    kept = {"tables", "buckets", "email_identities", "config_sets"}
+    return {
+        type(backend).__name__: copy.deepcopy({name: value for name, value in vars(backend).items() if name in kept})
+        for backend in _account()
+    }
 
 
 def html_of(mail: EmailMessage) -> str:

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Playwright, expect, sync_playwright
 from process import Gateway, gateway
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+PATIENCE = 30_000
+"""Milliseconds that a busy machine may take for a step."""
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -33,6 +36,7 @@ def executable() -> str:
 
 @pytest.fixture(scope="session")
 def playwright(executable: str) -> Iterator[Playwright]:
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         yield playwright
 
@@ -43,7 +47,7 @@ def context(playwright: Playwright, executable: str, tmp_path: Path) -> Iterator
     context = playwright.chromium.launch_persistent_context(
         tmp_path / "profile", executable_path=executable, headless=True, args=ARGUMENTS
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE)
     yield context
     context.close()
 

@@ -26,11 +26,8 @@ RESOURCES = {
 }
 """The resources that contain dependencies, and the lock of each."""
 
-LOCKS = [
-    ROOT / "shared/requirements.txt",
-    *sorted((ROOT / "functions").glob("*/requirements.txt")),
-    ROOT / "requirements-dev.txt",
-]
+DEPLOYED = [ROOT / "shared/requirements.txt", *sorted((ROOT / "functions").glob("*/requirements.txt"))]
+LOCKS = [*DEPLOYED, *sorted(ROOT.glob("requirements-*.txt"))]
 
 # Imports a built function and prints the modules that had to be compiled for it.
 IMPORT = """
@@ -70,15 +67,16 @@ def test_lock_contains_all_requirements_with_hashes(path: Path) -> None:
     assert {(name.lower().replace("_", "-"), version) for name, version in asked} <= locked(path).keys()
 
 
-@pytest.mark.parametrize("path", LOCKS[:-1], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_deployed_versions_are_those_under_test(path: Path) -> None:
-    development = locked(LOCKS[-1])
+    development = locked(ROOT / "requirements-dev.txt")
     assert {pinned: development.get(pinned) for pinned in locked(path)} == locked(path)
     makefile = re.search(r"^LOCKS := (.*)$", (ROOT / "Makefile").read_text(), re.M)
     assert makefile
     assert str(path.relative_to(ROOT)) in makefile[1].split()
 
 
+@pytest.mark.build
 @pytest.mark.parametrize(
     ("pattern", "instead", "complaint"),
     [

@@ -44,17 +44,18 @@ ALSO = {
 NEEDLESS = {
     *("asyncio", "configparser", "multiprocessing", "zipfile"),
     *(
+        "aws_lambda_powertools.event_handler",
         "aws_lambda_powertools.event_handler.appsync",
-        "aws_lambda_powertools.utilities.data_classes.s3_event",
+        "aws_lambda_powertools.utilities.data_classes",
         "aws_lambda_powertools.utilities.jmespath_utils",
         "aws_lambda_powertools.utilities.parser",
     ),
-    *("botocore.docs.service", "importlib.resources._common"),
+    *("botocore.docs", "botocore.docs.service", "importlib.resources._common"),
 }
 """Modules that are slow to import, that a dependency imports, and that nothing here uses."""
 
-FOR_READERS = {"ReadInvoicesFunction", "ReadOrdersFunction", "ReadCommentsFunction", "ReadTimelineFunction"} | {
-    *("AddCommentFunction", "CreateOrderFunction", "SendInvoiceFunction", "UpdateOrderFunction")
+FOR_READERS = {"ReadInvoicesFunction", "ReadOrdersFunction", "ReadTimelineFunction"} | {
+    *("CreateOrderFunction", "UpdateOrderFunction")
 }
 """The functions that answer with what is stored, and so need `orders.responses`."""
 

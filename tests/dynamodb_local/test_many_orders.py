@@ -13,7 +13,10 @@ from traffic import Exchange, traffic
 
 from orders.models import Order
 
-pytestmark = pytest.mark.skipif(not DYNAMODB_LOCAL, reason="needs DynamoDB Local: make test-dynamodb-local")
+pytestmark = [
+    pytest.mark.races,
+    pytest.mark.skipif(not DYNAMODB_LOCAL, reason="needs DynamoDB Local: make test-dynamodb-local"),
+]
 
 MANY = 10_000
 CLAIMS = {"sub": "alice", "cognito:groups": "[admins]"}

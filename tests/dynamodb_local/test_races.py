@@ -26,7 +26,10 @@ from orders.models import Order
 from orders.store import OrderStore
 from orders.table import get_table, utc_now
 
-pytestmark = pytest.mark.skipif(not DYNAMODB_LOCAL, reason="needs DynamoDB Local: make test-dynamodb-local")
+pytestmark = [
+    pytest.mark.races,
+    pytest.mark.skipif(not DYNAMODB_LOCAL, reason="needs DynamoDB Local: make test-dynamodb-local"),
+]
 
 Event = dict[str, Any]
 

@@ -11,6 +11,8 @@ from corpus import BODIES, CONTENT_TYPES, HEADER_VALUES, HEADERS, QUERIES, SECRE
 from harness import ROOT, TEMPLATE, Answer
 from process import Gateway, gateway
 
+pytestmark = pytest.mark.gateway
+
 LOG = ROOT / ".local" / "gateway.log"
 
 

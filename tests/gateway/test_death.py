@@ -5,6 +5,7 @@ from contextlib import suppress
 from threading import Thread
 
 import boto3
+import pytest
 import urllib3
 from process import Gateway, emulated_aws, gateway
 from ses_endpoint import ses_endpoint
@@ -12,6 +13,7 @@ from ses_endpoint import ses_endpoint
 PATH = "/admin/orders/1002/send-invoice"
 
 
+@pytest.mark.faults
 def test_a_killed_process_sends_no_second_mail_and_says_what_is_known() -> None:
     with emulated_aws() as url, ses_endpoint() as ses:
         environment = {"AWS_ENDPOINT_URL": url, "AWS_ENDPOINT_URL_SESV2": ses.url}

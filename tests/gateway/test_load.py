@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from harness import ROOT, TEMPLATE, Answer
 from process import Gateway, emulated_aws, gateway
 from ses_endpoint import ses_endpoint
@@ -189,6 +190,7 @@ def memory(process: int) -> dict[int, int]:
     return found
 
 
+@pytest.mark.races
 def test_what_was_acknowledged_is_there() -> None:
     with (
         emulated_aws() as url,

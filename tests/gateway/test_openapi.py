@@ -10,6 +10,8 @@ import pytest
 from harness import ROOT
 from process import gateway
 
+pytestmark = pytest.mark.gateway
+
 DOCUMENT = ROOT / "openapi.json"
 
 CASES = int(os.environ.get("CASES") or 10)

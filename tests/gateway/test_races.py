@@ -17,6 +17,8 @@ from orders.models import Order
 from orders.store import OrderStore
 from orders.table import Table
 
+pytestmark = pytest.mark.races
+
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Gateway]:

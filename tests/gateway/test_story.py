@@ -10,6 +10,8 @@ from process import Gateway, gateway, http
 
 from local.template import Template
 
+pytestmark = pytest.mark.xdist_group("story")
+
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Gateway]:

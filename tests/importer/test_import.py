@@ -220,7 +220,7 @@ def test_every_error_is_printed_and_nothing_is_written(table: Table, run: Any, t
         "5: order 4: order_line_details.1.quantity: Input should be greater than 0",
         "5: order 4: order_line_details.1.price: must be a decimal number with at most 15 digits and 4 decimals",
         "6: is not JSON: NaN and Infinity are not JSON",
-        "7: is not JSON: a member is named twice",
+        "7: is not JSON: a member is repeated",
         "8: is not JSON: Expecting ',' delimiter (column 17)",
         "9: must be a JSON object",
         "10: order 1: order_id: is already in orders.jsonl:1",
@@ -435,6 +435,7 @@ def test_incomplete_order_is_not_overwritten(table: Table, run: Any, tmp_path: P
 # Bad days ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("code", "lost"),
     [("ThrottlingException", False), ("ProvisionedThroughputExceededException", False), ("InternalServerError", True)],
@@ -456,6 +457,7 @@ def test_import_retries_while_dynamodb_throttles(table: Table, run: Any, tmp_pat
     assert table.holds(*ids)
 
 
+@pytest.mark.faults
 def test_import_gives_up_and_the_same_command_continues(
     table: Table, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -560,6 +562,7 @@ def start(table: Table, *arguments: str, **options: Any) -> subprocess.Popen[str
     )
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_import_can_be_stopped_at_any_moment(table: Table, tmp_path: Path, ending: signal.Signals) -> None:
     ids = [str(each) for each in range(800)]
@@ -636,6 +639,7 @@ def test_progress_is_one_line_on_a_terminal(table: Table, tmp_path: Path) -> Non
     assert shown.count("\n") == 2
 
 
+@pytest.mark.gateway
 def test_make_import_finds_the_running_gateway(tmp_path: Path) -> None:
     path = write(tmp_path / "orders.csv", [order("imported")])
     with gateway() as local:

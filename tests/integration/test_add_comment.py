@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from harness import BOB, ERP, Service, load
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from add_comment.app import comment_as_customer
 from orders import aws
+from orders.comment_views import Comment
 from orders.identity import Caller, Role
 from orders.requests import CommentRequest
-from orders.responses import Comment
 from orders.table import get_table
 
 
@@ -308,7 +308,6 @@ def test_round_trips(service: Service) -> None:
     assert service.calls == {"GetItem": 1, "TransactWriteItems": 1}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4000).filter(str.strip))
 def test_any_text_comes_back_as_it_was(service: Service, text: str) -> None:
     service.begin_anew()

@@ -66,6 +66,7 @@ def test_content_types(service: Service, route: str) -> None:
             judge(service.send(event), f"{content_type[:50]} {encoded}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ROUTES)
 def test_paths_and_queries_and_headers(service: Service, route: str) -> None:
     names = list(ROUTES[route].get("pathParameters") or {})

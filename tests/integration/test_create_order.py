@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from generated import DECIMALS, orders
 from harness import ADA, ALICE, ERP, Service, load
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 ORDERS = "/admin/orders"
 
@@ -283,7 +283,6 @@ def plain(value: Any, name: str = "", currency: str = "") -> Any:
     return Decimal(value) if name in AMOUNTS | {"quantity", "items_total"} else value
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(orders())
 def test_every_field_comes_back_as_it_was_given(service: Service, order: dict[str, Any]) -> None:
     service.begin_anew()

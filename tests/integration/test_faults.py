@@ -18,7 +18,10 @@ from wire import DONE, Fault, Wire
 
 from orders.errors import DomainError
 
-pytestmark = pytest.mark.skipif(bool(DYNAMODB_LOCAL), reason="the emulated AWS is started anew for each call")
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.skipif(bool(DYNAMODB_LOCAL), reason="the emulated AWS is started anew for each call"),
+]
 
 KEY = {"idempotency-key": "8e03978e"}
 PROBLEM = "urn:problem:orders:"

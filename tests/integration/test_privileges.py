@@ -119,7 +119,7 @@ def a_day(service: Service) -> None:
             body = {"content": "x"}
             assert service.post(f"{prefix}/orders/1001/comments", body, idempotency_key="k").status == 201
     assert service.post("/orders/1001/comments", {"content": "x"}, BOB).status == 404
-    service.records()
+    service.skip_records()
     for key in ("k", "k", "l"):
         assert service.post("/admin/orders/1002/send-invoice", idempotency_key=key).status == 200
     assert service.post("/admin/orders/1002/invoice-preview").status == 200

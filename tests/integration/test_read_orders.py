@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 from harness import ADA, ALICE, BOB, ERP, ROOT, Service, load
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lists import SAMPLE, bring, joined, pages
 from pydantic import TypeAdapter
@@ -246,7 +246,7 @@ MOMENTS = st.none() | st.integers(-1, 24).map(lambda minutes: START + timedelta(
 LIMITS = st.sampled_from([5, 20, 100])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
+@settings(max_examples=settings().max_examples // 5)
 @example(None, OrderStatus.PAUSED, PaymentStatus.REFUNDED, None, None, 5)
 @example("carol", None, None, None, None, 7)
 @given(
@@ -363,6 +363,7 @@ def test_each_order_comes_once_while_others_are_created(service: Service, path: 
     assert len(joined(pages(service, f"{path}?limit=100", CAROL_ADMIN))) == len(before) + len(new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "calls", "read"),
     [

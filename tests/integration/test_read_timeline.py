@@ -112,6 +112,7 @@ def everything_at_once(service: Service) -> int:
     return 1 + 12 + 5 + 3 * 2 + 3 + 1
 
 
+@pytest.mark.slow
 def test_all_that_happened_in_one_microsecond_is_there_on_pages_of_every_size(service: Service) -> None:
     count = everything_at_once(service)
     service.clock.sleep(1)

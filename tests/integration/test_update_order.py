@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from harness import ALICE, ERP, Answer, Service, load
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orders import aws
@@ -94,7 +94,7 @@ def test_contact_and_address_are_merged(service: Service) -> None:
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
+@settings(max_examples=settings().max_examples // 5)
 @given(
     st.fixed_dictionaries(
         {},

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
 import threading
@@ -57,6 +58,7 @@ class Terminal:
     def wait_for(self, text: str) -> str:
         """Reads until a text appears, and returns what was shown before it."""
         while text not in self._seen:
+            assert select.select([self._descriptor], [], [], 60)[0], f"{text!r} does not appear: {self._seen}"
             self._seen += os.read(self._descriptor, 10_000).decode()
         before, _, self._seen = self._seen.partition(text)
         return before

@@ -15,6 +15,8 @@ import urllib3
 
 from local import ROOT
 
+pytestmark = pytest.mark.gateway
+
 http = urllib3.PoolManager(retries=False)
 
 

@@ -108,7 +108,7 @@ def write_release_with_extra(index: Path) -> str:
     ]
     hashes = [hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels]
     return "".join(
-        f"{wheel.parent.name}==1.0 --hash=sha256:{value}\n" for wheel, value in zip(wheels, hashes, strict=True)
+        f"{wheel.parent.name}==1.0 \\\n    --hash=sha256:{value}\n" for wheel, value in zip(wheels, hashes, strict=True)
     )
 
 

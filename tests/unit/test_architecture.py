@@ -15,7 +15,8 @@ LAYERS = (
     {"aws", "cursors", "identity", "money"},
     {"models"},
     {"payments"},
-    {"items", "keys", "lifecycle", "requests", "responses"},
+    {"comment_views", "items", "keys", "lifecycle", "requests"},
+    {"responses"},
     {"archive", "http", "mailing", "stream", "table", "views"},
     {"store"},
     {"bulk", "comments", "ledger"},
@@ -24,7 +25,7 @@ LAYERS = (
 """The modules of `orders`, lowest layer first. A module imports only from layers below its own."""
 
 WITHOUT_AWS = {
-    *("errors", "identity", "items", "keys", "lifecycle", "models", "money", "payments", "requests"),
+    *("comment_views", "errors", "identity", "items", "keys", "lifecycle", "models", "money", "payments", "requests"),
     *("responses", "settings", "stream", "types", "views"),
 }
 """Modules that load no AWS library, not even through the modules that they import."""

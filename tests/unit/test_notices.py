@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from mails import NASTY, SHOP, TYPED, Page, a_line, an_order, harmless, parts, spaced
 
 from notify_customer.notices import Notice, notice_of, render
@@ -221,7 +221,6 @@ def test_nobody_writes_a_line_of_their_own_into_the_plain_text() -> None:
     assert [line for line in plain.splitlines() if line.startswith("YOUR MONEY")] == ["YOUR MONEY"]
 
 
-@settings(deadline=None, max_examples=50)
 @given(said=TYPED, name=TYPED, shop_name=TYPED)
 def test_any_text_arrives_as_it_was_typed(said: str, name: str, shop_name: str) -> None:
     order = an_order(customer=CUSTOMER)

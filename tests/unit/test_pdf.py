@@ -23,7 +23,7 @@ from uuid import uuid4
 import pypdfium2  # type: ignore[import-untyped]
 import pytest
 import zxingcpp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mails import SHOP
 from pypdf import PdfReader
@@ -499,7 +499,6 @@ def test_it_is_printed_in_the_fonts_that_come_with_it() -> None:
     assert "Noto Sans" not in fonts.families()
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     names=st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=60)),
     notes=st.text(
@@ -512,6 +511,7 @@ def test_whatever_people_type_there_is_an_invoice(names: list[str], notes: str) 
     assert Printed(render_pdf(invoice_content(an_invoice(order, notes=notes), order, SHOP))).says("Grand total")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux how much memory there is in use")
 def test_an_invoice_leaves_no_memory_in_use() -> None:
     def used() -> int:

@@ -10,7 +10,7 @@ from email.policy import SMTP, default
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from mails import NASTY, SHOP, TYPED, Page, a_line, an_order, harmless, parts, spaced
 
 from orders.mailing.formatting import Formats
@@ -430,7 +430,6 @@ def test_notes_keep_their_lines_and_spaces() -> None:
     assert 'white-space:pre-wrap">' + "".join(f'<div dir="auto">{line}</div>' for line in lines) + "</div>" in html
 
 
-@settings(deadline=None)
 @given(name=TYPED, sku=TYPED, notes=TYPED, person=TYPED, way=TYPED, shop_name=TYPED)
 def test_any_text_arrives_as_it_was_typed(
     name: str, sku: str, notes: str, person: str, way: str, shop_name: str
