@@ -27,6 +27,7 @@ SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv")
 
 _LINES = "order_line_details"
 _INTEGERS = {"line.item_id", "line.product_id"}
+_BOOLEANS = {"true": True, "false": False}
 
 
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[str]:
@@ -209,7 +210,11 @@ def _parse_rows(rows: Sequence[_Row]) -> Entry:
         }
         for row in rows
     ]
-    return _parse_order(_Place(rows[0].place, [row.place for row in rows]), {**_nest(values), _LINES: lines})
+    order = {**_nest(values), _LINES: lines}
+    # Spreadsheets write TRUE.
+    if taxed := values.get("prices_include_tax"):
+        order["prices_include_tax"] = _BOOLEANS.get(taxed.lower(), taxed)
+    return _parse_order(_Place(rows[0].place, [row.place for row in rows]), order)
 
 
 def _to_integer(cell: str) -> int | str:

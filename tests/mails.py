@@ -64,6 +64,7 @@ def a_line(name: str = "Mug", quantity: str = "1", price: str = "10", **more: An
 
 
 AMOUNTS = {"shipping_cost", "shipping_tax", "handling_cost", "total_surcharge", "total_discount", "paid"}
+AMOUNTS |= {"rounding", "refunded"}
 
 
 def an_order(*lines: OrderLine, customer: dict[str, Any] | None = None, **more: Any) -> Order:
@@ -72,7 +73,8 @@ def an_order(*lines: OrderLine, customer: dict[str, Any] | None = None, **more: 
     fields = {name: Decimal(value) if name in AMOUNTS else value for name, value in more.items()}
     sums = {"sub_total": "total_amount", "total_tax": "tax", "total_discount": "discount", "items_total": "quantity"}
     fields = {total: sum((getattr(line, part) for line in lines), Decimal(0)) for total, part in sums.items()} | fields
-    plus = ("sub_total", "total_tax", "shipping_cost", "shipping_tax", "handling_cost", "total_surcharge")
+    plus = ["sub_total", "shipping_cost", "handling_cost", "total_surcharge", "rounding"]
+    plus += [] if fields.get("prices_include_tax") else ["total_tax", "shipping_tax"]
     total = sum((fields.get(name, Decimal(0)) for name in plus), Decimal(0)) - fields["total_discount"]
     defaults = {"order_id": "1001", "customer_id": "alice", "currency_code": "EUR", "grand_total": total}
     return Order(

@@ -84,12 +84,13 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
 
 
 def _money(order: OrderHeader, formats: Formats) -> dict[str, Any]:
-    """Returns what the mail says about money: the paid amount if the shop still has it, or that nothing was paid.
+    """Returns what the mail says about money: what was paid if the shop still has some of it, or that nothing was.
 
     Neither if amount and status contradict each other: a customer who paid must not read that they did not.
     """
-    kept = order.paid if order.payment_status is not PaymentStatus.REFUNDED else None
+    kept = order.paid > order.refunded and order.payment_status is not PaymentStatus.REFUNDED
     return {
-        "paid": formats.money(kept) if kept else None,
-        "never_paid": not order.paid and order.payment_status is PaymentStatus.UNPAID,
+        "paid": formats.money(order.paid) if kept else None,
+        "refunded": formats.money(order.refunded) if order.refunded else None,
+        "never_paid": not order.paid and (order.payment_status is PaymentStatus.UNPAID or not order.grand_total),
     }

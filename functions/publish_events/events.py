@@ -70,6 +70,7 @@ class OrderCreated(_OrderEvent):
                     "version": 1,
                     "order_status": "in_progress",
                     "paid": "0.00",
+                    "refunded": "0.00",
                     "created": "2026-11-19T08:14:22.000000Z",
                 }
             ]
@@ -79,6 +80,7 @@ class OrderCreated(_OrderEvent):
     type: Literal["OrderCreated"] = "OrderCreated"
     order_status: OrderStatus
     paid: AmountText
+    refunded: AmountText
     created: Annotated[
         Moment, Field(description="When the order was placed: long before `time` for an imported old order.")
     ]
@@ -113,7 +115,7 @@ class OrderCancelled(_OrderEvent):
     type: Literal["OrderCancelled"] = "OrderCancelled"
     cancelled_as: Annotated[Role, Field(description="The role of the caller who cancelled it.")]
     status_before_cancel: OrderStatus
-    refund_due: Annotated[AmountText, Field(description="The amount paid by then, which has to be refunded.")]
+    refund_due: Annotated[AmountText, Field(description="What was paid and not refunded by then.")]
 
 
 class CommentAdded(_Event):
@@ -178,9 +180,7 @@ class InvoiceStatusChanged(_Event):
     ]
     currency_code: CurrencyCode
     grand_total: AmountText
-    due: Annotated[
-        AmountText, Field(description="The amount that the invoice asks for. Negative if the order is overpaid.")
-    ]
+    due: Annotated[AmountText, Field(description="The amount that the invoice asks for.")]
     order_version: Annotated[int, Field(description="The version of the order that the invoice shows.")]
 
 
@@ -205,6 +205,7 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
                 time=record["dynamodb"]["ApproximateCreationDateTime"],
                 order_status=order.order_status,
                 paid=amount_text(order.paid, order.currency_code),
+                refunded=amount_text(order.refunded, order.currency_code),
                 created=order.created,
             )
         case stream.OrderCancellation(order):
@@ -214,8 +215,8 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
                 time=order.cancelled_at,
                 cancelled_as=order.cancelled_as,
                 status_before_cancel=order.status_before_cancel,
-                # The write that cancels copies this to the header's `refund_due`.
-                refund_due=amount_text(order.paid, order.currency_code),
+                # The write that cancels puts this into the header's `refund_due`.
+                refund_due=amount_text(order.paid - order.refunded, order.currency_code),
             )
         case stream.CommentAddition(order_id, comment):
             return CommentAdded(

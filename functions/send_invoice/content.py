@@ -23,13 +23,16 @@ STATUS = {
     PaymentStatus.PENDING: "Payment pending",
     PaymentStatus.PARTIAL: "Partly paid",
     PaymentStatus.PAID: "Paid",
+    PaymentStatus.PARTIALLY_REFUNDED: "Partly refunded",
     PaymentStatus.REFUNDED: "Refunded",
 }
-SETTLED = frozenset({PaymentStatus.PAID, PaymentStatus.REFUNDED})
+SETTLED = frozenset({PaymentStatus.PAID, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED})
 """Statuses with which an invoice never asks for money, whatever the figures say."""
 
 LETTER = frozenset({"BZ", "CA", "CL", "CO", "CR", "GT", "MX", "NI", "PA", "PH", "PR", "SV", "US", "VE"})
 """Countries whose paper is Letter (Unicode CLDR, `paperSize`). All others print on A4."""
+
+_ZERO = Decimal(0)
 
 _WEB_PAGE = re.compile(r"https?://[^\s/]\S*", re.IGNORECASE)
 
@@ -75,7 +78,9 @@ class Content:
         notes: What the shop adds, line by line.
         customer: Name and address, line by line.
         carried: What the lines come to so far, after each of them.
+        included: The taxes that the grand total contains, if prices include tax.
         balance: What is paid and what is left.
+        tax_note: That prices include tax, if they do.
         paper: Typst's name of the paper that the customer's country prints on.
     """
 
@@ -95,7 +100,9 @@ class Content:
     carried: list[str]
     totals: list[Row]
     grand_total: Row
+    included: list[Row]
     balance: list[Row]
+    tax_note: str
     paper: str
     shop: Imprint
 
@@ -110,6 +117,9 @@ def invoice_content(invoice: Invoice, order: Order, shop: Shop) -> Content:
     """
     formats = formats_for(order, shop)
     settled = invoice.payment_status in SETTLED
+    line_tax = "Incl. tax" if order.prices_include_tax else "Tax"
+    taxes = (order.total_tax, order.shipping_tax)
+    added, included = ((_ZERO, _ZERO), taxes) if order.prices_include_tax else (taxes, (_ZERO, _ZERO))
     country = order.customer_summary.country
     headline, pay = _row("Total", formats.money(order.grand_total)), None
     if order.due > 0 and not settled:
@@ -139,7 +149,7 @@ def invoice_content(invoice: Invoice, order: Order, shop: Shop) -> Content:
                 quantity=formats.quantity(line.quantity),
                 price=formats.money(line.price),
                 total=formats.money(line.total_amount),
-                extras=_rows({"Discount": -line.discount, "Tax": line.tax}, formats),
+                extras=_rows({"Discount": -line.discount, line_tax: line.tax}, formats),
             )
             for line in order.order_line_details
         ],
@@ -149,18 +159,21 @@ def invoice_content(invoice: Invoice, order: Order, shop: Shop) -> Content:
             *_rows(
                 {
                     "Discount": -order.total_discount,
-                    "Tax": order.total_tax,
+                    "Tax": added[0],
                     "Shipping": order.shipping_cost,
-                    "Shipping tax": order.shipping_tax,
+                    "Shipping tax": added[1],
                     "Handling": order.handling_cost,
                     "Surcharge": order.total_surcharge,
+                    "Rounding": order.rounding,
                 },
                 formats,
             ),
         ],
         grand_total=_row("Grand total", formats.money(order.grand_total)),
+        included=_rows({"Includes tax": included[0], "Includes shipping tax": included[1]}, formats),
         balance=_balance(order, settled, formats),
         paper="us-letter" if country and country.code in LETTER else "a4",
+        tax_note="Prices include tax." if order.prices_include_tax else "",
         shop=imprint(shop),
     )
 
@@ -174,8 +187,13 @@ def _balance(order: Order, settled: bool, formats: Formats) -> list[Row]:
     """What is paid and what is left. Nothing where the figures have not caught up with a status that says settled."""
     if order.due > 0 and settled:
         return []
-    label = "Overpaid" if order.due < 0 else "Amount due"
-    return [_row("Paid", formats.money(order.paid)), _row(label, formats.money(abs(order.due)))]
+    overpaid = order.paid - order.refunded - order.grand_total
+    last = {"Overpaid": overpaid} if overpaid > 0 else {"Amount due": order.due}
+    return [
+        _row("Paid", formats.money(order.paid)),
+        *_rows({"Refunded": order.refunded}, formats),
+        *(_row(label, formats.money(amount)) for label, amount in last.items()),
+    ]
 
 
 def _customer_lines(customer: CustomerSummary, formats: Formats) -> list[str]:

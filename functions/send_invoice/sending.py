@@ -9,14 +9,15 @@ from datetime import datetime
 from email.message import EmailMessage
 
 from orders.archive import Archive
-from orders.errors import DomainError, MailUnknown, StillRunning
+from orders.errors import DomainError, Invalid, MailUnknown, StillRunning
 from orders.identity import Caller
 from orders.keys import RequestKey
 from orders.ledger import MAIL_LEASE, Ledger, OrderChanged
 from orders.lifecycle import invoice_state, refuse_invoice
 from orders.mailing.mail import Mailer
 from orders.mailing.shop import Shop
-from orders.models import Invoice, InvoiceState, Order, Outcome
+from orders.models import Invoice, InvoiceState, Order, Outcome, PaymentStatus
+from orders.payments import OPEN, refuse_status
 from orders.requests import InvoiceRequest
 from orders.telemetry import count, logger
 from send_invoice.content import Content, invoice_content
@@ -54,6 +55,7 @@ class InvoiceSender:
         Raises:
             OrderNotFound: The order does not exist.
             StateConflict: A rule of `lifecycle` forbids it.
+            Invalid: The request's payment status contradicts the order's figures.
             KeyReused: The Idempotency-Key came with another request before.
             StillRunning: The same request is being processed, or other requests keep changing the order.
             MailRefused: The mail did not leave. The same request may try again.
@@ -87,6 +89,7 @@ class InvoiceSender:
         Raises:
             OrderNotFound: The order does not exist.
             StateConflict: A rule of `lifecycle` forbids it.
+            Invalid: The request's payment status contradicts the order's figures.
         """
         order, _ = self._ledger.read_for_invoice(order_id, None, again=False)
         refuse_invoice(order, resend=bool(request.resend))
@@ -147,7 +150,17 @@ class InvoiceSender:
 
 
 def draft_invoice(order: Order, caller: Caller, request: InvoiceRequest, now: datetime) -> Invoice:
-    """Makes the order's next invoice, as a request asks for it."""
+    """Makes the order's next invoice, as a request asks for it.
+
+    Raises:
+        Invalid: The request's payment status contradicts the order's figures.
+    """
+    status = request.payment_status or order.payment_status
+    if problem := refuse_status(order, status):
+        raise Invalid([("payment_status", problem)])
+    if status in OPEN and not order.due:
+        # Stored by version 0.1, which did not compare status and figures. An invoice that asks for nothing is not open.
+        status = PaymentStatus.PAID
     options = request.payment_settings and request.payment_settings.payment_method_options
     return Invoice(
         order_id=order.order_id,
@@ -160,7 +173,7 @@ def draft_invoice(order: Order, caller: Caller, request: InvoiceRequest, now: da
         currency_code=order.currency_code,
         grand_total=order.grand_total,
         paid=order.paid,
-        payment_status=request.payment_status or order.payment_status,
+        payment_status=status,
         payment_method_options=options or (),
         notes=request.notes,
     )

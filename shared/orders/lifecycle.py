@@ -17,7 +17,6 @@ from orders.models import (
     Order,
     OrderHeader,
     OrderStatus,
-    PaymentStatus,
     ShippingStatus,
     address_digest,
 )
@@ -49,15 +48,6 @@ SHIPPING_NEXT = {
 }
 """Allowed transitions of the shipping status: forward only. Going back would allow cancelling a shipped order."""
 
-PAYMENT_NEXT = {
-    PaymentStatus.UNPAID: {PaymentStatus.PENDING, PaymentStatus.PARTIAL, PaymentStatus.PAID},
-    PaymentStatus.PENDING: {PaymentStatus.UNPAID, PaymentStatus.PARTIAL, PaymentStatus.PAID},
-    PaymentStatus.PARTIAL: set(PaymentStatus),
-    PaymentStatus.PAID: set(PaymentStatus),
-    PaymentStatus.REFUNDED: set(PaymentStatus),
-}
-"""Allowed transitions of the payment status. Only an order with a payment can be refunded."""
-
 
 def refuse_change(order: Order, changed: Order) -> None:
     """Raises if an order may not be changed in this way.
@@ -67,20 +57,16 @@ def refuse_change(order: Order, changed: Order) -> None:
         changed: The order as it would be.
 
     Raises:
-        StateConflict: The order is cancelled and the change records a shipment or a payment; or the transition of a
-            status is not allowed.
+        StateConflict: The order is cancelled and the change records a shipment; or the transition of a status is not
+            allowed. `payments` has the rules of the payment status.
     """
     if order.order_status is OrderStatus.CANCELLED:
         if changed.shipping_status is not order.shipping_status:
             raise _conflict(order, "The order is cancelled, so no shipment can be recorded.")
-        back = changed.payment_status in {order.payment_status, PaymentStatus.REFUNDED}
-        if changed.paid > order.paid or not back:
-            raise _conflict(order, "The order is cancelled, so no payment can be recorded, only a refund.")
     elif changed.order_status is OrderStatus.CANCELLED:
         raise _conflict(order, "To cancel an order, use POST …/cancel, which records who cancelled it and why.")
     _refuse_step(order, "order_status", order.order_status, changed.order_status, ORDER_NEXT)
     _refuse_step(order, "shipping_status", order.shipping_status, changed.shipping_status, SHIPPING_NEXT)
-    _refuse_step(order, "payment_status", order.payment_status, changed.payment_status, PAYMENT_NEXT)
 
 
 def _refuse_step(order: Order, field: str, before: _S, after: _S, following: Mapping[_S, set[_S]]) -> None:
@@ -112,8 +98,10 @@ def refuse_invoice(order: Order, *, resend: bool = False) -> None:
         resend: Allow an address that bounced or complained.
 
     Raises:
-        StateConflict: The order is cancelled, has no e-mail address, or one that bounced or complained.
+        StateConflict: The order is cancelled or a draft, has no e-mail address, or one that bounced or complained.
     """
+    if order.order_status is OrderStatus.DRAFT:
+        raise _conflict(order, "The order is a draft, so no invoice can be sent.")
     if order.order_status is OrderStatus.CANCELLED:
         raise _conflict(order, "The order is cancelled, so no invoice can be sent.")
     if order.customer_summary.email is None:

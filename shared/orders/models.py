@@ -6,17 +6,15 @@ currency; time is an aware `datetime` in UTC.
 
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, StrictInt, StrictStr, StringConstraints, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr, StringConstraints, model_validator
 
-from orders.money import line_total, order_totals
+from orders.money import line_total, mismatch_text, order_totals
 from orders.types import (
     Amount,
     Currency,
@@ -29,6 +27,9 @@ from orders.types import (
     OrderId,
     ProductName,
     Quantity,
+    Rounding,
+    Violation,
+    violation_error,
 )
 
 
@@ -44,12 +45,13 @@ class OrderStatus(StrEnum):
 
 
 class PaymentStatus(StrEnum):
-    """How far an order is paid."""
+    """How far an order is paid. `orders.payments` has the figures that each status stands for."""
 
     UNPAID = "unpaid"
     PENDING = "pending"
     PARTIAL = "partial"
     PAID = "paid"
+    PARTIALLY_REFUNDED = "partially_refunded"
     REFUNDED = "refunded"
 
 
@@ -173,7 +175,11 @@ class OrderHeader(Model):
     """An order without its lines and customer details: everything that a rule depends on.
 
     `grand_total` = `sub_total` − `total_discount` + `total_tax` + `shipping_cost` + `shipping_tax` + `handling_cost`
-    + `total_surcharge`; `due` = `grand_total` − `paid`; `items_total` is the sum of all quantities.
+    + `total_surcharge` + `rounding`; `items_total` is the sum of all quantities. With `prices_include_tax`, prices and
+    charges contain the taxes, so `grand_total` does not add them. `rounding` is what the shop rounded at the subtotal.
+
+    `paid` is everything that was received, `refunded` what went back of it. `refund_due` is what still has to go back
+    after a cancellation.
 
     `created` is when the order was placed, `created_by` the admin who created it here. `version` counts the changes of
     the order, `invoice_count` its invoices. Until `mailing_until` (seconds since 1970) an invoice may be in progress.
@@ -194,8 +200,11 @@ class OrderHeader(Model):
     total_surcharge: Amount = Decimal(0)
     total_discount: Amount = Decimal(0)
     total_tax: Amount = Decimal(0)
+    rounding: Rounding = Decimal(0)
+    prices_include_tax: StrictBool = False
     grand_total: Amount
     paid: Amount = Decimal(0)
+    refunded: Amount = Decimal(0)
     items_total: Amount
     created: Moment
     created_by: str | None = None
@@ -213,8 +222,8 @@ class OrderHeader(Model):
 
     @property
     def due(self) -> Decimal:
-        """The amount left to pay. Negative if the order is overpaid."""
-        return self.grand_total - self.paid
+        """The amount left to pay."""
+        return max(self.grand_total - self.paid, Decimal(0))
 
 
 class Order(OrderHeader):
@@ -225,47 +234,20 @@ class Order(OrderHeader):
 
     @model_validator(mode="after")
     def _check_totals(self) -> Self:
-        mismatches: list[Mismatch] = [
-            (("order_line_details", index, "total_amount"), line.total_amount, total)
+        mismatches: list[Violation] = [
+            (("order_line_details", index, "total_amount"), mismatch_text(line.total_amount, total))
             for index, line in enumerate(self.order_line_details)
             if line.total_amount != (total := line_total(line.quantity, line.price, self.currency_code))
         ]
         totals = order_totals(vars(self), [vars(line) for line in self.order_line_details])
         mismatches += [
-            ((name,), given, total) for name, total in totals.items() if (given := getattr(self, name)) != total
+            ((name,), mismatch_text(given, total))
+            for name, total in totals.items()
+            if (given := getattr(self, name)) != total
         ]
         if mismatches:
-            raise mismatch_error(mismatches)
+            raise violation_error("Order", mismatches)
         return self
-
-
-Mismatch = tuple[tuple[str | int, ...], Decimal, Decimal]
-"""A total that does not add up: its location, the given value, the computed value."""
-
-
-def mismatch_error(mismatches: Sequence[Mismatch]) -> ValidationError:
-    """Builds the validation error that names each wrong total and by how much it is wrong."""
-    return ValidationError.from_exception_data(
-        "Order",
-        [
-            InitErrorDetails(
-                type=PydanticCustomError(
-                    "adds_up",
-                    "is {given} but must be {total}: {off} too {much}",
-                    {
-                        "given": f"{given:f}",
-                        "total": f"{total:f}",
-                        "off": f"{abs(given - total):f}",
-                        "much": "much" if given > total else "little",
-                    },
-                ),
-                loc=location,
-                input=None,
-            )
-            for location, given, total in mismatches
-        ],
-        hide_input=True,
-    )
 
 
 class FieldChange(Model):
@@ -349,7 +331,7 @@ class Invoice(Model):
     @property
     def due(self) -> Decimal:
         """The amount that the invoice asks for."""
-        return self.grand_total - self.paid
+        return max(self.grand_total - self.paid, Decimal(0))
 
     @property
     def archive_key(self) -> str:

@@ -1,7 +1,8 @@
 """Request bodies: what callers send, and the domain objects that these describe."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -18,12 +19,13 @@ from pydantic import (
 from orders.models import (
     CustomerSummary,
     Order,
+    OrderLine,
     OrderStatus,
     PaymentStatus,
     ShippingStatus,
-    mismatch_error,
 )
-from orders.money import line_total, order_totals
+from orders.money import line_total, mismatch_text, order_totals, refuse_unpayable
+from orders.payments import Payment, change_payment, complete_payment, payment_violations
 from orders.types import (
     IN_LINE,
     IN_TEXT,
@@ -40,9 +42,12 @@ from orders.types import (
     OrderIdInBody,
     ProductName,
     Quantity,
+    Rounding,
     Text,
+    Violation,
     described,
     not_blank,
+    violation_error,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,8 +71,14 @@ class NewOrder(Model):
     """An order to be created.
 
     Totals that are left out are computed; totals that are given must add up: `sub_total`, `total_tax` and `items_total`
-    from the lines, `grand_total` from these and the charges, `due` from `grand_total` and `paid`. `created` is when the
-    order was placed, by default now.
+    from the lines, `grand_total` from these and the charges, `due` from `grand_total` and `paid`. `total_discount` is
+    the sum of the lines' discounts and of any discount on the whole order. `rounding` is what the shop rounded at the
+    subtotal. With `prices_include_tax`, prices and charges contain the taxes. Every amount but a unit price has at most
+    the decimals of its currency.
+
+    `paid` is everything that was received, `refunded` what went back of it. `payment_status` must agree with them; if
+    it is left out, they give it. `paid` without an amount means paid in full. `created` is when the order was placed,
+    by default now.
     """
 
     model_config = ConfigDict(
@@ -101,8 +112,11 @@ class NewOrder(Model):
     total_surcharge: Amount | None = None
     total_discount: Amount | None = None
     total_tax: Amount | None = None
+    rounding: Rounding | None = None
+    prices_include_tax: StrictBool | None = None
     grand_total: Amount | None = None
     paid: Amount | None = None
+    refunded: Amount | None = None
     due: Money | None = None
     items_total: Amount | None = None
     customer_summary: CustomerSummary | None = None
@@ -111,11 +125,35 @@ class NewOrder(Model):
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
-        # The order's own rules apply; their violations are reported as fields of this request.
-        order = self.order(_EPOCH)
-        if self.due is not None and self.due != order.due:
-            raise mismatch_error([(("due",), self.due, order.due)])
+        # The order's own rules apply too; their violations are reported as fields of this request. The rules below are
+        # those of new orders: an order that version 0.1 stored may violate them.
+        violations = [*self._unpayable_amounts()]
+        if not violations:
+            violations += self._contradictions(self.order(_EPOCH))
+        if violations:
+            raise violation_error("NewOrder", violations)
         return self
+
+    def _unpayable_amounts(self) -> Iterator[Violation]:
+        """Yields the amounts with more decimals than the currency has. Unit prices may have more."""
+        amounts: dict[tuple[str | int, ...], Any] = {(name,): getattr(self, name) for name in _ORDER_AMOUNTS}
+        for index, line in enumerate(self.order_line_details):
+            amounts |= {("order_line_details", index, name): getattr(line, name) for name in _LINE_AMOUNTS}
+        for location, amount in amounts.items():
+            if amount is not None and (problem := refuse_unpayable(amount, self.currency_code)):
+                yield location, problem
+
+    def _contradictions(self, order: Order) -> Iterator[Violation]:
+        """Yields the amounts that contradict each other although all sums are right."""
+        if self.due is not None and self.due != order.due:
+            yield ("due",), mismatch_text(self.due, order.due)
+        if order.total_discount < (least := _sum_discounts(order.order_line_details)):
+            problem = f"is {order.total_discount:f} but must be at least {least:f}, the sum of the lines' discounts"
+            yield ("total_discount",), problem
+        if order.prices_include_tax:
+            yield from _excessive_taxes(order)
+        payment = Payment(order.payment_status, order.paid, order.refunded)
+        yield from payment_violations(order.grand_total, payment, order.currency_code)
 
     def order(self, created: datetime, created_by: str | None = None) -> Order:
         """Builds the order, with everything that was left out."""
@@ -123,7 +161,34 @@ class NewOrder(Model):
         lines = given["order_line_details"]
         for line in lines:
             line.setdefault("total_amount", line_total(line["quantity"], line["price"], self.currency_code))
-        return Order.model_validate({"created": created, "created_by": created_by} | order_totals(given, lines) | given)
+        given.setdefault("total_discount", sum((line.get("discount", Decimal(0)) for line in lines), Decimal(0)))
+        order = {"created": created, "created_by": created_by} | order_totals(given, lines) | given
+        payment = complete_payment(order["grand_total"], self.payment_status, self.paid, self.refunded)
+        return Order.model_validate(order | payment.as_fields())
+
+
+_ORDER_AMOUNTS = (
+    *("sub_total", "shipping_cost", "shipping_tax", "handling_cost", "total_surcharge", "total_discount", "total_tax"),
+    *("rounding", "grand_total", "paid", "refunded", "due"),
+)
+_LINE_AMOUNTS = ("total_amount", "tax", "discount")
+
+
+def _sum_discounts(lines: Iterable[OrderLine]) -> Decimal:
+    return sum((line.discount for line in lines), Decimal(0))
+
+
+def _excessive_taxes(order: Order) -> Iterator[Violation]:
+    """Yields the taxes that are larger than the amount that contains them."""
+    taxes: dict[tuple[str | int, ...], tuple[Decimal, Decimal]] = {
+        ("order_line_details", index, "tax"): (line.tax, line.total_amount - line.discount)
+        for index, line in enumerate(order.order_line_details)
+    }
+    taxes["total_tax",] = order.total_tax, order.sub_total - order.total_discount
+    taxes["shipping_tax",] = order.shipping_tax, order.shipping_cost
+    for location, (tax, amount) in taxes.items():
+        if tax > max(amount, Decimal(0)):
+            yield location, f"is {tax:f}, but the amount that contains it is {amount:f}"
 
 
 def _left_out() -> Any:
@@ -136,12 +201,17 @@ class OrderPatch(Model):
 
     Fields that are left out stay as they are. In `customer_summary`, null removes a value; no other field can be
     removed. `version` is the version that the change is based on, like the header `If-Match`.
+
+    `paid` is everything that was received, `refunded` what went back of it; both only rise. `payment_status` must agree
+    with them; if it is left out, they give it. `payment_status` `paid` alone means that the rest was received, and
+    `refunded` alone that everything received went back.
     """
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {"payment_status": "paid", "paid": "92.26"},
+                {"refunded": "12.50"},
                 {"shipping_status": "shipped", "version": 1},
                 {"customer_summary": {"email": "alice@example.org", "phone": None}},
             ]
@@ -151,13 +221,19 @@ class OrderPatch(Model):
     order_status: OrderStatus = Field(default_factory=_left_out)
     payment_status: PaymentStatus = Field(default_factory=_left_out)
     paid: Amount = Field(default_factory=_left_out)
+    refunded: Amount = Field(default_factory=_left_out)
     shipping_status: ShippingStatus = Field(default_factory=_left_out)
     customer_summary: CustomerSummary | None = None
     version: Annotated[StrictInt, Field(ge=1, lt=2**53)] | None = None
 
     def applied_to(self, order: Order) -> Order:
-        """Returns the order with the changes made. `lifecycle` decides whether they are allowed."""
-        patch = self.model_dump(exclude_unset=True, exclude={"version"})
+        """Returns the order with the changes made. `lifecycle` decides whether they are allowed.
+
+        Raises:
+            Invalid: The payment would contradict itself.
+        """
+        patch = self.model_dump(exclude_unset=True, exclude={"version", "payment_status", "paid", "refunded"})
+        patch |= change_payment(order, self.payment_status, self.paid, self.refunded)
         return Order.model_validate(merge_patch(order.model_dump(), patch))
 
 

@@ -114,8 +114,11 @@ class OrderRecord(Model):
     total_surcharge: Annotated[str, Field(examples=["0.00"])]
     total_discount: Annotated[str, Field(examples=["0.00"])]
     total_tax: Annotated[str, Field(examples=["1.75"])]
+    rounding: Annotated[str, Field(examples=["0.00"])]
+    prices_include_tax: Annotated[bool, Field(examples=[False])]
     grand_total: Annotated[str, Field(examples=["31.65"])]
     paid: Annotated[str, Field(examples=["0.00"])]
+    refunded: Annotated[str, Field(examples=["0.00"])]
     due: Annotated[str, Field(examples=["31.65"])]
     items_total: Annotated[str, Field(examples=["2"])]
     created: Moment
@@ -127,7 +130,7 @@ class OrderRecord(Model):
 
 
 class AdminOrderRecord(OrderRecord):
-    """An order as the staff sees it. `refund_due` is the amount paid by the time the order was cancelled."""
+    """An order as the staff sees it. `refund_due` is what has to go back to the customer of a cancelled order."""
 
     created_by: Annotated[str | None, Field(examples=["erp"])]
     cancelled_by: str | None

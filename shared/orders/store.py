@@ -36,6 +36,8 @@ LARGEST_ORDER = 380_000
 """Bytes of an order as JSON. DynamoDB's limit is 400 KB for an item, counted about the same way."""
 
 _SHARDS = tuple(map(str, range(SHARDS)))
+_IF_SET = {"rounding", "prices_include_tax", "refunded"}
+"""Fields that are stored only if they are set: version 0.1 had none of them, and the header stays small."""
 _IN_DETAIL = Order.model_fields.keys() - OrderHeader.model_fields.keys()
 
 
@@ -133,7 +135,7 @@ class OrderStore:
         """Returns the actions that create an order: they put its header and its detail unless they exist."""
         self.check(order)
         # Without the sets: a new order has none, and DynamoDB has no empty sets.
-        header = order.model_dump(exclude_none=True, exclude={"bounced", "complained"})
+        header = _without_unset(order.model_dump(exclude_none=True, exclude={"bounced", "complained"}))
         detail = {name: header.pop(name) for name in _IN_DETAIL if name in header}
         header["shard"] = _SHARDS[crc32(order.order_id.encode()) % SHARDS]
         # Sorts by time and is unique, so that every place in a list is between two orders.
@@ -173,6 +175,7 @@ class OrderStore:
         Raises:
             OrderNotFound: It does not exist.
             VersionMismatch: It has another version.
+            Invalid: The payment would contradict itself.
             StateConflict: A rule of `lifecycle` forbids it.
             TooLarge: Its texts exceed what the table can store.
         """
@@ -257,13 +260,15 @@ class OrderStore:
         return self._table.update_action(
             item_key(order_id, HEADER),
             "SET order_status = :cancelled, version = version + :one, status_before_cancel = order_status,"
-            " refund_due = paid, cancelled_at = :at, cancelled_by = :by, cancelled_as = :as, cancel_reason = :reason",
+            " refund_due = paid - if_not_exists(refunded, :none),"
+            " cancelled_at = :at, cancelled_by = :by, cancelled_as = :as, cancel_reason = :reason",
             condition=f"order_status IN ({', '.join(orders)}) AND shipping_status IN ({', '.join(shipments)})"
             " AND (attribute_not_exists(mailing) OR mailing_until < :now)"
             + ("" if caller.is_admin else " AND customer_id = :by"),
             values={
                 ":cancelled": OrderStatus.CANCELLED,
                 ":one": 1,
+                ":none": 0,
                 ":at": now,
                 ":by": caller.id,
                 ":as": caller.role,
@@ -323,7 +328,12 @@ def order_size(order: Order) -> int:
 def order_digest(order: Order) -> str:
     """Hashes the order in a request. Amounts count by value, however they are written."""
     facts = order.model_dump(include=NewOrder.model_fields.keys() - {"created"})
-    return digest(json.dumps(facts, default=lambda amount: str(amount.normalize())))
+    # So an order that version 0.1 stored is recognised when it is sent again.
+    return digest(json.dumps(_without_unset(facts), default=lambda amount: str(amount.normalize())))
+
+
+def _without_unset(fields: Item) -> Item:
+    return {name: value for name, value in fields.items() if value or name not in _IF_SET}
 
 
 def check_order_access(table: Table, order_id: str, caller: Caller | None = None) -> None:
@@ -339,7 +349,9 @@ def check_order_access(table: Table, order_id: str, caller: Caller | None = None
     raise OrderNotFound
 
 
-def _display(value: Any, order: OrderHeader) -> str:
+def _display(value: Any, order: OrderHeader) -> str | None:
+    if value is None:
+        return None
     return amount_text(value, order.currency_code) if isinstance(value, Decimal) else str(value)
 
 

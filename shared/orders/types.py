@@ -1,6 +1,7 @@
 """Validated field types: text, identifiers, times and amounts, as models and requests declare them."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -16,8 +17,10 @@ from pydantic import (
     StrictInt,
     StrictStr,
     StringConstraints,
+    ValidationError,
     WithJsonSchema,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 # C0 controls except tab and line ends, DEL, and lone surrogates: they break mail, logs and UTF-8.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -37,6 +40,24 @@ class Model(BaseModel):
     # Validators are built at first use, so a function pays at cold start only for the models that it needs. Input is
     # kept out of error messages because messages reach the log.
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
+
+
+Violation = tuple[tuple[str | int, ...], str]
+"""A rule that fields violate together: the location of the field to correct, and the message."""
+
+
+def violation_error(model: str, violations: Sequence[Violation]) -> ValidationError:
+    """Builds the validation error that names each violation."""
+    return ValidationError.from_exception_data(
+        model,
+        [
+            InitErrorDetails(
+                type=PydanticCustomError("rule", "{message}", {"message": message}), loc=location, input=None
+            )
+            for location, message in violations
+        ],
+        hide_input=True,
+    )
 
 
 def _printable(text: str) -> str:
@@ -109,6 +130,9 @@ Money = Annotated[
     _decimal_schema(rf"^-?{_DIGITS}$", exclusiveMinimum=-1e11, exclusiveMaximum=1e11),
 ]
 Amount = Annotated[Money, Field(ge=0), _decimal_schema(rf"^{_DIGITS}$", minimum=0, exclusiveMaximum=1e11)]
+Rounding = Annotated[
+    Money, Field(ge=-1, le=1), _decimal_schema(r"^-?(0(\.[0-9]{1,4})?|1(\.0{1,4})?)$", minimum=-1, maximum=1)
+]
 Quantity = Annotated[Money, Field(gt=0), _decimal_schema(rf"^{_DIGITS}$", exclusiveMinimum=0, exclusiveMaximum=1e11)]
 
 Number = Annotated[StrictInt, Field(ge=0, lt=2**53), BeforeValidator(_whole)]

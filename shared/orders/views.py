@@ -37,6 +37,7 @@ _AS_STORED = (
     "payment_status",
     "shipping_status",
     "currency_code",
+    "prices_include_tax",
     "created",
     "version",
     "cancelled_at",
@@ -51,8 +52,10 @@ _AMOUNTS = (
     "total_surcharge",
     "total_discount",
     "total_tax",
+    "rounding",
     "grand_total",
     "paid",
+    "refunded",
     "due",
 )
 
@@ -82,7 +85,7 @@ def listed_order(item: Mapping[str, Any]) -> ListedOrder:
         | {
             "grand_total": amount_text(total, currency),
             "paid": amount_text(paid, currency),
-            "due": amount_text(total - paid, currency),
+            "due": amount_text(max(total - paid, Decimal(0)), currency),
         }
     )
 

@@ -14,6 +14,7 @@ LAYERS = (
     {"errors", "settings", "startup", "strict_json", "telemetry", "types"},
     {"aws", "cursors", "identity", "money"},
     {"models"},
+    {"payments"},
     {"comment_views", "items", "keys", "lifecycle", "requests"},
     {"responses"},
     {"archive", "http", "mailing", "stream", "table", "views"},
@@ -24,8 +25,8 @@ LAYERS = (
 """The modules of `orders`, lowest layer first. A module imports only from layers below its own."""
 
 WITHOUT_AWS = {
-    *("comment_views", "errors", "identity", "items", "keys", "lifecycle", "models", "money", "requests", "responses"),
-    *("settings", "stream", "types", "views"),
+    *("comment_views", "errors", "identity", "items", "keys", "lifecycle", "models", "money", "payments", "requests"),
+    *("responses", "settings", "stream", "types", "views"),
 }
 """Modules that load no AWS library, not even through the modules that they import."""
 

@@ -20,7 +20,6 @@ EVENTS = ROOT / "docs" / "events"
     [
         ("order_status", lifecycle.ORDER_NEXT),
         ("shipping_status", lifecycle.SHIPPING_NEXT),
-        ("payment_status", lifecycle.PAYMENT_NEXT),
     ],
 )
 def test_diagrams_show_the_rules(field: str, following: dict[str, set[str]]) -> None:

@@ -215,6 +215,11 @@ def test_zero_and_missing_values_are_left_out() -> None:
         ("en", "US", "JPY", "1500", "¥1,500"),
         ("de", "DE", "JPY", "1500", "1.500 ¥"),
         ("en", "US", "KWD", "12.5", "KWD 12.500"),
+        # By ISO 4217, where CLDR has other decimals.
+        ("sr", "RS", "RSD", "150.5", "150,50 RSD"),
+        ("en", "US", "ISK", "1500", "ISK 1,500"),
+        ("en", "US", "CLF", "1.5", "CLF 1.5000"),
+        ("en", "US", "HUF", "1500", "HUF 1,500.00"),
         ("en", "US", "KWD", "-1000", "-KWD 1,000.000"),
         ("de", "DE", "KWD", "1234.567", "1.234,567 KWD"),
         ("en", "US", "EUR", "1E+3", "€1,000.00"),
@@ -242,6 +247,7 @@ def test_amounts(language: str, country: str | None, currency: str, amount: str,
         ("DE", "EUR", "1.234,50 €", "1234.5", "1234.50"),
         ("US", "JPY", "¥1,500", "1500", "1500"),
         ("US", "KWD", "KWD 12.500", "12.5", "12.500"),
+        ("RS", "RSD", "RSD 150.50", "150.5", "150.50"),
     ],
 )
 def test_mail_amounts_have_the_decimals_of_their_currency(
@@ -313,6 +319,7 @@ WORDS = {
     "pending": "Payment pending",
     "partial": "Partly paid",
     "paid": "Paid",
+    "partially_refunded": "Partly refunded",
     "refunded": "Refunded",
 }
 
@@ -326,7 +333,7 @@ def test_payment_status_is_shown_in_words(status: PaymentStatus) -> None:
 
 
 @pytest.mark.parametrize("paid", ["0", "4", "10"])
-@pytest.mark.parametrize("status", [PaymentStatus.PAID, PaymentStatus.REFUNDED])
+@pytest.mark.parametrize("status", [PaymentStatus.PAID, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED])
 def test_settled_order_asks_for_no_money(status: PaymentStatus, paid: str) -> None:
     plain, page = read(an_order(paid=paid), payment_status=status, payment_method_options=("Bank transfer",))
 

@@ -1,5 +1,6 @@
 """Formats amounts, quantities and dates for the customer, by language and country."""
 
+import copy
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -7,7 +8,9 @@ from functools import cache
 
 from babel.core import Locale, UnknownLocaleError
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal, get_currency_precision
+from babel.numbers import NumberPattern, format_decimal
+
+from orders.money import amount_text, minor_units
 
 # CLDR has a space between a currency code and the number ("KWD 12.500", but "$12.50"), which Babel leaves out.
 _CODE_MEETS_NUMBER = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
@@ -30,13 +33,17 @@ class Formats:
 
     def money(self, amount: Decimal) -> str:
         """Formats an amount with its currency, with at least the currency's decimals."""
-        text = format_currency(amount, self._currency, locale=self._locale, decimal_quantization=False)
+        # CLDR has decimals of its own: none for RSD, although dinars have hundredths.
+        pattern: NumberPattern = copy.copy(self._locale.currency_formats["standard"])
+        pattern.frac_prec = (minor_units(self._currency),) * 2
+        text = pattern.apply(
+            amount, self._locale, currency=self._currency, currency_digits=False, decimal_quantization=False
+        )
         return _CODE_MEETS_NUMBER.sub("\N{NO-BREAK SPACE}", text)
 
     def plain_amount(self, amount: Decimal) -> str:
         """Formats an amount for machines: `1234.50`."""
-        decimals = -int(amount.normalize().as_tuple().exponent)
-        return f"{amount:.{max(decimals, get_currency_precision(self._currency))}f}"
+        return amount_text(amount, self._currency)
 
     def quantity(self, number: Decimal) -> str:
         """Formats a number without trailing zeros."""

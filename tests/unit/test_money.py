@@ -1,0 +1,135 @@
+"""Amounts: whatever is ordered, JSON, mail and PDF state the same."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pypdfium2  # type: ignore[import-untyped]
+from generated import DECIMALS, orders
+from hypothesis import given
+from mails import SHOP, Page, spaced
+
+from orders import views
+from orders.identity import Caller, Role
+from orders.money import MINOR_UNITS, minor_units
+from orders.payments import OPEN
+from orders.requests import InvoiceRequest, NewOrder
+from send_invoice.content import invoice_content
+from send_invoice.mail import render_html, render_mail
+from send_invoice.pdf import render_pdf
+from send_invoice.sending import draft_invoice
+
+NOW = datetime(2026, 1, 15, tzinfo=UTC)
+
+# Where each amount of an order's JSON stands on an invoice. Those of 0 are left out.
+ADDED = {
+    "Subtotal": "sub_total",
+    "Discount": "total_discount",
+    "Tax": "total_tax",
+    "Shipping": "shipping_cost",
+    "Shipping tax": "shipping_tax",
+    "Handling": "handling_cost",
+    "Surcharge": "total_surcharge",
+    "Rounding": "rounding",
+}
+INCLUDED = {"Includes tax": "total_tax", "Includes shipping tax": "shipping_tax"}
+ALWAYS = {"Subtotal"}
+
+
+def digits(text: str) -> str:
+    """An amount as printed for the United States, as JSON writes it: `-$1,234.50` is `-1234.50`."""
+    return re.sub(r"[^\d.-]", "", text.replace("CLF", "").replace("RSD", ""))
+
+
+def expected_rows(order: dict[str, Any]) -> list[tuple[str, str]]:
+    """The totals that an invoice must state, from the order's JSON alone."""
+    gross = order["prices_include_tax"]
+    rows = [
+        (label, f"-{order[name]}" if label == "Discount" else order[name])
+        for label, name in ADDED.items()
+        if (label in ALWAYS or Decimal(order[name])) and not (gross and name in INCLUDED.values())
+    ]
+    rows.append(("Grand total", order["grand_total"]))
+    rows += [(label, order[name]) for label, name in INCLUDED.items() if gross and Decimal(order[name])]
+    settled = order["payment_status"] in ("paid", "partially_refunded", "refunded")
+    if settled and Decimal(order["due"]):
+        return rows
+    rows.append(("Paid", order["paid"]))
+    rows += [("Refunded", order["refunded"])] if Decimal(order["refunded"]) else []
+    overpaid = Decimal(order["paid"]) - Decimal(order["refunded"]) - Decimal(order["grand_total"])
+    last = ("Overpaid", f"{overpaid}") if overpaid > 0 else ("Amount due", order["due"])
+    return [*rows, last]
+
+
+@given(orders())
+def test_json_mail_and_pdf_state_the_same_amounts(body: dict[str, Any]) -> None:
+    body["customer_summary"] = {"email": "alice@example.com", "country": {"code": "US"}}
+    for line in body["order_line_details"]:
+        line |= {"product_name": "Widget", "sku": None}
+    order = NewOrder.model_validate(body).order(NOW)
+    invoice = draft_invoice(order, Caller(Role.ADMIN, "ada"), InvoiceRequest(), NOW)
+    content = invoice_content(invoice, order, SHOP)
+    json = views.order_for_staff(order).model_dump(mode="json")
+    plain_part = render_mail(content, SHOP).get_body(("plain",))
+    assert plain_part
+    plain = plain_part.get_content()
+    page = Page(render_html(content))
+    paper = " ".join(each.get_textpage().get_text_range() for each in pypdfium2.PdfDocument(render_pdf(content)))
+
+    expected = expected_rows(json)
+    _, _, totals = plain.partition("\nTOTALS\n\n")
+    printed = [line.split(": ") for line in totals.partition("\n\n")[0].splitlines()]
+    assert [(label, digits(amount)) for label, amount in printed] == expected
+    rows = [[spaced(cell) for cell in row] for row in page.rows if len(row) == 2]
+    assert [(label, digits(amount)) for label, amount in rows[-len(expected) :]] == expected
+    assert paper_rows(paper, printed) == expected
+    for line in json["order_line_details"]:
+        for name in ("price", "total_amount", "tax", "discount"):
+            for text in (plain, page.text, paper):
+                assert not Decimal(line[name]) or line[name] in text.replace(",", "")
+    for text in (plain, page.text, paper):
+        assert ("Prices include tax." in spaced(text)) == order.prices_include_tax
+
+
+def paper_rows(paper: str, printed: list[list[str]]) -> list[tuple[str, str]]:
+    """The printed rows that also stand on paper, label before amount."""
+    return [
+        (label, digits(amount)) for label, amount in printed if f"{spaced(label)} {spaced(amount)}" in spaced(paper)
+    ]
+
+
+LEFT_OUT = {"sub_total", "total_tax", "items_total", "grand_total", "due"}
+
+
+@given(orders())
+def test_totals_add_up_and_can_be_paid(body: dict[str, Any]) -> None:
+    order = NewOrder.model_validate(body).order(NOW)
+    given = {name: value for name, value in body.items() if name not in LEFT_OUT}
+    given["order_line_details"] = [
+        {name: value for name, value in line.items() if name != "total_amount"} for line in body["order_line_details"]
+    ]
+    # What is left out is computed as it was given.
+    assert NewOrder.model_validate(given).order(NOW) == order
+    taxes = Decimal(0) if order.prices_include_tax else order.total_tax + order.shipping_tax
+    charges = order.shipping_cost + order.handling_cost + order.total_surcharge
+    assert order.grand_total == order.sub_total - order.total_discount + taxes + charges + order.rounding
+    unit = Decimal(1).scaleb(-DECIMALS[order.currency_code])
+    payable = [order.grand_total, order.due, order.paid, order.refunded, order.total_tax, order.sub_total]
+    assert all(amount % unit == 0 for amount in payable)
+    assert order.due == max(Decimal(0), order.grand_total - order.paid)
+    assert order.payment_status not in OPEN or order.due > 0
+
+
+# Said a second time, on purpose: https://www.six-group.com/en/products-services/financial-information/data-standards.html
+ISO_4217 = """
+0 BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF
+2 EUR USD RSD HUF ALL IRR LBP MGA MMK MRU PKR SYP YER ZZZ
+3 BHD IQD JOD KWD LYD OMR TND
+4 CLF UYW
+"""
+
+
+def test_decimals_are_those_of_iso_4217() -> None:
+    table = {name: int(row[0]) for row in ISO_4217.strip().splitlines() for name in row[2:].split()}
+    assert {name: minor_units(name) for name in {*table, *MINOR_UNITS}} == table
