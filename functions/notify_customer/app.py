@@ -31,6 +31,7 @@ ourselves = Caller(Role.ADMIN, "notify-customer")
 
 once(get_table)
 once(get_mailer)
+once(get_shop)
 
 
 @logger.inject_lambda_context

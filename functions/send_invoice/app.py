@@ -21,7 +21,7 @@ from send_invoice.mail import render_html
 from send_invoice.pdf import render_pdf
 from send_invoice.sending import InvoiceSender
 
-app = Api(get_table, get_archive, get_mailer)
+app = Api(get_table, get_archive, get_mailer, get_shop)
 handler = app.resolve
 
 

@@ -68,7 +68,7 @@ def letter(shop: Shop, recipient: str, subject: str, date: datetime, *, text: st
 def formats_for(order: Order, shop: Shop) -> Formats:
     """How a mail about an order writes what is not words."""
     country = order.customer_summary.country
-    return Formats(shop.language, country.code if country else None, order.currency_code)
+    return Formats(shop.language, country.code if country else None, order.currency_code, shop.time_zone)
 
 
 class Imprint(TypedDict):
