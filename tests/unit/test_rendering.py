@@ -106,8 +106,7 @@ def test_any_name_of_a_shop_is_one_sender(name: str) -> None:
 
     assert [address.addr_spec for address in arrived["From"].addresses] == [SHOP.sender]
     assert arrived["Subject"].endswith(name)
-    # Spaces aside: Python loses or adds them where it splits a long name that is not ASCII, some versions when
-    # writing, all when reading.
+    # Spaces aside: Python loses or adds them when it reads a long name that is not ASCII.
     assert "".join(arrived["From"].addresses[0].display_name.split()) == "".join(name.split())
 
 
