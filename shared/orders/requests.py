@@ -31,6 +31,7 @@ from orders.types import (
     Amount,
     Currency,
     CustomerId,
+    EmailAddress,
     GivenMoment,
     Line,
     Model,
@@ -46,6 +47,12 @@ from orders.types import (
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class NewCustomerSummary(CustomerSummary):
+    """The customer's contact details and address."""
+
+    email: EmailAddress | None = None
 
 
 class NewOrderLine(Model):
@@ -105,7 +112,7 @@ class NewOrder(Model):
     paid: Amount | None = None
     due: Money | None = None
     items_total: Amount | None = None
-    customer_summary: CustomerSummary | None = None
+    customer_summary: NewCustomerSummary | None = None
     # A list, because of a tuple with an invalid item pydantic also reports that it is too short.
     order_line_details: Annotated[list[NewOrderLine], Field(min_length=1, max_length=500)]
 
@@ -152,7 +159,7 @@ class OrderPatch(Model):
     payment_status: PaymentStatus = Field(default_factory=_left_out)
     paid: Amount = Field(default_factory=_left_out)
     shipping_status: ShippingStatus = Field(default_factory=_left_out)
-    customer_summary: CustomerSummary | None = None
+    customer_summary: NewCustomerSummary | None = None
     version: Annotated[StrictInt, Field(ge=1, lt=2**53)] | None = None
 
     def applied_to(self, order: Order) -> Order:

@@ -28,7 +28,7 @@ class Shop(BaseModel):
 
     name: str
     sender: EmailAddress
-    reply_to: str = ""
+    reply_to: EmailAddress | None = None
     address: str = ""
     tax_id: str = ""
     support_contact: str = ""
