@@ -24,6 +24,7 @@ from orders.store import OrderStore
 from orders.stream import parse_record
 from orders.table import get_table
 from orders.telemetry import count, logger
+from orders.types import email_problem
 
 # A batch that fails completely is reported record by record too: an exception would count for mailed records as well.
 processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
@@ -31,6 +32,7 @@ ourselves = Caller(Role.ADMIN, "notify-customer")
 
 once(get_table)
 once(get_mailer)
+once(get_shop)
 
 
 @logger.inject_lambda_context
@@ -63,7 +65,8 @@ def _enabled(notice: Notice) -> bool:
 def _mail(notice: Notice) -> None:
     table, shop = get_table(), get_shop()
     order = OrderStore(table).get(notice.order_id, ourselves)
-    if order.customer_summary.email is None or invoice_delivery(order):
+    email = order.customer_summary.email
+    if email is None or email_problem(email) or invoice_delivery(order):
         _note(notice, "NoticesWithoutAddress")
         return
     message, mailer = render(notice, order, shop), get_mailer()

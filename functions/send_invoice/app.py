@@ -29,7 +29,7 @@ class InvoiceSent(Model):
     status: Annotated[str, Field(pattern="^success$", examples=["success"])] = "success"
 
 
-app = Api(get_table, get_archive, get_mailer)
+app = Api(get_table, get_archive, get_mailer, get_shop)
 handler = app.resolve
 
 

@@ -53,6 +53,8 @@ POSTPONED: Mapping[str, Mapping[str, str]] = {
     "jmespath": {},
     # Used by importlib.metadata to look for installed packages.
     "csv": {},
+    # Tables of Unicode, for e-mail addresses whose domain is not ASCII.
+    "idna": {},
     "importlib.resources": {"abc": "abc"},
     "zipfile": {},
 }

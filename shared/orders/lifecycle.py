@@ -20,6 +20,7 @@ from orders.models import (
     ShippingStatus,
     address_digest,
 )
+from orders.types import email_problem
 
 _S = TypeVar("_S", bound=StrEnum)
 
@@ -98,7 +99,8 @@ def refuse_invoice(order: Order, *, resend: bool = False) -> None:
         resend: Allow an address that bounced or complained.
 
     Raises:
-        StateConflict: The order is cancelled or a draft, has no e-mail address, or one that bounced or complained.
+        StateConflict: The order is cancelled or a draft, has no e-mail address, or one that is invalid, bounced or
+            complained.
     """
     if order.order_status is OrderStatus.DRAFT:
         raise _conflict(order, "The order is a draft, so no invoice can be sent.")
@@ -106,6 +108,8 @@ def refuse_invoice(order: Order, *, resend: bool = False) -> None:
         raise _conflict(order, "The order is cancelled, so no invoice can be sent.")
     if order.customer_summary.email is None:
         raise _conflict(order, "The order has no e-mail address to send the invoice to.")
+    if wrong := email_problem(order.customer_summary.email):
+        raise _conflict(order, f"No mail can be sent to the order's e-mail address: it {wrong}. Change it.")
     if (problem := invoice_delivery(order)) and not resend:
         happened = "bounced" if problem is InvoiceState.BOUNCED else "was reported as spam"
         raise _conflict(

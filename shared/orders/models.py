@@ -19,7 +19,6 @@ from orders.types import (
     Amount,
     Currency,
     CustomerId,
-    EmailAddress,
     Line,
     Model,
     Moment,
@@ -134,7 +133,10 @@ class Country(Model):
 
 
 class CustomerSummary(Model):
-    """The customer's contact details and address."""
+    """The customer's contact details and address.
+
+    `email` may be an address that was valid when it was stored. `types.email_problem` tells whether it still is.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"first_name": "Alice", "email": "alice@example.com", "city": "Kempten"}]}
@@ -142,7 +144,7 @@ class CustomerSummary(Model):
 
     first_name: Line | None = None
     last_name: Line | None = None
-    email: EmailAddress | None = None
+    email: StrictStr | None = None
     phone: Line | None = None
     company_name: Line | None = None
     address_line_1: Line | None = None

@@ -33,6 +33,7 @@ from orders.types import (
     Amount,
     Currency,
     CustomerId,
+    EmailAddress,
     GivenMoment,
     Line,
     Model,
@@ -51,6 +52,12 @@ from orders.types import (
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class NewCustomerSummary(CustomerSummary):
+    """The customer's contact details and address."""
+
+    email: EmailAddress | None = None
 
 
 class NewOrderLine(Model):
@@ -119,7 +126,7 @@ class NewOrder(Model):
     refunded: Amount | None = None
     due: Money | None = None
     items_total: Amount | None = None
-    customer_summary: CustomerSummary | None = None
+    customer_summary: NewCustomerSummary | None = None
     # A list, because of a tuple with an invalid item pydantic also reports that it is too short.
     order_line_details: Annotated[list[NewOrderLine], Field(min_length=1, max_length=500)]
 
@@ -223,7 +230,7 @@ class OrderPatch(Model):
     paid: Amount = Field(default_factory=_left_out)
     refunded: Amount = Field(default_factory=_left_out)
     shipping_status: ShippingStatus = Field(default_factory=_left_out)
-    customer_summary: CustomerSummary | None = None
+    customer_summary: NewCustomerSummary | None = None
     version: Annotated[StrictInt, Field(ge=1, lt=2**53)] | None = None
 
     def applied_to(self, order: Order) -> Order:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
+import idna
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -190,11 +191,53 @@ CustomerId = Annotated[Line, StringConstraints(min_length=1, max_length=128)]
 Currency = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """An ISO 4217 currency code."""
 
+_LABEL = "[^.-]([^.]*[^.-])?"
+_EMAIL_RULES = (
+    (r"[^@]+@[^@]+", "must be one e-mail address, such as alice@example.com"),
+    # Nothing that a mail header could read as a second address. No `?` either: between `=?` and `?=`, a header can hide
+    # another address (RFC 2047).
+    (
+        r"[A-Za-z0-9.!#$%&'*+/=^_`{|}~-]+@.*",
+        "must have only letters a to z, digits and .!#$%&'*+/=^_`{|}~- before the @",
+    ),
+    (r".{1,64}@.*", "must have at most 64 characters before the @"),
+    (r"[^.]+(\.[^.]+)*@.*", "must not have a dot at the start or end or two dots in a row before the @"),
+    (r".*@([^.]+\.)+[^.]+", "must have a domain after the @, such as example.com"),
+    (r".*@[A-Za-z0-9.-]+", "must have only letters, digits, hyphens and dots after the @"),
+    (rf".*@{_LABEL}(\.{_LABEL})*", "must not have a hyphen at the start or end of a part of its domain"),
+    (r".*@([^.]{1,63}\.)+[^.]+", "must have at most 63 characters between the dots of its domain"),
+    (r".*\.([A-Za-z]{2,63}|[Xx][Nn]--[A-Za-z0-9-]{1,59})", "must end in a top-level domain, such as .com"),
+    (r".{1,254}", "must have at most 254 characters"),
+)
+"""What an e-mail address must match, and what is said of one that does not. SES accepts ASCII only.
+
+https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Destination.html
+"""
+
+
+def email_problem(address: str) -> str | None:
+    """Returns what is wrong with an e-mail address, such as "must be one e-mail address, …"; None if it is valid."""
+    return next((message for rule, message in _EMAIL_RULES if not re.fullmatch(rule, address, re.DOTALL)), None)
+
+
+def _email_address(text: str) -> str:
+    local, at, domain = text.rpartition("@")
+    if not domain.isascii():
+        try:
+            # Label by label, so that only a full stop separates two.
+            labels = [idna.uts46_remap(label, transitional=False) for label in domain.split(".")]
+            text = local + at + ".".join(idna.alabel(label).decode() for label in labels)
+        except idna.IDNAError:
+            raise ValueError("must have a domain that can exist after the @, such as example.com") from None
+    if problem := email_problem(text):
+        raise ValueError(problem)
+    return text
+
+
 EmailAddress = Annotated[
     StrictStr,
-    # One ASCII address, because SES takes no other, and nothing that a mail header could read as a second one. No `?`
-    # either: between `=?` and `?=`, a header can hide another address (RFC 2047).
-    StringConstraints(
-        pattern=r"^[A-Za-z0-9.!#$%&'*+/=^_`{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}$", max_length=254
-    ),
+    StringConstraints(max_length=254),
+    AfterValidator(_email_address),
+    described(r"^[A-Za-z0-9.!#$%&'*+/=^_`{|}~-]{1,64}@[^@\s]+\.[^@\s]+$"),
 ]
+"""One e-mail address. A domain in other letters becomes ASCII (UTS 46, non-transitional): `info@xn--mller-kva.de`."""

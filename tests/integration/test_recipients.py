@@ -20,7 +20,6 @@ ADDRESSES = (
     "=utf-8=q=x=@example.com",
     "a!#$%&'*+/=^_`{|}~-@example.com",
     "-@example.com",
-    ".dots..everywhere.@example.com",
     "a@b.co",
     "alice@xn--bcher-kva.example",
     "alice@mail.example.museum",
@@ -46,7 +45,12 @@ NO_ADDRESSES = (
     '"a b"@example.com',
     '"eve@evil.example,"@example.com',
     "bücher@example.com",
-    "alice@bücher.example",
+    ".alice@example.com",
+    "alice.@example.com",
+    "a..b@docomo.ne.jp",
+    "a@-example.com",
+    "a@example-.com",
+    "x@example.123",
     "alice@example\N{FULLWIDTH FULL STOP}com",
     "a\N{FULLWIDTH COMMERCIAL AT}example.com",
     "a@[192.0.2.1]",
@@ -144,8 +148,34 @@ def test_invalid_address_is_refused_on_every_way_in(service: Service) -> None:
     assert service.items("2002") == []
 
 
-@pytest.mark.parametrize("address", ["a@example.com, eve@evil.example", "=?utf-8?q?eve=40evil.example?=@example.com"])
-def test_invalid_address_in_the_table_gets_no_mail(service: Service, address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "arrives_at"),
+    [
+        ("info@müller.de", "info@xn--mller-kva.de"),
+        ("info@STRAßE.de", "info@xn--strae-oqa.de"),
+        ("info@例え.テスト", "info@xn--r8jz45g.xn--zckzah"),
+    ],
+)
+def test_international_domain_becomes_ascii(service: Service, address: str, arrives_at: str) -> None:
+    created = service.post("/admin/orders", an_order(address))
+    assert created.json["customer_summary"]["email"] == arrives_at
+    assert service.patch("/admin/orders/2001", {"customer_summary": {"email": address}}).json["version"] == 1
+    mail_all(service)
+    assert recipients(service) == [({arrives_at}, [arrives_at])] * 3
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a@example.com, eve@evil.example",
+        "=?utf-8?q?eve=40evil.example?=@example.com",
+        # Addresses that version 0.1 accepted.
+        "a..b@docomo.ne.jp",
+        "a@-example.com",
+        "x@example.123",
+    ],
+)
+def test_order_with_invalid_stored_address_works_but_gets_no_mail(service: Service, address: str) -> None:
     assert service.post("/admin/orders", an_order("old@example.com")).status == 201
     for item in service.items("2001"):
         if "customer_summary" in item:
@@ -156,9 +186,16 @@ def test_invalid_address_in_the_table_gets_no_mail(service: Service, address: st
                 ExpressionAttributeValues={":email": {"S": address}},
             )
     service.skip_records()
-    assert service.post("/admin/orders/2001/send-invoice").status == 500
+    refused = service.post("/admin/orders/2001/send-invoice")
+    assert refused.status == 409
+    assert "to the order's e-mail address: it must " in refused.json["detail"]
+    assert address not in refused.json["detail"]
+    assert service.get("/admin/orders/2001").json["customer_summary"]["email"] == address
+    assert "2001" in [order["order_id"] for order in service.get("/admin/orders").json["orders"]]
+    assert service.patch("/admin/orders/2001", {"payment_status": "pending"}).status == 200
     assert service.post("/admin/orders/2001/comments", {"content": "x"}).status == 201
-    assert len(service.notify(service.records())) == 1
+    assert service.post("/admin/orders/2001/cancel").status == 204
+    assert service.notify(service.records()) == []
     assert service.mails == []
 
 

@@ -25,14 +25,14 @@ print(json.dumps({"made": made, "loaded": loaded}))
 """
 
 
-def start(function: str) -> dict[str, list[str]]:
-    """Starts a function in a new process, as Lambda does."""
+def start(function: str, **settings: str) -> dict[str, list[str]]:
+    """Starts a function in a new process, as Lambda would, with these settings besides the template's."""
     found = TEMPLATE.functions[function]
     environment = {name: value for name, value in found.environment.items() if name != "AWS_ENDPOINT_URL"}
     done = subprocess.run(
         [sys.executable, "-c", START, found.handler.rpartition(".")[0]],
         env={
-            **environment,
+            **environment | settings,
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("shared", "functions")),
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -57,3 +57,9 @@ def test_function_creates_the_clients_that_its_requests_need(function: str) -> N
 def test_publish_events_loads_no_aws_client() -> None:
     loaded = set(start("PublishEventsFunction")["loaded"])
     assert not loaded & {"botocore.client", "botocore.session", "orders.aws", "orders.table"}
+
+
+@pytest.mark.parametrize("function", ["SendInvoiceFunction", "NotifyCustomerFunction"])
+def test_function_does_not_start_with_an_unknown_time_zone(function: str) -> None:
+    with pytest.raises(AssertionError, match=r"time_zone\s+invalid timezone: Europe/Berlim"):
+        start(function, SHOP_TIME_ZONE="Europe/Berlim")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from email.policy import SMTP, default
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -299,3 +300,13 @@ def test_changes_that_notify_the_customer(
 ) -> None:
     found = notice_of(domain_event)
     assert (found and (found.kind, found.id, found.order_id)) == notice
+
+
+def test_a_cancellation_is_dated_the_shops_day() -> None:
+    shop = SHOP.model_copy(update={"time_zone": ZoneInfo("Europe/Berlin")})
+    message = of_cancellation(an_order(), shop)
+    plain, page = read(message)
+
+    assert "cancelled your order 1001 on 16 Jan 2026." in plain
+    assert "cancelled your order on 16 Jan 2026." in spaced(page.text)
+    assert message["Date"].datetime == LATE

@@ -8,6 +8,7 @@ from decimal import Decimal
 from email.message import EmailMessage
 from email.policy import SMTP, default
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -105,8 +106,7 @@ def test_any_shop_name_makes_one_sender(name: str) -> None:
 
     assert [address.addr_spec for address in arrived["From"].addresses] == [SHOP.sender]
     assert arrived["Subject"].endswith(name)
-    # Spaces aside: Python loses or adds them where it splits a long name that is not ASCII, some versions when
-    # writing, all when reading.
+    # Spaces aside: Python loses or adds them when it reads a long name that is not ASCII.
     assert "".join(arrived["From"].addresses[0].display_name.split()) == "".join(name.split())
 
 
@@ -281,6 +281,22 @@ def test_dates(language: str, country: str, printed: str) -> None:
     late = datetime.fromisoformat("2026-01-16T00:30:00+02:00")
 
     assert Formats(language, country, "EUR").date(late) == printed
+
+
+@pytest.mark.parametrize(
+    ("time_zone", "printed"),
+    [("Europe/Berlin", "16 Jan 2026"), ("UTC", "15 Jan 2026"), ("America/Los_Angeles", "15 Jan 2026")],
+)
+def test_an_invoice_is_dated_the_shops_day_and_its_mail_the_instant(time_zone: str, printed: str) -> None:
+    # 00:36 on the next day in Germany.
+    started = datetime(2026, 1, 15, 23, 36, tzinfo=UTC)
+    shop = SHOP.model_copy(update={"time_zone": ZoneInfo(time_zone)})
+    order = an_order()
+    plain, page = read(order, shop, started=started)
+
+    assert f"\nDate: {printed}\n" in plain
+    assert page.row("Date") == printed
+    assert render(an_invoice(order, started=started), order, shop)["Date"].datetime == started
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 """Settings come from the environment that the template sets."""
 
-import pytest
-from harness import TEMPLATE
+import re
+from zoneinfo import available_timezones
 
+import pytest
+from harness import ROOT, TEMPLATE
+
+from local.cloudformation import read_template
 from orders import settings
 from orders.settings import CursorSettings, MailSettings, MissingSetting, NoticeSettings, TableSettings
 
@@ -31,3 +35,9 @@ def test_switches_are_booleans(monkeypatch: pytest.MonkeyPatch, text: str, value
 def test_template_sets_every_variable(kind: type) -> None:
     names = {name.upper() for name in kind._fields}  # type: ignore[attr-defined]
     assert any(names <= function.environment.keys() for function in TEMPLATE.functions.values())
+
+
+def test_the_template_allows_every_time_zone() -> None:
+    allowed = re.compile(read_template(ROOT / "template.yaml")["Parameters"]["ShopTimeZone"]["AllowedPattern"])
+    # How tzdata calls the zone of the machine that it is on.
+    assert not [name for name in available_timezones() - {"localtime"} if not allowed.search(name)]

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from functools import cache
 
@@ -25,11 +25,13 @@ class Formats:
         language: The shop's language, a tag such as `de` or `en-GB`.
         country: The customer's country (ISO 3166-1), which decides the format within the language.
         currency: The currency of all amounts (ISO 4217).
+        time_zone: The time zone whose days the dates are.
     """
 
-    def __init__(self, language: str, country: str | None, currency: str) -> None:
+    def __init__(self, language: str, country: str | None, currency: str, time_zone: tzinfo = UTC) -> None:
         self._locale = _locale(language, country)
         self._currency = currency
+        self._time_zone = time_zone
 
     def money(self, amount: Decimal) -> str:
         """Formats an amount with its currency, with at least the currency's decimals."""
@@ -50,8 +52,8 @@ class Formats:
         return format_decimal(number, locale=self._locale, decimal_quantization=False)
 
     def date(self, moment: datetime) -> str:
-        """Formats the day in UTC, with the month as a word where the locale does so."""
-        return format_date(moment.astimezone(UTC), "medium", locale=self._locale)
+        """Formats the day in the time zone, with the month as a word where the locale does so."""
+        return format_date(moment.astimezone(self._time_zone), "medium", locale=self._locale)
 
     def country(self, code: str) -> str:
         """Returns the name of a country in the shop's language."""

@@ -1,10 +1,12 @@
 """What all mails to customers have in common: their headers, their layout, and their formats of amounts and dates."""
 
 import re
+import textwrap
 from datetime import datetime
-from email.headerregistry import Address
+from email.header import Header
+from email.headerregistry import Address, AddressHeader, BaseHeader, HeaderRegistry
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy
 from pathlib import Path
 from typing import TypedDict
 
@@ -14,8 +16,43 @@ from orders.mailing.formatting import Formats
 from orders.mailing.shop import Shop
 from orders.models import Order
 
-# Lines of quoted-printable may have 76 characters (RFC 2045), two fewer than the library allows by default.
-POLICY = SMTP.clone(max_line_length=76)
+LINE_LENGTH = 76
+"""The longest line with an encoded word (RFC 2047) or in quoted-printable (RFC 2045)."""
+
+
+class _FoldedHeader(BaseHeader):
+    """A header that `email.header` encodes.
+
+    The newer code of `email.headerregistry` makes encoded words as long as the longest allowed line, encodes long words
+    that are plain ASCII, and loses spaces where it splits a name.
+    """
+
+    def fold(self, *, policy: Policy) -> str:
+        if self.isascii():
+            # Between words only: an address or a tag may be longer than a line.
+            lines = textwrap.wrap(
+                self,
+                LINE_LENGTH,
+                initial_indent=f"{self.name}: ",
+                subsequent_indent=" ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            return "".join(line + policy.linesep for line in lines)
+        header = Header(header_name=self.name, maxlinelen=LINE_LENGTH)
+        for text in _words_to_encode(self):
+            header.append(text)
+        return f"{self.name}: {header.encode(linesep=policy.linesep)}{policy.linesep}"
+
+
+def _words_to_encode(header: BaseHeader) -> list[str]:
+    """Splits a header's text, so that no part of an address is within an encoded word (RFC 2047, section 5)."""
+    if not isinstance(header, AddressHeader):
+        return [header]
+    return [part for address in header.addresses for part in (address.display_name, f"<{address.addr_spec}>")]
+
+
+POLICY = SMTP.clone(max_line_length=LINE_LENGTH, header_factory=HeaderRegistry(_FoldedHeader))
 
 
 def templates(folder: Path) -> Environment:
@@ -68,7 +105,7 @@ def letter(shop: Shop, recipient: str, subject: str, date: datetime, *, text: st
 def formats_for(order: Order, shop: Shop) -> Formats:
     """Returns the formats of amounts, dates and countries in a mail about an order."""
     country = order.customer_summary.country
-    return Formats(shop.language, country.code if country else None, order.currency_code)
+    return Formats(shop.language, country.code if country else None, order.currency_code, shop.time_zone)
 
 
 class Imprint(TypedDict):

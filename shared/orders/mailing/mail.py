@@ -1,7 +1,6 @@
 """Sends mail through SES, in one attempt, and reports exactly what is known of the result."""
 
 from email.message import EmailMessage
-from email.policy import SMTP
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -32,10 +31,6 @@ NEVER_LEFT = (
     ProxyConnectionError,
 )
 """Errors that botocore raises before it sends anything. After any other error, SES may have the mail."""
-
-
-WIRE = SMTP.clone(max_line_length=998)
-"""The longest line that SMTP allows (RFC 5321), so that a long tag is not folded."""
 
 
 class Mailer:
@@ -73,7 +68,7 @@ class Mailer:
             answer = self._client.send_email(
                 FromEmailAddress=message["From"].addresses[0].addr_spec,
                 Destination={"ToAddresses": [message["To"]]},
-                Content={"Raw": {"Data": message.as_bytes(policy=WIRE)}},
+                Content={"Raw": {"Data": message.as_bytes()}},
                 EmailTags=[{"Name": name, "Value": value} for name, value in tags.items()],
                 **request,  # type: ignore[arg-type]
             )

@@ -1,6 +1,7 @@
 """The shop's own details, from the function's environment."""
 
 from functools import cache
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,18 +21,20 @@ class Shop(BaseModel):
         support_contact: Contact for questions: an address, a telephone number or a link.
         payment_link: URL of the payment page; `{order_id}`, `{invoice}`, `{amount}` and `{currency}` are filled in.
         language: A BCP 47 tag such as `en`. With the customer's country, it decides the format of dates and amounts.
+        time_zone: The IANA time zone whose day every printed date is.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
     sender: EmailAddress
-    reply_to: str = ""
+    reply_to: EmailAddress | None = None
     address: str = ""
     tax_id: str = ""
     support_contact: str = ""
     payment_link: str = ""
     language: str = "en"
+    time_zone: ZoneInfo = ZoneInfo("UTC")
 
     def address_lines(self) -> list[str]:
         """The postal address, line by line."""
@@ -43,5 +46,5 @@ def get_shop() -> Shop:
     """For `Depends`: the shop of this deployment."""
     names = {"name": "SHOP_NAME", "sender": "SENDER", "reply_to": "REPLY_TO", "address": "SHOP_ADDRESS"}
     names |= {"tax_id": "SHOP_TAX_ID", "support_contact": "SUPPORT_CONTACT", "payment_link": "PAYMENT_LINK"}
-    names |= {"language": "SHOP_LANGUAGE"}
+    names |= {"language": "SHOP_LANGUAGE", "time_zone": "SHOP_TIME_ZONE"}
     return Shop.model_validate(settings.variables(names))
