@@ -202,9 +202,9 @@ def test_comment_is_mailed_only_if_key_and_flag_make_it_visible(service: Service
     yes, no = {"BOOL": True}, {"BOOL": False}
     for name, lies in (
         ("an admin's internal comment", {"is_visible_to_customer": yes}),
-        ("a flagged comment of the staff", {"is_visible_to_customer": yes, "flagged": no}),
+        ("an admin's flagged comment", {"is_visible_to_customer": yes, "flagged": no}),
         ("an admin's comment", {"is_visible_to_customer": no}),
-        ("a comment of the customer", {"is_visible_to_customer": no, "is_admin": yes}),
+        ("a customer's comment", {"is_visible_to_customer": no, "is_admin": yes}),
     ):
         record = copy.deepcopy(RECORDED[name])
         record["dynamodb"]["NewImage"] |= lies
