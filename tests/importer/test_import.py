@@ -324,6 +324,8 @@ def test_each_format_imports_the_orders_that_the_service_would_create(
         *SAMPLES,
         order("kwd", currency_code="KWD", order_line_details=[line | {"price": "0.0625", "quantity": "0.5"}]),
         order("jpy", currency_code="JPY", order_line_details=[line | {"price": "333.5", "tax": "10"}], paid="10"),
+        order("gross", prices_include_tax=True, rounding="-0.01", payment_status="paid", refunded=None),
+        order("returned", payment_status="partially_refunded", paid="26.75", refunded="1.75"),
         order("many", order_line_details=many),
         order("عمر", customer_summary={"first_name": "محمد"}) | {"order_id": "rtl"},
         order("semicolons;", order_line_details=[line | {"product_name": 'a;b,c\n"d"\t'}]) | {"order_id": "signs"},
