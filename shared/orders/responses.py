@@ -94,6 +94,9 @@ class InvoiceRecord(Model):
                     "payment_status": "unpaid",
                     "payment_method_options": ["Bank transfer"],
                     "notes": None,
+                    "cc": [],
+                    "subject": None,
+                    "language": None,
                     "reason": None,
                     "archived": True,
                     "events": [
@@ -118,6 +121,9 @@ class InvoiceRecord(Model):
     payment_status: PaymentStatus
     payment_method_options: tuple[str, ...]
     notes: str | None
+    cc: tuple[str, ...]
+    subject: str | None
+    language: str | None
     reason: str | None
     archived: bool
     events: tuple[DeliveryReport, ...]
