@@ -48,7 +48,7 @@ FORMS = {
     "outcome": "[a-z]+",
     "report": "[a-z_]+",
     "kind": "[A-Za-z ]+",
-    "why": "not about delivery|no invoice of ours",
+    "why": "not about delivery|about copies|no invoice of ours",
     "notice": r"COMMENT#\d+|CANCELLED",
     "what": "Notices[A-Z][A-Za-z]+",
     "event_id": r"[\w-]+",

@@ -22,6 +22,13 @@ REPORTS = {
     "Reject": ("mail", DeliveryEvent.REJECT),
 }
 
+AFFECTED = {
+    "deliveryDelay": "delayedRecipients",
+    "delivery": "recipients",
+    "bounce": "bouncedRecipients",
+    "complaint": "complainedRecipients",
+}
+"""The member of an event that lists the addresses it is about. An event without one is about the whole mail."""
 
 once(get_table)
 
@@ -39,6 +46,9 @@ def handler(event: dict[str, Any], _context: Any) -> None:
     place, report = REPORTS[detail["eventType"]]
     if report is DeliveryEvent.SOFT_BOUNCE and detail["bounce"]["bounceType"] == "Permanent":
         report = DeliveryEvent.HARD_BOUNCE
+    if _about_copies(detail, place):
+        logger.info("dropped", why="about copies", report=report)
+        return
     tags = detail["mail"].get("tags", {})
     order_id, number = (tags.get(name, [""])[0] for name in ("order_id", "invoice"))
     n = parse_invoice_number(order_id, number)
@@ -48,3 +58,11 @@ def handler(event: dict[str, Any], _context: Any) -> None:
         return
     count(f"Invoice{report.title().replace('_', '')}")
     logger.info("recorded", order_id=order_id, invoice=number, report=report)
+
+
+def _about_copies(detail: dict[str, Any], place: str) -> bool:
+    """Whether an event is only about addresses that got a copy. They do not decide the state of an invoice."""
+    affected = detail[place].get(AFFECTED.get(place, ""), [])
+    affected = {(each if isinstance(each, str) else each["emailAddress"]).lower() for each in affected}
+    recipients = {address.lower() for address in detail["mail"].get("commonHeaders", {}).get("to", [])}
+    return bool(affected and recipients) and not affected & recipients

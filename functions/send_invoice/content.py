@@ -72,6 +72,8 @@ class Content:
         issued: When the invoice was made, in UTC: the date of the mail and of the file.
         date: The same, as the customer reads it.
         recipient: The address that the mail goes to.
+        cc: Addresses that get a copy.
+        subject: The mail's subject.
         settled: True when the status alone says that nothing is left to pay.
         headline: What is due, else the total.
         pay: How to pay; None when the invoice asks for no money.
@@ -89,6 +91,8 @@ class Content:
     issued: datetime
     date: str
     recipient: str
+    cc: tuple[str, ...]
+    subject: str
     currency: str
     status: str
     settled: bool
@@ -115,7 +119,7 @@ def invoice_content(invoice: Invoice, order: Order, shop: Shop) -> Content:
         order: What was ordered, at which prices.
         shop: The seller.
     """
-    formats = formats_for(order, shop)
+    formats = formats_for(order, shop, invoice.language)
     settled = invoice.payment_status in SETTLED
     line_tax = "Incl. tax" if order.prices_include_tax else "Tax"
     taxes = (order.total_tax, order.shipping_tax)
@@ -135,6 +139,8 @@ def invoice_content(invoice: Invoice, order: Order, shop: Shop) -> Content:
         issued=invoice.started,
         date=formats.date(invoice.started),
         recipient=invoice.recipient,
+        cc=invoice.cc,
+        subject=invoice.subject or f"Invoice {invoice.number} for your order {order.order_id} at {one_line(shop.name)}",
         currency=order.currency_code,
         status=STATUS[invoice.payment_status],
         settled=settled,

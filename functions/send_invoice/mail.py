@@ -21,15 +21,16 @@ def render_mail(content: Content, shop: Shop) -> EmailMessage:
         shop: The sender.
 
     Returns:
-        The mail, to the invoice's recipient alone. It is plain ASCII once serialised.
+        The mail, to the invoice's recipient, with the copies that were asked for. It is plain ASCII once serialised.
     """
     return letter(
         shop,
         content.recipient,
-        f"Invoice {content.number} for your order {content.order_id} at {content.shop['name']}",
+        content.subject,
         content.issued,
         text=_text.render(_variables(content)),
         html=render_html(content),
+        cc=content.cc,
     )
 
 

@@ -42,6 +42,9 @@ STANDARDS: "list[typst.PDFStandard]" = ["a-2a", "ua-1"]
 # A pictograph, and what says of which colour it is or joins it to the next.
 _EMOJI = re.compile("([\u2300-\u2bff\U0001f000-\U0001faff])[\ufe0f\u200d\U0001f3fb-\U0001f3ff]*")
 
+UNPRINTED = ("issued", "recipient", "cc", "subject")
+"""What only the mail needs."""
+
 LONGEST_QR_CODE = 600
 """Bytes. More would print too small for a camera."""
 
@@ -57,7 +60,7 @@ def render_pdf(content: Content) -> bytes:
         boxes. Emoji that no font has are put in words.
     """
     printed = {
-        **{name: getattr(content, name) for name in Content.__slots__ if name != "issued"},
+        **{name: getattr(content, name) for name in Content.__slots__ if name not in UNPRINTED},
         "logo": next((path.name for path in sorted(TEMPLATES.glob("logo.*"))), ""),
         "qr_code": _qr_code(content.pay["link"]) if content.pay else "",
     }

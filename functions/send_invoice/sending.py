@@ -55,7 +55,8 @@ class InvoiceSender:
         Raises:
             OrderNotFound: The order does not exist.
             StateConflict: A rule of `lifecycle` forbids it.
-            Invalid: The request's payment status contradicts the order's figures.
+            Invalid: The payment status contradicts the order's figures, or neither the order nor the shop names an
+                address that a copy should go to.
             KeyReused: The Idempotency-Key came with another request before.
             StillRunning: The same request is being processed, or other requests keep changing the order.
             MailRefused: The mail did not leave. The same request may try again.
@@ -72,7 +73,7 @@ class InvoiceSender:
             if earlier and self._has_left(found := self._ledger.invoice(order_id, earlier)):
                 return found
             refuse_invoice(order, resend=resend)
-            invoice = draft_invoice(order, caller, request, self._ledger.now())
+            invoice = draft_invoice(order, caller, request, self._shop, self._ledger.now())
             content = invoice_content(invoice, order, self._shop)
             message, pdf = render_mail(content, self._shop), render_pdf(content)
             attach_pdf(message, invoice.number, pdf)
@@ -89,11 +90,12 @@ class InvoiceSender:
         Raises:
             OrderNotFound: The order does not exist.
             StateConflict: A rule of `lifecycle` forbids it.
-            Invalid: The request's payment status contradicts the order's figures.
+            Invalid: The payment status contradicts the order's figures, or neither the order nor the shop names an
+                address that a copy should go to.
         """
         order, _ = self._ledger.read_for_invoice(order_id, None, again=False)
         refuse_invoice(order, resend=bool(request.resend))
-        return invoice_content(draft_invoice(order, caller, request, self._ledger.now()), order, self._shop)
+        return invoice_content(draft_invoice(order, caller, request, self._shop, self._ledger.now()), order, self._shop)
 
     def _deliver(self, invoice: Invoice, message: EmailMessage, pdf: bytes) -> Invoice:
         """Archives the PDF, mails it and records the outcome, whatever it is."""
@@ -149,11 +151,12 @@ class InvoiceSender:
             logger.error("outcome not recorded", invoice=invoice.number, outcome=outcome, error=type(error).__name__)
 
 
-def draft_invoice(order: Order, caller: Caller, request: InvoiceRequest, now: datetime) -> Invoice:
+def draft_invoice(order: Order, caller: Caller, request: InvoiceRequest, shop: Shop, now: datetime) -> Invoice:
     """Makes the order's next invoice, as a request asks for it.
 
     Raises:
-        Invalid: The request's payment status contradicts the order's figures.
+        Invalid: The request's payment status contradicts the order's figures, or neither the order nor the shop names
+            an address that a copy should go to.
     """
     status = request.payment_status or order.payment_status
     if problem := refuse_status(order, status):
@@ -176,4 +179,20 @@ def draft_invoice(order: Order, caller: Caller, request: InvoiceRequest, now: da
         payment_status=status,
         payment_method_options=options or (),
         notes=request.notes,
+        cc=_copies(order, request, shop),
+        subject=request.subject,
+        language=request.language,
     )
+
+
+def _copies(order: Order, request: InvoiceRequest, shop: Shop) -> tuple[str, ...]:
+    """Returns the addresses of the copies, each once: those that the request asks for, as order and shop write them."""
+    customer = order.customer_summary
+    named = {
+        address.lower(): address for address in (*shop.invoice_cc, customer.billing_email, customer.email) if address
+    }
+    message = "must be the order's billing_email or an address that the shop has configured for copies"
+    asked = [address.lower() for address in request.cc or ()]
+    if errors := [(f"cc.{place}", message) for place, address in enumerate(asked) if address not in named]:
+        raise Invalid(errors)
+    return tuple(dict.fromkeys(named[address] for address in asked if named[address] != customer.email))

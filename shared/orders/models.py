@@ -135,7 +135,8 @@ class Country(Model):
 class CustomerSummary(Model):
     """The customer's contact details and address.
 
-    `email` may be an address that was valid when it was stored. `types.email_problem` tells whether it still is.
+    Invoices may be copied to `billing_email`. `email` may be an address that was valid when it was stored:
+    `types.email_problem` tells whether it still is.
     """
 
     model_config = ConfigDict(
@@ -145,6 +146,7 @@ class CustomerSummary(Model):
     first_name: Line | None = None
     last_name: Line | None = None
     email: StrictStr | None = None
+    billing_email: StrictStr | None = None
     phone: Line | None = None
     company_name: Line | None = None
     address_line_1: Line | None = None
@@ -320,6 +322,9 @@ class Invoice(Model):
     payment_status: PaymentStatus
     payment_method_options: tuple[str, ...] = ()
     notes: str | None = None
+    cc: tuple[str, ...] = ()
+    subject: str | None = None
+    language: str | None = None
     ended: Moment | None = None
     archived: bool = False
     message_id: str | None = None

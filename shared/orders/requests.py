@@ -35,6 +35,7 @@ from orders.types import (
     CustomerId,
     EmailAddress,
     GivenMoment,
+    LanguageTag,
     Line,
     Model,
     Money,
@@ -58,6 +59,7 @@ class NewCustomerSummary(CustomerSummary):
     """The customer's contact details and address."""
 
     email: EmailAddress | None = None
+    billing_email: EmailAddress | None = None
 
 
 class NewOrderLine(Model):
@@ -329,10 +331,18 @@ class PaymentSettings(Model):
     ) = None
 
 
+def _subject(text: str) -> str:
+    if "=?" in text:
+        raise ValueError("must not contain =? because mail headers mark encoded text with it")
+    return not_blank(text)
+
+
 class InvoiceRequest(Model):
     """The body of send-invoice. Every field is optional. The values are printed and do not change the order.
 
-    `resend` sends the invoice even if an earlier one to the same address bounced or was reported as spam.
+    `resend` sends the invoice even if an earlier one to the same address bounced or was reported as spam. `cc` takes
+    the order's `billing_email` and the addresses that the shop has configured, no others. `subject` replaces the mail's
+    usual one. `language` decides how amounts and dates are written (a BCP 47 tag); by default, the shop's language.
     """
 
     model_config = ConfigDict(
@@ -351,4 +361,7 @@ class InvoiceRequest(Model):
     payment_settings: PaymentSettings | None = None
     payment_status: Annotated[PaymentStatus | None, BeforeValidator(_lower)] = None
     notes: Annotated[Text, StringConstraints(max_length=2000)] | None = None
+    cc: Annotated[tuple[EmailAddress, ...], Field(max_length=5)] | None = None
+    subject: Annotated[Line, AfterValidator(_subject), described(f"^{IN_LINE}*{VISIBLE}{IN_LINE}*$")] | None = None
+    language: LanguageTag | None = None
     resend: StrictBool | None = None

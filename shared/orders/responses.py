@@ -52,6 +52,9 @@ class InvoiceRecord(Model):
                     "payment_status": "unpaid",
                     "payment_method_options": ["Bank transfer"],
                     "notes": None,
+                    "cc": [],
+                    "subject": None,
+                    "language": None,
                     "reason": None,
                     "archived": True,
                     "events": [
@@ -76,6 +79,9 @@ class InvoiceRecord(Model):
     payment_status: PaymentStatus
     payment_method_options: tuple[str, ...]
     notes: str | None
+    cc: tuple[str, ...]
+    subject: str | None
+    language: str | None
     reason: str | None
     archived: bool
     events: tuple[DeliveryReport, ...]

@@ -107,6 +107,9 @@ def invoice_for_staff(invoice: Invoice) -> InvoiceRecord:
         payment_status=invoice.payment_status,
         payment_method_options=invoice.payment_method_options,
         notes=invoice.notes,
+        cc=invoice.cc,
+        subject=invoice.subject,
+        language=invoice.language,
         reason=invoice.reason,
         archived=invoice.archived,
         events=tuple(

@@ -1,4 +1,4 @@
-"""Mail goes only to the order's address, whatever that address or any other field contains."""
+"""Mail goes only to the order's address, and copies only to addresses that the order or the shop names."""
 
 from email.utils import getaddresses
 from typing import Any
@@ -146,6 +146,125 @@ def test_invalid_address_is_refused_on_every_way_in(service: Service) -> None:
             assert {error["field"] for error in answer.json["errors"]} == {"customer_summary.email"}
     assert service.items("2001") == before
     assert service.items("2002") == []
+
+
+def with_copies(service: Service, billing: str | None = "billing@example.com") -> None:
+    order = an_order("alice@example.com")
+    order["customer_summary"]["billing_email"] = billing
+    assert service.post("/admin/orders", order).status == 201
+
+
+def test_a_copy_goes_to_addresses_that_order_and_shop_name_and_only_of_the_invoice(service: Service) -> None:
+    with_copies(service)
+    service.skip_records()
+    cc = ["Accounts@Shop.example", "billing@example.com", "billing@example.com", "ALICE@example.com"]
+    assert service.post("/admin/orders/2001/send-invoice", {"cc": cc}).status == 200
+    assert service.post("/admin/orders/2001/comments", {"content": "x"}).status == 201
+    assert service.post("/admin/orders/2001/cancel").status == 204
+    assert service.notify(service.records()) == []
+
+    copied = ["alice@example.com", "accounts@shop.example", "billing@example.com"]
+    alone = ({"alice@example.com"}, ["alice@example.com"])
+    assert recipients(service) == [(set(copied), copied), alone, alone]
+    assert [mail["Cc"] for mail in service.mails] == ["accounts@shop.example, billing@example.com", None, None]
+    [record] = service.get("/admin/orders/2001/invoices").json["invoices"]
+    assert (record["recipient"], record["cc"]) == ("alice@example.com", copied[1:])
+
+
+@pytest.mark.parametrize("route", ["send-invoice", "invoice-preview"])
+def test_a_copy_to_anybody_else_is_refused_by_name(service: Service, route: str) -> None:
+    with_copies(service)
+    before = service.items("2001")
+    for cc in (["eve@evil.example"], ["bob@example.com"], ["invoices@shop.example"]):
+        refused = service.post(f"/admin/orders/2001/{route}", {"cc": ["billing@example.com", *cc]})
+        assert refused.status == 422, cc
+        [error] = refused.json["errors"]
+        assert error["field"] == "cc.1"
+        assert error["message"].startswith("must be the order's billing_email or an address that the shop")
+    for address in NO_ADDRESSES:
+        refused = service.post(f"/admin/orders/2001/{route}", {"cc": [address]})
+        assert refused.status == 422, address
+        assert [error["field"] for error in refused.json["errors"]] == ["cc.0"]
+    assert service.post(f"/admin/orders/2001/{route}", {"cc": ["billing@example.com"] * 6}).status == 422
+    assert service.post(f"/admin/orders/2001/{route}", {"cc": "billing@example.com"}).status == 422
+    assert service.mails == []
+    assert service.items("2001") == before
+
+
+def test_an_order_names_one_valid_address_for_copies_or_none(service: Service) -> None:
+    with_copies(service, None)
+    assert service.post("/admin/orders/2001/send-invoice", {"cc": ["billing@example.com"]}).status == 422
+    for address in NO_ADDRESSES:
+        changed = service.patch("/admin/orders/2001", {"customer_summary": {"billing_email": address}})
+        assert changed.status == 422, address
+    assert service.patch("/admin/orders/2001", {"customer_summary": {"billing_email": "b@müller.de"}}).status == 200
+    assert service.post("/admin/orders/2001/send-invoice", {"cc": ["b@müller.de"]}).status == 200
+    both = ["alice@example.com", "b@xn--mller-kva.de"]
+    assert recipients(service) == [(set(both), both)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "affected", "more"),
+    [
+        ("Bounce", "bouncedRecipients", {"bounceType": "Permanent"}),
+        ("Complaint", "complainedRecipients", {}),
+        ("Delivery", "recipients", {}),
+        ("DeliveryDelay", "delayedRecipients", {}),
+    ],
+)
+def test_what_happens_to_a_copy_is_not_the_state_of_the_invoice(
+    service: Service, kind: str, affected: str, more: dict[str, Any]
+) -> None:
+    assert service.post("/admin/orders/1002/send-invoice", {"cc": ["accounts@shop.example"]}).status == 200
+    [before] = service.get("/admin/orders/1002/invoices").json["invoices"]
+    for address, reported in (("accounts@shop.example", 0), ("Bob@example.com", 1)):
+        listed: list[Any] = [address] if kind == "Delivery" else [{"emailAddress": address}]
+        about: dict[str, Any] = {affected: listed, **more}
+        service.report(kind, "1002", "INV-1002-1", **about)
+        [after] = service.get("/admin/orders/1002/invoices").json["invoices"]
+        assert len(after["events"]) == reported
+        assert (after == before) == (not reported)
+    assert service.post("/admin/orders/1002/send-invoice", {"notes": "x"}).status == (
+        409 if kind in ("Bounce", "Complaint") else 200
+    )
+
+
+@pytest.mark.parametrize(
+    "subject", ["Rechnung für Ihre Bestellung", "x" * 200, "Your invoice 🧾", "a\N{LINE SEPARATOR}b"]
+)
+def test_the_subject_is_the_requests(service: Service, subject: str) -> None:
+    with_copies(service)
+    assert service.post("/admin/orders/2001/send-invoice", {"subject": subject}).status == 200
+    [mail] = service.mails
+    assert "".join(mail["Subject"].split()) == "".join(subject.split())
+    [record] = service.get("/admin/orders/2001/invoices").json["invoices"]
+    assert record["subject"] == subject
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["x\r\nBcc: eve@evil.example", "x\nBcc: eve@evil.example", "", " ", "x" * 201, "=?utf-8?q?=0ABcc:_eve?=", 7, ["x"]],
+)
+def test_a_subject_that_is_not_one_line_of_plain_text_is_refused(service: Service, subject: Any) -> None:
+    with_copies(service)
+    refused = service.post("/admin/orders/2001/send-invoice", {"subject": subject})
+    assert refused.status == 422
+    assert [error["field"] for error in refused.json["errors"]] == ["subject"]
+    assert service.mails == []
+
+
+def test_the_language_decides_how_amounts_and_dates_are_written(service: Service) -> None:
+    order = an_order("alice@example.com")
+    assert service.post("/admin/orders", order).status == 201
+    for language, amount, day in (("de", "1,00\N{NO-BREAK SPACE}€", "23.11.2026"), ("en-US", "€1.00", "Nov 23, 2026")):
+        page = service.post("/admin/orders/2001/invoice-preview", {"language": language}).text or ""
+        assert amount in page
+        assert day in page
+    assert service.post("/admin/orders/2001/send-invoice", {"language": "de"}).status == 200
+    assert service.get("/admin/orders/2001/invoices").json["invoices"][0]["language"] == "de"
+    for wrong in ("german!", "", "d", 7):
+        refused = service.post("/admin/orders/2001/send-invoice", {"language": wrong})
+        assert [error["field"] for error in refused.json["errors"]] == ["language"]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_json_mail_and_pdf_state_the_same_amounts(body: dict[str, Any]) -> None:
     for line in body["order_line_details"]:
         line |= {"product_name": "Widget", "sku": None}
     order = NewOrder.model_validate(body).order(NOW)
-    invoice = draft_invoice(order, Caller(Role.ADMIN, "ada"), InvoiceRequest(), NOW)
+    invoice = draft_invoice(order, Caller(Role.ADMIN, "ada"), InvoiceRequest(), SHOP, NOW)
     content = invoice_content(invoice, order, SHOP)
     json = views.order_for_staff(order).model_dump(mode="json")
     plain_part = render_mail(content, SHOP).get_body(("plain",))

@@ -208,7 +208,7 @@ def squeezed(text: str) -> str:
 def words(value: Any) -> Iterator[str]:
     """Yields all text of a content that people read."""
     if isinstance(value, Content):
-        unprinted = {"recipient", "paper", "issued", "carried"}
+        unprinted = {"recipient", "cc", "subject", "paper", "issued", "carried"}
         value = {name: getattr(value, name) for name in Content.__slots__ if name not in unprinted}
     if isinstance(value, str):
         yield value

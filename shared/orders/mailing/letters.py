@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from collections.abc import Sequence
 from datetime import datetime
 from email.header import Header
 from email.headerregistry import Address, AddressHeader, BaseHeader, HeaderRegistry
@@ -72,16 +73,19 @@ def templates(folder: Path) -> Environment:
     return environment
 
 
-def letter(shop: Shop, recipient: str, subject: str, date: datetime, *, text: str, html: str) -> EmailMessage:
+def letter(
+    shop: Shop, recipient: str, subject: str, date: datetime, *, text: str, html: str, cc: Sequence[str] = ()
+) -> EmailMessage:
     """Returns a mail from the shop, as plain text and as HTML.
 
     Args:
         shop: The sender.
-        recipient: The one address that it goes to.
+        recipient: The address that it goes to.
         subject: One line.
         date: When it was written. The same arguments always give the same mail.
         text: The plain text.
         html: The same as HTML.
+        cc: Addresses that get a copy.
 
     Returns:
         The mail. It is plain ASCII once serialised.
@@ -89,9 +93,11 @@ def letter(shop: Shop, recipient: str, subject: str, date: datetime, *, text: st
     message = EmailMessage(policy=POLICY)
     message["From"] = Address(one_line(shop.name), addr_spec=shop.sender)
     message["To"] = recipient
+    if cc:
+        message["Cc"] = ", ".join(cc)
     if shop.reply_to:
         message["Reply-To"] = one_line(shop.reply_to)
-    message["Subject"] = subject
+    message["Subject"] = one_line(subject)
     message["Date"] = date
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text, cte="quoted-printable")
@@ -102,10 +108,10 @@ def letter(shop: Shop, recipient: str, subject: str, date: datetime, *, text: st
     return message
 
 
-def formats_for(order: Order, shop: Shop) -> Formats:
-    """Returns the formats of amounts, dates and countries in a mail about an order."""
+def formats_for(order: Order, shop: Shop, language: str | None = None) -> Formats:
+    """Returns the formats of amounts, dates and countries in a mail, by default those of the shop's language."""
     country = order.customer_summary.country
-    return Formats(shop.language, country.code if country else None, order.currency_code, shop.time_zone)
+    return Formats(language or shop.language, country.code if country else None, order.currency_code, shop.time_zone)
 
 
 class Imprint(TypedDict):

@@ -2,7 +2,7 @@
 
 from email.message import EmailMessage
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import (
     ClientError,
@@ -49,7 +49,7 @@ class Mailer:
         """Sends a mail, in one attempt.
 
         Args:
-            message: With `From` and one address in `To`.
+            message: With `From`, one address in `To` and perhaps some in `Cc`.
             tags: Names and values that SES's events repeat: letters, digits, `_` and `-`.
 
         Returns:
@@ -63,14 +63,17 @@ class Mailer:
         # As a header too, for readers of the raw mail; SES uses the parameters and removes the header.
         # https://docs.aws.amazon.com/ses/latest/dg/event-publishing-send-email.html
         message["X-SES-MESSAGE-TAGS"] = ", ".join(f"{name}={value}" for name, value in tags.items())
-        request = {"ConfigurationSetName": self._configuration_set} if self._configuration_set else {}
+        request: dict[str, Any] = {"Destination": {"ToAddresses": [message["To"]]}}
+        if message["Cc"]:
+            request["Destination"]["CcAddresses"] = [address.addr_spec for address in message["Cc"].addresses]
+        if self._configuration_set:
+            request["ConfigurationSetName"] = self._configuration_set
         try:
             answer = self._client.send_email(
                 FromEmailAddress=message["From"].addresses[0].addr_spec,
-                Destination={"ToAddresses": [message["To"]]},
                 Content={"Raw": {"Data": message.as_bytes()}},
                 EmailTags=[{"Name": name, "Value": value} for name, value in tags.items()],
-                **request,  # type: ignore[arg-type]
+                **request,
             )
             return answer["MessageId"]
         except ClientError as error:

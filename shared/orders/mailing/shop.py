@@ -1,12 +1,17 @@
 """The shop's own details, from the function's environment."""
 
 from functools import cache
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from orders import settings
 from orders.types import EmailAddress
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
 class Shop(BaseModel):
@@ -16,6 +21,7 @@ class Shop(BaseModel):
         name: The shop's name, also the display name of the sender.
         sender: The e-mail address that SES may send from.
         reply_to: Address for replies, if not the sender.
+        invoice_cc: Addresses that an invoice may be copied to, besides the order's.
         address: Postal address, its lines separated by commas.
         tax_id: The tax id as printed, e.g. `VAT DE123456789`.
         support_contact: Contact for questions: an address, a telephone number or a link.
@@ -29,6 +35,7 @@ class Shop(BaseModel):
     name: str
     sender: EmailAddress
     reply_to: EmailAddress | None = None
+    invoice_cc: Annotated[tuple[EmailAddress, ...], BeforeValidator(_split)] = ()
     address: str = ""
     tax_id: str = ""
     support_contact: str = ""
@@ -46,5 +53,5 @@ def get_shop() -> Shop:
     """For `Depends`: the shop of this deployment."""
     names = {"name": "SHOP_NAME", "sender": "SENDER", "reply_to": "REPLY_TO", "address": "SHOP_ADDRESS"}
     names |= {"tax_id": "SHOP_TAX_ID", "support_contact": "SUPPORT_CONTACT", "payment_link": "PAYMENT_LINK"}
-    names |= {"language": "SHOP_LANGUAGE", "time_zone": "SHOP_TIME_ZONE"}
+    names |= {"language": "SHOP_LANGUAGE", "time_zone": "SHOP_TIME_ZONE", "invoice_cc": "INVOICE_CC"}
     return Shop.model_validate(settings.variables(names))
