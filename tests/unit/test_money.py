@@ -1,4 +1,4 @@
-"""Amounts: whatever is ordered, JSON, mail and PDF state the same."""
+"""Generated orders: totals add up and are payable; JSON, mail and PDF state the same amounts."""
 
 import re
 from datetime import UTC, datetime
@@ -103,7 +103,7 @@ LEFT_OUT = {"sub_total", "total_tax", "items_total", "grand_total", "due"}
 
 
 @given(orders())
-def test_totals_add_up_and_can_be_paid(body: dict[str, Any]) -> None:
+def test_totals_add_up_and_are_payable(body: dict[str, Any]) -> None:
     order = NewOrder.model_validate(body).order(NOW)
     given = {name: value for name, value in body.items() if name not in LEFT_OUT}
     given["order_line_details"] = [
@@ -121,7 +121,7 @@ def test_totals_add_up_and_can_be_paid(body: dict[str, Any]) -> None:
     assert order.payment_status not in OPEN or order.due > 0
 
 
-# Said a second time, on purpose: https://www.six-group.com/en/products-services/financial-information/data-standards.html
+# A second copy on purpose: https://www.six-group.com/en/products-services/financial-information/data-standards.html
 ISO_4217 = """
 0 BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF
 2 EUR USD RSD HUF ALL IRR LBP MGA MMK MRU PKR SYP YER ZZZ
