@@ -3,9 +3,12 @@
 A pure function of its arguments: the same invoice always gives the same bytes.
 """
 
+import atexit
 import io
 import json
 import re
+import shutil
+import tempfile
 import unicodedata
 from contextlib import suppress
 from datetime import datetime
@@ -34,7 +37,12 @@ FONTS = (
     "justmytype_intl_south_asia/fonts",
     "noto_cjk_sans_jp_regular",
 )
-"""Folders of packages. Nothing else is looked at, so that an invoice is the same wherever it is printed."""
+"""Folders of packages. Nothing but these and `SCRIPTS` is looked at, so that an invoice is the same wherever it is
+printed."""
+
+SCRIPTS = tuple(f"NotoSans{script}[wght].ttf" for script in ("Gujarati", "Gurmukhi", "Kannada", "Malayalam"))
+"""Files of the package `manimgx_fonts`. Its other fonts are left out: they would take over where a font above lacks a
+letter, and double some of them."""
 
 STANDARDS: "list[typst.PDFStandard]" = ["a-2a", "ua-1"]
 """PDF/A-2a, for archives, and PDF/UA-1, for screen readers. Both forbid letters that no font has."""
@@ -111,7 +119,16 @@ def _fonts() -> typst.Fonts:
     places = (path.partition("/") for path in FONTS)
     # Not `importlib.resources`, which takes longer to load than the fonts.
     folders = [Path(import_module(package).__path__[0]) / folder for package, _, folder in places]
-    return typst.Fonts(include_system_fonts=False, font_paths=folders)
+    return typst.Fonts(include_system_fonts=False, font_paths=[*folders, _folder_of_scripts()])
+
+
+def _folder_of_scripts() -> Path:
+    """Makes a folder of links to `SCRIPTS`, because Typst takes whole folders only. It is removed with the process."""
+    folder, package = Path(tempfile.mkdtemp(prefix="fonts-")), Path(import_module("manimgx_fonts").__path__[0])
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in SCRIPTS:
+        (folder / name).symlink_to(package / name)
+    return folder
 
 
 def _qr_code(link: str) -> str:
