@@ -73,9 +73,9 @@ def render_pdf(content: Content) -> bytes:
     }
     data = json.dumps(printed, ensure_ascii=False)
     if _fonts.cache_info().currsize:
-        # Typst caches layouts for its next ten documents, which takes a gigabyte for invoices of 500 lines. Invoices have
-        # little in common, so compiling eleven empty documents clears the cache. The empty document is a file, because
-        # Typst never forgets the name of a document and generates one for each document without a file.
+        # Typst caches layouts for its next ten documents, which takes a gigabyte for invoices of 500 lines. Invoices
+        # have little in common, so compiling eleven empty documents clears the cache. The empty document is a file,
+        # because Typst never forgets the name of a document and generates one for each document without a file.
         for _ in range(11):
             typst.compile(EMPTY, font_paths=_fonts())
     with suppress(typst.TypstError):
@@ -122,7 +122,7 @@ def _fonts() -> typst.Fonts:
 
 
 def _folder_of_scripts() -> Path:
-    """Creates a folder of links to `SCRIPTS`, because Typst reads whole folders. It is removed when the process ends."""
+    """Creates a folder of links to `SCRIPTS`, because Typst reads whole folders. It is removed at exit."""
     folder, package = Path(tempfile.mkdtemp(prefix="fonts-")), Path(import_module("manimgx_fonts").__path__[0])
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in SCRIPTS:
