@@ -84,7 +84,10 @@ def an_order(*lines: OrderLine, customer: dict[str, Any] | None = None, **more: 
 
 
 class Page(HTMLParser):
-    """What a browser makes of HTML: the words that show, the rows of its tables, the elements, the links."""
+    """What a browser makes of HTML: the words that show, the rows of its tables, the elements, the links.
+
+    Of the links, those to mail or call somebody are `contacts`.
+    """
 
     HIDDEN = ("style", "title")
     INLINE = ("bdi", "span", "strong", "a")
@@ -92,6 +95,7 @@ class Page(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self.text, self.rows, self.links = "", list[list[str]](), list[str]()
+        self.contacts = list[str]()
         self.elements = list[tuple[str, dict[str, str | None]]]()
         self._open, self._open_rows = list[str](), list[list[str]]()
         self.feed(html)
@@ -110,7 +114,8 @@ class Page(HTMLParser):
         if tag in ("th", "td"):
             self._open_rows[-1].append("")
         if tag == "a":
-            self.links.append(dict(attrs)["href"] or "")
+            href = dict(attrs)["href"] or ""
+            (self.contacts if href.startswith(("mailto:", "tel:")) else self.links).append(href)
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop() == tag

@@ -50,7 +50,7 @@ STANDARDS: "list[typst.PDFStandard]" = ["a-2a", "ua-1"]
 # A pictograph, and what says of which colour it is or joins it to the next.
 _EMOJI = re.compile("([\u2300-\u2bff\U0001f000-\U0001faff])[\ufe0f\u200d\U0001f3fb-\U0001f3ff]*")
 
-UNPRINTED = ("issued", "recipient", "cc", "subject")
+UNPRINTED = ("issued", "recipient", "cc", "subject", "order_page")
 """What only the mail needs."""
 
 LONGEST_QR_CODE = 600

@@ -15,6 +15,7 @@ from hypothesis import given
 from mails import NASTY, SHOP, TYPED, Page, a_line, an_order, harmless, parts, spaced
 
 from orders.mailing.formatting import Formats
+from orders.mailing.letters import web_link
 from orders.mailing.shop import Shop
 from orders.models import CustomerSummary, Invoice, Order, OrderLine, Outcome, PaymentStatus
 from send_invoice.content import invoice_content
@@ -527,3 +528,52 @@ def test_the_first_words_of_the_preview_say_what_it_is_about() -> None:
     assert spaced(page.text).startswith(
         "Amount due: 10,00 €, unpaid. Invoice INV-1001-1 of 15 Jan 2026 for order 1001."
     )
+
+
+# Links ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("contact", "contacts", "pages"),
+    [
+        ("help@shop.example", ["mailto:help@shop.example"], []),
+        ("a%b&c@shop.example", ["mailto:a%25b%26c@shop.example"], []),
+        ("+44 117 496 0123", ["tel:+441174960123"], []),
+        ("+44 (0)117 496-0123", ["tel:+441174960123"], []),
+        ("(0831) 555 0117", ["tel:08315550117"], []),
+        ("https://shop.example/help?a=1&b=2", [], ["https://shop.example/help?a=1&b=2"]),
+        ("javascript:alert(1)", [], []),
+        ("help@shop.example, or +44 117 496 0123", [], []),
+        ("Ask at the till", [], []),
+    ],
+)
+def test_the_support_contact_is_a_link_where_it_can_be(contact: str, contacts: list[str], pages: list[str]) -> None:
+    plain, page = read(an_order(), SHOP.model_copy(update={"support_contact": contact, "payment_link": ""}))
+
+    assert f"Questions? {contact}\n" in plain
+    assert f"Questions? {contact}" in spaced(page.text)
+    assert (page.contacts, page.links) == (contacts, pages)
+
+
+@pytest.mark.parametrize(
+    ("template", "link"),
+    [
+        ("https://shop.example/orders/{order_id}", "https://shop.example/orders/1001"),
+        ("https://shop.example/?a=1&order={order_id}", "https://shop.example/?a=1&order=1001"),
+        ("javascript:alert({order_id})", None),
+        ("/orders/{order_id}", None),
+        ("", None),
+    ],
+)
+def test_a_mail_links_the_page_of_the_order(template: str, link: str | None) -> None:
+    plain, page = read(an_order(), SHOP.model_copy(update={"order_page": template, "payment_link": ""}))
+
+    assert (f"\nView your order:\n{link}\n" in plain) == bool(link)
+    assert ("View your order" in plain) == ("View your order" in page.text) == bool(link)
+    assert page.links == ([link] if link else [])
+
+
+def test_what_stands_in_a_link_is_quoted() -> None:
+    link = web_link("https://shop.example/{order_id}", {"order_id": '../a b?c#"&<'})
+
+    assert link == "https://shop.example/..%2Fa%20b%3Fc%23%22%26%3C"
