@@ -106,7 +106,7 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attrs)))
         if tag not in self.INLINE:
             self.text += "\n"
-        if tag not in ("meta", "br"):
+        if tag not in ("meta", "br", "img"):
             self._open.append(tag)
         if tag == "tr":
             self.rows.append([])
