@@ -86,7 +86,7 @@ def an_order(*lines: OrderLine, customer: dict[str, Any] | None = None, **more: 
 class Page(HTMLParser):
     """What a browser makes of HTML: the words that show, the rows of its tables, the elements, the links.
 
-    Of the links, those to mail or call somebody are `contacts`.
+    Links to a mailbox or a telephone number are `contacts`, not `links`.
     """
 
     HIDDEN = ("style", "title")
