@@ -5,14 +5,13 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
-from orders import views
+from orders.comment_views import Comments, comment_for_customer
 from orders.comments import CommentStore
 from orders.errors import OrderNotFound, StillRunning
 from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, check_same_order, get_caller
 from orders.identity import Caller
 from orders.keys import RequestKey
 from orders.requests import AdminCommentRequest, CommentRequest
-from orders.responses import Comments
 from orders.table import Table, get_table
 from orders.telemetry import count
 
@@ -70,4 +69,4 @@ def _add(order_id: str, request: CommentRequest, caller: Caller, table: Table, k
     )
     if new:
         count("CommentsAdded")
-    return Comments(comments=(views.comment_for_customer(comment),))
+    return Comments(comments=(comment_for_customer(comment),))

@@ -5,13 +5,12 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from orders import views
+from orders.comment_views import CommentPage, StaffCommentPage, comment_for_customer, comment_for_staff
 from orders.comments import CommentStore
 from orders.cursors import decode_cursor, encode_cursor
 from orders.errors import OrderNotFound
 from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, get_caller
 from orders.identity import Caller
-from orders.responses import CommentPage, StaffCommentPage
 from orders.table import Table, get_table
 
 app = Api(get_table)
@@ -35,9 +34,7 @@ def list_for_customer(
     """Lists the comments that the customer may read, oldest first."""
     question = ("comments", caller.role, caller.id, order_id)
     comments, more = CommentStore(table).page(order_id, caller, decode_cursor(after, question), limit)
-    return CommentPage(
-        comments=tuple(map(views.comment_for_customer, comments)), next_cursor=encode_cursor(more, question)
-    )
+    return CommentPage(comments=tuple(map(comment_for_customer, comments)), next_cursor=encode_cursor(more, question))
 
 
 @app.get(
@@ -60,6 +57,4 @@ def list_for_staff(
     """Lists all comments, oldest first. With a filter, a page may be short or empty without being the last."""
     question = ("comments", caller.role, caller.id, order_id, flagged)
     comments, more = CommentStore(table).page(order_id, caller, decode_cursor(after, question), limit, flagged=flagged)
-    return StaffCommentPage(
-        comments=tuple(map(views.comment_for_staff, comments)), next_cursor=encode_cursor(more, question)
-    )
+    return StaffCommentPage(comments=tuple(map(comment_for_staff, comments)), next_cursor=encode_cursor(more, question))

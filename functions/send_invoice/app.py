@@ -6,6 +6,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Request, Response
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
+from pydantic import Field
 
 from orders.archive import PDF, Archive, get_archive
 from orders.errors import MailRefused, MailUnknown, OrderNotFound, StateConflict, StillRunning
@@ -15,11 +16,18 @@ from orders.ledger import Ledger
 from orders.mailing.mail import Mailer, get_mailer
 from orders.mailing.shop import Shop, get_shop
 from orders.requests import InvoiceRequest
-from orders.responses import InvoiceSent
 from orders.table import Table, get_table
+from orders.types import Model
 from send_invoice.mail import render_html
 from send_invoice.pdf import render_pdf
 from send_invoice.sending import InvoiceSender
+
+
+class InvoiceSent(Model):
+    """The answer to send-invoice: SES accepted the mail."""
+
+    status: Annotated[str, Field(pattern="^success$", examples=["success"])] = "success"
+
 
 app = Api(get_table, get_archive, get_mailer, get_shop)
 handler = app.resolve

@@ -1,4 +1,4 @@
-"""Response bodies: orders, comments, invoices and problems as their readers see them.
+"""Response bodies: orders, invoices and problems as their readers see them.
 
 `orders.views` makes them from the models.
 """
@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from orders.comment_views import NextCursor, StaffComment
 from orders.models import (
     CustomerSummary,
     DeliveryEvent,
@@ -18,49 +19,6 @@ from orders.models import (
     TimelineEvent,
 )
 from orders.types import Model, Moment
-
-NextCursor = Annotated[
-    str | None,
-    Field(description="The `cursor` of the next page. Null on the last page.", examples=["MTc5NTQ1NDcwOTEyMzQ1Ng"]),
-]
-
-
-class Comment(Model):
-    """A comment, as the specification shows it. `id` is the time of `created` in microseconds since 1970."""
-
-    id: Annotated[int, Field(ge=0, lt=2**53, examples=[1795454709123456])]
-    content: Annotated[str, Field(examples=["Please ring twice."])]
-    admin_name: str | None
-    is_visible_to_customer: Annotated[bool, Field(examples=[True])]
-    is_admin: bool
-    created: Moment
-
-
-class StaffComment(Comment):
-    """A comment as the staff sees it: also whether it is flagged for them, and its author."""
-
-    flagged: bool
-    author: Annotated[str, Field(examples=["alice"])]
-
-
-class Comments(Model):
-    """The answer to a new comment: that comment only."""
-
-    comments: tuple[Comment, ...]
-
-
-class CommentPage(Model):
-    """Comments that the customer may read, oldest first."""
-
-    comments: tuple[Comment, ...]
-    next_cursor: NextCursor
-
-
-class StaffCommentPage(Model):
-    """Comments, internal ones included, oldest first."""
-
-    comments: tuple[StaffComment, ...]
-    next_cursor: NextCursor
 
 
 class DeliveryReport(Model):
@@ -127,12 +85,6 @@ class InvoiceRecord(Model):
     reason: str | None
     archived: bool
     events: tuple[DeliveryReport, ...]
-
-
-class InvoiceSent(Model):
-    """The answer to send-invoice: SES accepted the mail."""
-
-    status: Annotated[str, Field(pattern="^success$", examples=["success"])] = "success"
 
 
 class OrderLineRecord(Model):

@@ -1,9 +1,10 @@
-"""Views: which parts of orders, comments and invoices each role may see. Fields not named here leave by no route."""
+"""Views: which parts of orders and invoices each role may see. Fields not named here leave by no route."""
 
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from orders.comment_views import comment_for_staff
 from orders.identity import Role
 from orders.lifecycle import invoice_state
 from orders.models import (
@@ -21,13 +22,11 @@ from orders.models import (
 from orders.money import amount_text, quantity_text
 from orders.responses import (
     AdminOrderRecord,
-    Comment,
     DeliveryReport,
     InvoiceRecord,
     ListedOrder,
     OrderLineRecord,
     OrderRecord,
-    StaffComment,
     TimelineEntry,
 )
 
@@ -86,16 +85,6 @@ def listed_order(item: Mapping[str, Any]) -> ListedOrder:
             "due": amount_text(total - paid, currency),
         }
     )
-
-
-def comment_for_customer(comment: StoredComment) -> Comment:
-    """Returns a comment as the specification has it, without its author and flag."""
-    return Comment(**{name: getattr(comment, name) for name in Comment.model_fields})
-
-
-def comment_for_staff(comment: StoredComment) -> StaffComment:
-    """Returns a comment as the staff sees it."""
-    return StaffComment(**{name: getattr(comment, name) for name in StaffComment.model_fields})
 
 
 def invoice_for_staff(invoice: Invoice) -> InvoiceRecord:

@@ -54,8 +54,8 @@ NEEDLESS = {
 }
 """Modules that are slow to import, that a dependency imports, and that nothing here uses."""
 
-FOR_READERS = {"ReadInvoicesFunction", "ReadOrdersFunction", "ReadCommentsFunction", "ReadTimelineFunction"} | {
-    *("AddCommentFunction", "CreateOrderFunction", "SendInvoiceFunction", "UpdateOrderFunction")
+FOR_READERS = {"ReadInvoicesFunction", "ReadOrdersFunction", "ReadTimelineFunction"} | {
+    *("CreateOrderFunction", "UpdateOrderFunction")
 }
 """The functions that answer with what is stored, and so need `orders.responses`."""
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from add_comment.app import comment_as_customer
 from orders import aws
+from orders.comment_views import Comment
 from orders.identity import Caller, Role
 from orders.requests import CommentRequest
-from orders.responses import Comment
 from orders.table import get_table
 
 

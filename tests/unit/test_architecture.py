@@ -14,7 +14,8 @@ LAYERS = (
     {"errors", "settings", "startup", "strict_json", "telemetry", "types"},
     {"aws", "cursors", "identity", "money"},
     {"models"},
-    {"items", "keys", "lifecycle", "requests", "responses"},
+    {"comment_views", "items", "keys", "lifecycle", "requests"},
+    {"responses"},
     {"archive", "http", "mailing", "stream", "table", "views"},
     {"store"},
     {"bulk", "comments", "ledger"},
@@ -23,7 +24,7 @@ LAYERS = (
 """The modules of `orders`, lowest layer first. A module imports only from layers below its own."""
 
 WITHOUT_AWS = {
-    *("errors", "identity", "items", "keys", "lifecycle", "models", "money", "requests", "responses"),
+    *("comment_views", "errors", "identity", "items", "keys", "lifecycle", "models", "money", "requests", "responses"),
     *("settings", "stream", "types", "views"),
 }
 """Modules that load no AWS library, not even through the modules that they import."""
