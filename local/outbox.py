@@ -1,5 +1,6 @@
 """Reads the mails that moto's SES has accepted."""
 
+import base64
 import email
 import email.policy
 from collections.abc import Sequence
@@ -102,7 +103,7 @@ def read_raw(raw: str, recipients: Sequence[str], message_id: str = "") -> Mail:
         to=", ".join(dict.fromkeys(address for _, address in getaddresses(recipients))),
         sender=str(message["From"] or ""),
         subject=str(message["Subject"] or ""),
-        html=html.get_content() if html else None,
+        html=_with_images(message, html.get_content()) if html else None,
         text=text.get_content() if text else None,
         tags=_tags(str(message[TAGS_HEADER] or "")),
         attachments=tuple(
@@ -130,6 +131,15 @@ def _read(message: Any) -> Mail:
         tags={},
         attachments=(),
     )
+
+
+def _with_images(message: EmailMessage, html: str) -> str:
+    """Puts the images that come with a mail into its HTML, so that the page shows them."""
+    for part in message.walk():
+        if name := str(part["Content-ID"] or "").strip("<>"):
+            data = base64.b64encode(_content(part)).decode()
+            html = html.replace(f"cid:{name}", f"data:{part.get_content_type()};base64,{data}")
+    return html
 
 
 def _content(part: Message) -> bytes:

@@ -86,7 +86,7 @@ def an_order(*lines: OrderLine, customer: dict[str, Any] | None = None, **more: 
 
 
 class Page(HTMLParser):
-    """HTML as a browser shows it: visible text, table rows, elements and links."""
+    """HTML as a browser shows it: visible text, table rows, elements, links to pages and links to contacts."""
 
     HIDDEN = ("style", "title")
     INLINE = ("bdi", "span", "strong", "a")
@@ -94,6 +94,7 @@ class Page(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self.text, self.rows, self.links = "", list[list[str]](), list[str]()
+        self.contacts = list[str]()
         self.elements = list[tuple[str, dict[str, str | None]]]()
         self._open, self._open_rows = list[str](), list[list[str]]()
         self.feed(html)
@@ -104,7 +105,7 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attrs)))
         if tag not in self.INLINE:
             self.text += "\n"
-        if tag not in ("meta", "br"):
+        if tag not in ("meta", "br", "img"):
             self._open.append(tag)
         if tag == "tr":
             self.rows.append([])
@@ -112,7 +113,8 @@ class Page(HTMLParser):
         if tag in ("th", "td"):
             self._open_rows[-1].append("")
         if tag == "a":
-            self.links.append(dict(attrs)["href"] or "")
+            href = dict(attrs)["href"] or ""
+            (self.contacts if href.startswith(("mailto:", "tel:")) else self.links).append(href)
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop() == tag

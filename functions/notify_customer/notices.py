@@ -7,7 +7,7 @@ from typing import Any
 
 from orders.identity import Role
 from orders.mailing.formatting import Formats
-from orders.mailing.letters import formats_for, imprint, letter, one_line, templates
+from orders.mailing.letters import formats_for, imprint, letter, one_line, order_page, templates
 from orders.mailing.shop import Shop
 from orders.models import Order, OrderHeader, PaymentStatus
 from orders.stream import CommentAddition, DomainEvent, OrderCancellation
@@ -58,6 +58,7 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
         "order_id": order.order_id,
         "greeting": f"Hello {name}," if name else "Hello,",
         "shop": imprint(shop),
+        "order_page": order_page(shop, order.order_id),
     }
     match notice.event:
         case CommentAddition(_, comment):

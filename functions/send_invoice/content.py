@@ -11,10 +11,9 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import accumulate
 from typing import TypedDict
-from urllib.parse import quote
 
 from orders.mailing.formatting import Formats
-from orders.mailing.letters import Imprint, formats_for, imprint, one_line
+from orders.mailing.letters import Imprint, formats_for, imprint, one_line, order_page, web_link
 from orders.mailing.shop import Shop
 from orders.models import Country, CustomerSummary, Invoice, Order, PaymentStatus, State
 
@@ -33,8 +32,6 @@ LETTER = frozenset({"BZ", "CA", "CL", "CO", "CR", "GT", "MX", "NI", "PA", "PH", 
 """Countries whose paper is Letter (Unicode CLDR, `paperSize`). All others print on A4."""
 
 _ZERO = Decimal(0)
-
-_WEB_PAGE = re.compile(r"https?://[^\s/]\S*", re.IGNORECASE)
 
 
 class Row(TypedDict):
@@ -84,6 +81,7 @@ class Content:
         balance: What is paid and what is left.
         tax_note: That prices include tax, if they do.
         paper: Typst's name of the paper that the customer's country prints on.
+        order_page: Where the customer sees the order, "" if nowhere.
     """
 
     number: str
@@ -108,6 +106,7 @@ class Content:
     balance: list[Row]
     tax_note: str
     paper: str
+    order_page: str
     shop: Imprint
 
 
@@ -180,6 +179,7 @@ def invoice_content(invoice: Invoice, order: Order, shop: Shop) -> Content:
         balance=_balance(order, settled, formats),
         paper="us-letter" if country and country.code in LETTER else "a4",
         tax_note="Prices include tax." if order.prices_include_tax else "",
+        order_page=order_page(shop, order.order_id),
         shop=imprint(shop),
     )
 
@@ -225,17 +225,14 @@ def _customer_lines(customer: CustomerSummary, formats: Formats) -> list[str]:
 
 
 def _payment_link(template: str, invoice: Invoice, order: Order, formats: Formats) -> str:
-    """Where to pay what is due, or "" without such a page. Only the web: no `javascript:` and the like."""
-    link = template.strip()
+    """Where to pay what is due, or "" without such a page."""
     values = {
         "order_id": order.order_id,
         "invoice": invoice.number,
         "amount": formats.plain_amount(order.due),
         "currency": order.currency_code,
     }
-    for name, value in values.items():
-        link = link.replace(f"{{{name}}}", quote(value, safe=""))
-    return link if _WEB_PAGE.fullmatch(link) else ""
+    return web_link(template, values)
 
 
 def _rows(amounts: Mapping[str, Decimal], formats: Formats) -> list[Row]:

@@ -1,5 +1,6 @@
 """The invoice mail: its content as plain text and as HTML, with the PDF attached."""
 
+import base64
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,10 @@ from orders.mailing.letters import letter, templates
 from orders.mailing.shop import Shop
 from send_invoice.content import Content
 
-_templates = templates(Path(__file__).parent / "templates")
+TEMPLATES = Path(__file__).parent / "templates"
+"""A `logo.png` in it takes the place of the shop's name at the top. Mail programs show no SVG."""
+
+_templates = templates(TEMPLATES)
 _html = _templates.get_template("invoice.html")
 _text = _templates.get_template("invoice.txt")
 
@@ -23,20 +27,29 @@ def render_mail(content: Content, shop: Shop) -> EmailMessage:
     Returns:
         The mail, to the invoice's recipient, with the copies that were asked for. It is plain ASCII once serialised.
     """
-    return letter(
+    logo = _logo()
+    message = letter(
         shop,
         content.recipient,
         content.subject,
         content.issued,
         text=_text.render(_variables(content)),
-        html=render_html(content),
+        html=_html.render(_variables(content), logo="cid:logo" if logo else ""),
         cc=content.cc,
     )
+    if logo and (html := message.get_body(("html",))):
+        # Within the mail, because mail programs load nothing from the web unless they are told to.
+        html.add_related(logo, "image", "png", cid="<logo>", disposition="inline", filename="logo.png")
+        html.set_boundary("=_related")
+    return message
 
 
 def render_html(content: Content) -> str:
-    """Writes the HTML part of the mail, which is also the page of a preview."""
-    return _html.render(_variables(content))
+    """Writes the HTML part of the mail as a page on its own, for a preview."""
+    logo = _logo()
+    return _html.render(
+        _variables(content), logo=f"data:image/png;base64,{base64.b64encode(logo).decode()}" if logo else ""
+    )
 
 
 def attach_pdf(message: EmailMessage, number: str, pdf: bytes) -> None:
@@ -46,3 +59,8 @@ def attach_pdf(message: EmailMessage, number: str, pdf: bytes) -> None:
 
 def _variables(content: Content) -> dict[str, Any]:
     return {name: getattr(content, name) for name in Content.__slots__}
+
+
+def _logo() -> bytes | None:
+    path = TEMPLATES / "logo.png"
+    return path.read_bytes() if path.exists() else None

@@ -172,7 +172,7 @@ def test_a_copy_goes_to_addresses_that_order_and_shop_name_and_only_of_the_invoi
 
 
 @pytest.mark.parametrize("route", ["send-invoice", "invoice-preview"])
-def test_a_copy_to_anybody_else_is_refused_by_name(service: Service, route: str) -> None:
+def test_a_copy_to_another_address_is_refused_by_name(service: Service, route: str) -> None:
     with_copies(service)
     before = service.items("2001")
     for cc in (["eve@evil.example"], ["bob@example.com"], ["invoices@shop.example"]):

@@ -310,3 +310,12 @@ def test_a_cancellation_is_dated_the_shops_day() -> None:
     assert "cancelled your order 1001 on 16 Jan 2026." in plain
     assert "cancelled your order on 16 Jan 2026." in spaced(page.text)
     assert message["Date"].datetime == LATE
+
+
+def test_notices_link_the_page_of_the_order_and_the_support_contact() -> None:
+    shop = SHOP.model_copy(update={"order_page": "https://shop.example/orders/{order_id}"})
+    for message in (of_comment("x", an_order(), shop), of_cancellation(an_order(), shop)):
+        plain, page = read(message)
+        assert "\nView your order:\nhttps://shop.example/orders/1001\n" in plain
+        assert page.links == ["https://shop.example/orders/1001"]
+        assert page.contacts == ["tel:+441174960123"]

@@ -212,12 +212,13 @@ def squeezed(text: str) -> str:
 def words(value: Any) -> Iterator[str]:
     """Yields all text of a content that people read."""
     if isinstance(value, Content):
-        unprinted = {"recipient", "cc", "subject", "paper", "issued", "carried"}
+        unprinted = {"recipient", "cc", "subject", "order_page", "paper", "issued", "carried"}
         value = {name: getattr(value, name) for name in Content.__slots__ if name not in unprinted}
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
+        # Where a mail's link leads is not printed.
+        for part in (value[name] for name in value if name != "support_link") if isinstance(value, dict) else value:
             yield from words(part)
 
 

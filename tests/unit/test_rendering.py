@@ -2,11 +2,13 @@
 
 import email
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.message import EmailMessage
 from email.policy import SMTP, default
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,9 +16,12 @@ import pytest
 from hypothesis import given
 from mails import NASTY, SHOP, TYPED, Page, a_line, an_order, harmless, parts, spaced
 
+from local.outbox import read_raw
 from orders.mailing.formatting import Formats
+from orders.mailing.letters import web_link
 from orders.mailing.shop import Shop
 from orders.models import CustomerSummary, Invoice, Order, OrderLine, Outcome, PaymentStatus
+from send_invoice import mail
 from send_invoice.content import invoice_content
 from send_invoice.mail import render_mail
 
@@ -532,3 +537,99 @@ def test_preview_text_summarises_the_invoice() -> None:
     assert spaced(page.text).startswith(
         "Amount due: 10,00 €, unpaid. Invoice INV-1001-1 of 15 Jan 2026 for order 1001."
     )
+
+
+# Links ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("contact", "contacts", "pages"),
+    [
+        ("help@shop.example", ["mailto:help@shop.example"], []),
+        ("a%b&c@shop.example", ["mailto:a%25b%26c@shop.example"], []),
+        ("+44 117 496 0123", ["tel:+441174960123"], []),
+        ("+44 (0)117 496-0123", ["tel:+441174960123"], []),
+        ("(0831) 555 0117", ["tel:08315550117"], []),
+        ("https://shop.example/help?a=1&b=2", [], ["https://shop.example/help?a=1&b=2"]),
+        ("javascript:alert(1)", [], []),
+        ("help@shop.example, or +44 117 496 0123", [], []),
+        ("Ask at the till", [], []),
+    ],
+)
+def test_the_support_contact_is_a_link_where_it_can_be(contact: str, contacts: list[str], pages: list[str]) -> None:
+    plain, page = read(an_order(), SHOP.model_copy(update={"support_contact": contact, "payment_link": ""}))
+
+    assert f"Questions? {contact}\n" in plain
+    assert f"Questions? {contact}" in spaced(page.text)
+    assert (page.contacts, page.links) == (contacts, pages)
+
+
+@pytest.mark.parametrize(
+    ("template", "link"),
+    [
+        ("https://shop.example/orders/{order_id}", "https://shop.example/orders/1001"),
+        ("https://shop.example/?a=1&order={order_id}", "https://shop.example/?a=1&order=1001"),
+        ("javascript:alert({order_id})", None),
+        ("/orders/{order_id}", None),
+        ("", None),
+    ],
+)
+def test_a_mail_links_the_page_of_the_order(template: str, link: str | None) -> None:
+    plain, page = read(an_order(), SHOP.model_copy(update={"order_page": template, "payment_link": ""}))
+
+    assert (f"\nView your order:\n{link}\n" in plain) == bool(link)
+    assert ("View your order" in plain) == ("View your order" in page.text) == bool(link)
+    assert page.links == ([link] if link else [])
+
+
+def test_what_stands_in_a_link_is_quoted() -> None:
+    link = web_link("https://shop.example/{order_id}", {"order_id": '../a b?c#"&<'})
+
+    assert link == "https://shop.example/..%2Fa%20b%3Fc%23%22%26%3C"
+
+
+# The logo -------------------------------------------------------------------------------------------------------------
+
+PNG = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+
+
+def test_a_logo_comes_with_the_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "logo.svg").write_bytes(b"<svg/>")
+    (tmp_path / "logo.png").write_bytes(PNG)
+    monkeypatch.setattr(mail, "TEMPLATES", tmp_path)
+    order = an_order()
+    message = render(an_invoice(order), order, SHOP)
+    mail.attach_pdf(message, "INV-1001-1", b"%PDF-")
+    raw = message.as_bytes()
+    arrived = email.message_from_bytes(raw, policy=default)
+
+    assert [part.get_content_type() for part in arrived.walk()] == [
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        "image/png",
+        "application/pdf",
+    ]
+    [image] = [part for part in arrived.walk() if part["Content-ID"]]
+    assert (image["Content-ID"], image.get_content_disposition(), image.get_content()) == ("<logo>", "inline", PNG)
+    html = arrived.get_body(("html",))
+    assert isinstance(html, EmailMessage)
+    images = [attributes for tag, attributes in Page(html.get_content()).elements if tag == "img"]
+    assert [(each["src"], each["alt"]) for each in images] == [("cid:logo", "Bluebell Books")]
+    # As the outbox shows it, and as a preview does.
+    shown = read_raw(raw.decode(), ["alice@example.com"])
+    data = f'<img src="data:image/png;base64,{b64encode(PNG).decode()}" alt="Bluebell Books"'
+    assert data in (shown.html or "")
+    assert data in mail.render_html(invoice_content(an_invoice(order), order, SHOP))
+    assert [file.filename for file in shown.attachments] == ["INV-1001-1.pdf"]
+
+
+def test_an_svg_alone_stays_out_of_the_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "logo.svg").write_bytes(b"<svg/>")
+    monkeypatch.setattr(mail, "TEMPLATES", tmp_path)
+    _, page = read(an_order())
+
+    assert page.row("Bluebell Books") == "Unpaid"
+    assert [tag for tag, _ in page.elements if tag == "img"] == []

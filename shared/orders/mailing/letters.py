@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.header import Header
 from email.headerregistry import Address, AddressHeader, BaseHeader, HeaderRegistry
@@ -10,12 +10,14 @@ from email.message import EmailMessage
 from email.policy import SMTP, Policy
 from pathlib import Path
 from typing import TypedDict
+from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, ModuleLoader, StrictUndefined, select_autoescape
 
 from orders.mailing.formatting import Formats
 from orders.mailing.shop import Shop
 from orders.models import Order
+from orders.types import email_problem
 
 LINE_LENGTH = 76
 """The longest line with an encoded word (RFC 2047) or in quoted-printable (RFC 2045)."""
@@ -114,13 +116,30 @@ def formats_for(order: Order, shop: Shop, language: str | None = None) -> Format
     return Formats(language or shop.language, country.code if country else None, order.currency_code, shop.time_zone)
 
 
+def web_link(template: str, values: Mapping[str, str]) -> str:
+    """Fills values into the URL of a page, or returns "" if it is no page of the web, such as `javascript:`."""
+    link = template.strip()
+    for name, value in values.items():
+        link = link.replace(f"{{{name}}}", quote(value, safe=""))
+    return link if re.fullmatch(r"https?://[^\s/]\S*", link, re.IGNORECASE) else ""
+
+
+def order_page(shop: Shop, order_id: str) -> str:
+    """The page where a customer sees an order, or "" if the shop has none."""
+    return web_link(shop.order_page, {"order_id": order_id})
+
+
 class Imprint(TypedDict):
-    """What mails and invoices say about the shop: the variable `shop` of `layout.html`."""
+    """What mails and invoices say about the shop: the variable `shop` of `layout.html`.
+
+    `support_link` is where a click on `support_contact` leads, "" if nowhere.
+    """
 
     name: str
     address: list[str]
     tax_id: str
     support_contact: str
+    support_link: str
 
 
 def imprint(shop: Shop) -> Imprint:
@@ -130,7 +149,17 @@ def imprint(shop: Shop) -> Imprint:
         address=[one_line(line) for line in shop.address_lines()],
         tax_id=one_line(shop.tax_id),
         support_contact=one_line(shop.support_contact),
+        support_link=_support_link(one_line(shop.support_contact)),
     )
+
+
+def _support_link(contact: str) -> str:
+    if email_problem(contact) is None:
+        return f"mailto:{quote(contact, safe='@')}"
+    if re.fullmatch(r"\+?[0-9(][0-9 ()./-]{3,}", contact):
+        # A zero in brackets is dialled only without the country's number: +44 (0)20 …
+        return "tel:" + re.sub(r"[^+0-9]", "", contact.replace("(0)", "") if contact.startswith("+") else contact)
+    return web_link(contact, {})
 
 
 def one_line(text: str | None) -> str:

@@ -26,6 +26,7 @@ class Shop(BaseModel):
         tax_id: The tax id as printed, e.g. `VAT DE123456789`.
         support_contact: Contact for questions: an address, a telephone number or a link.
         payment_link: URL of the payment page; `{order_id}`, `{invoice}`, `{amount}` and `{currency}` are filled in.
+        order_page: URL of the page where a customer sees an order; `{order_id}` is filled in.
         language: A BCP 47 tag such as `en`. With the customer's country, it decides the format of dates and amounts.
         time_zone: The IANA time zone whose day every printed date is.
     """
@@ -40,6 +41,7 @@ class Shop(BaseModel):
     tax_id: str = ""
     support_contact: str = ""
     payment_link: str = ""
+    order_page: str = ""
     language: str = "en"
     time_zone: ZoneInfo = ZoneInfo("UTC")
 
@@ -54,4 +56,5 @@ def get_shop() -> Shop:
     names = {"name": "SHOP_NAME", "sender": "SENDER", "reply_to": "REPLY_TO", "address": "SHOP_ADDRESS"}
     names |= {"tax_id": "SHOP_TAX_ID", "support_contact": "SUPPORT_CONTACT", "payment_link": "PAYMENT_LINK"}
     names |= {"language": "SHOP_LANGUAGE", "time_zone": "SHOP_TIME_ZONE", "invoice_cc": "INVOICE_CC"}
+    names |= {"order_page": "ORDER_PAGE"}
     return Shop.model_validate(settings.variables(names))
