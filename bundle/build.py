@@ -72,6 +72,9 @@ UNREAD = (
     "botocore/data/*/*/[!es]*",
     "botocore/data/**/examples-1.json",
     # Font families that the invoice template does not use.
+    "manimgx_fonts/NotoEmoji*",
+    "manimgx_fonts/NotoSans[!GKM]*",
+    *(f"manimgx_fonts/NotoSans{script}*" for script in ("Georgian", "Khmer", "Myanmar")),
     "justmytype_western_core/fonts/ofl/inter/Inter-Italic*",
     *(
         f"justmytype_western_core/fonts/ofl/{family}"

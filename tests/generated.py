@@ -98,6 +98,7 @@ def orders(draw: st.DrawFn) -> dict[str, Any]:
                     "first_name": st.none() | TEXT,
                     "last_name": st.none() | TEXT,
                     "email": st.sampled_from([None, "alice@example.com"]),
+                    "billing_email": st.sampled_from([None, "accounts@example.com"]),
                     "phone": st.none() | TEXT,
                     "company_name": st.none() | TEXT,
                     "address_line_1": st.none() | TEXT,

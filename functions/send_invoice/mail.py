@@ -1,4 +1,4 @@
-"""The mail that brings an invoice: its content as plain text and as HTML, and the PDF."""
+"""The invoice mail: its content as plain text and as HTML, with the PDF attached."""
 
 from email.message import EmailMessage
 from pathlib import Path

@@ -1,11 +1,14 @@
-"""The invoice as a PDF: the words and figures of the mail, set by Typst.
+"""The invoice as a PDF: its content, typeset by Typst.
 
 A pure function of its arguments: the same invoice always gives the same bytes.
 """
 
+import atexit
 import io
 import json
 import re
+import shutil
+import tempfile
 import unicodedata
 from contextlib import suppress
 from datetime import datetime
@@ -19,10 +22,10 @@ import typst
 from send_invoice.content import Content
 
 TEMPLATES = Path(__file__).parent / "templates"
-"""Holds `invoice.typ`. A `logo.svg` or `logo.png` beside it takes the place of the shop's name at the top."""
+"""Contains `invoice.typ`. A `logo.svg` or `logo.png` next to it replaces the shop's name at the top."""
 
 EMPTY = TEMPLATES / "empty.typ"
-"""A document without anything. See `render_pdf` for what it is good for."""
+"""An empty document, which `render_pdf` uses to clear Typst's cache."""
 
 FONTS = (
     "fontpkg_tajawal/files",
@@ -34,30 +37,34 @@ FONTS = (
     "justmytype_intl_south_asia/fonts",
     "noto_cjk_sans_jp_regular",
 )
-"""Folders of packages. Nothing else is looked at, so that an invoice is the same wherever it is printed."""
+"""Font folders of packages. Typst uses only these and `SCRIPTS`, so that an invoice is the same on every machine."""
+
+SCRIPTS = tuple(f"NotoSans{script}[wght].ttf" for script in ("Gujarati", "Gurmukhi", "Kannada", "Malayalam"))
+"""Files of the package `manimgx_fonts`. Its other fonts are left out: they would
+duplicate some of the fonts above, and replace them where these lack a letter."""
 
 STANDARDS: "list[typst.PDFStandard]" = ["a-2a", "ua-1"]
-"""PDF/A-2a, for archives, and PDF/UA-1, for screen readers. Both forbid letters that no font has."""
+"""PDF/A-2a for archives and PDF/UA-1 for screen readers. Both forbid characters without a glyph."""
 
-# A pictograph, and what says of which colour it is or joins it to the next.
+# A pictograph with its colour and joining modifiers.
 _EMOJI = re.compile("([\u2300-\u2bff\U0001f000-\U0001faff])[\ufe0f\u200d\U0001f3fb-\U0001f3ff]*")
 
 UNPRINTED = ("issued", "recipient", "cc", "subject")
-"""What only the mail needs."""
+"""Fields of the content that only the mail uses."""
 
 LONGEST_QR_CODE = 600
-"""Bytes. More would print too small for a camera."""
+"""In bytes. A longer link would print too small for a camera."""
 
 
 def render_pdf(content: Content) -> bytes:
-    """Prints an invoice.
+    """Typesets an invoice.
 
     Args:
         content: What it says.
 
     Returns:
-        A PDF that conforms to `STANDARDS`, unless a name is in a script that no font here has: that is printed as
-        boxes. Emoji that no font has are put in words.
+        A PDF that conforms to `STANDARDS`, unless a text is in a script that no font here has: it is printed as
+        boxes. Emoji that no font has are replaced by their names.
     """
     printed = {
         **{name: getattr(content, name) for name in Content.__slots__ if name not in UNPRINTED},
@@ -66,9 +73,9 @@ def render_pdf(content: Content) -> bytes:
     }
     data = json.dumps(printed, ensure_ascii=False)
     if _fonts.cache_info().currsize:
-        # Typst keeps all it laid out for its next ten documents: a gigabyte, when invoices of 500 lines follow one
-        # another. Two invoices have next to nothing in common, so it may forget the last one. A file, because it keeps
-        # the name of each document for good, and makes up a new one for each that has none.
+        # Typst caches layouts for its next ten documents, which takes a gigabyte for invoices of 500 lines. Invoices
+        # have little in common, so compiling eleven empty documents clears the cache. The empty document is a file,
+        # because Typst never forgets the name of a document and generates one for each document without a file.
         for _ in range(11):
             typst.compile(EMPTY, font_paths=_fonts())
     with suppress(typst.TypstError):
@@ -90,7 +97,7 @@ def _typeset(data: str, issued: datetime, standards: "list[typst.PDFStandard]") 
 
 
 def _in_words(text: str) -> str:
-    """Text with the emoji that no font has put in words: `[wrapped present]`."""
+    """Replaces emoji that no font has by their names: `[wrapped present]`."""
     return _EMOJI.sub(
         lambda emoji: emoji[0] if _has_glyph(emoji[1]) else f"[{unicodedata.name(emoji[1], 'symbol').lower()}]", text
     )
@@ -109,13 +116,22 @@ def _has_glyph(letter: str) -> bool:
 @cache
 def _fonts() -> typst.Fonts:
     places = (path.partition("/") for path in FONTS)
-    # Not `importlib.resources`, which takes longer to load than the fonts.
+    # `importlib.resources` would take longer to load than the fonts.
     folders = [Path(import_module(package).__path__[0]) / folder for package, _, folder in places]
-    return typst.Fonts(include_system_fonts=False, font_paths=folders)
+    return typst.Fonts(include_system_fonts=False, font_paths=[*folders, _folder_of_scripts()])
+
+
+def _folder_of_scripts() -> Path:
+    """Creates a folder of links to `SCRIPTS`, because Typst reads whole folders. It is removed at exit."""
+    folder, package = Path(tempfile.mkdtemp(prefix="fonts-")), Path(import_module("manimgx_fonts").__path__[0])
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in SCRIPTS:
+        (folder / name).symlink_to(package / name)
+    return folder
 
 
 def _qr_code(link: str) -> str:
-    """A link as an image (SVG), or "" if there is none or it is too long."""
+    """Returns a link as an SVG image, or "" if it is empty or too long."""
     if not 0 < len(link.encode()) <= LONGEST_QR_CODE:
         return ""
     image = io.BytesIO()

@@ -25,7 +25,7 @@ from send_invoice.mail import attach_pdf, render_mail
 from send_invoice.pdf import render_pdf
 
 ATTEMPTS = 4
-"""How often the order is read again when another request changes it meanwhile."""
+"""How often the order is read while other requests keep changing it."""
 
 
 class InvoiceSender:
@@ -98,7 +98,7 @@ class InvoiceSender:
         return invoice_content(draft_invoice(order, caller, request, self._shop, self._ledger.now()), order, self._shop)
 
     def _deliver(self, invoice: Invoice, message: EmailMessage, pdf: bytes) -> Invoice:
-        """Archives the PDF, mails it and records the outcome, whatever it is."""
+        """Archives the PDF, mails it and records the outcome."""
         try:
             self._archive.put(invoice, pdf)
             invoice = invoice.model_copy(update={"archived": True})

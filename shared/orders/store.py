@@ -36,8 +36,8 @@ LARGEST_ORDER = 380_000
 """Bytes of an order as JSON. DynamoDB's limit is 400 KB for an item, counted about the same way."""
 
 _SHARDS = tuple(map(str, range(SHARDS)))
-_IF_SET = {"rounding", "prices_include_tax", "refunded"}
-"""Fields that are stored only if they are set: version 0.1 had none of them, and the header stays small."""
+_IF_SET = {"rounding", "prices_include_tax", "refunded", "billing_email"}
+"""Fields that count and are stored only if they are set: version 0.1 had none of them, and the header stays small."""
 _IN_DETAIL = Order.model_fields.keys() - OrderHeader.model_fields.keys()
 
 
@@ -329,6 +329,7 @@ def order_digest(order: Order) -> str:
     """Hashes the order in a request. Amounts count by value, however they are written."""
     facts = order.model_dump(include=NewOrder.model_fields.keys() - {"created"})
     # So an order that version 0.1 stored is recognised when it is sent again.
+    facts["customer_summary"] = _without_unset(facts["customer_summary"])
     return digest(json.dumps(_without_unset(facts), default=lambda amount: str(amount.normalize())))
 
 

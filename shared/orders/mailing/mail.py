@@ -91,7 +91,7 @@ class Mailer:
         except Exception as error:
             raise _unknown(type(error).__name__) from error
         finally:
-            # If SES closed a kept connection meanwhile, the outcome of the next mail would be unknown.
+            # If SES closed a kept connection, the outcome of the next mail would be unknown.
             self._client.close()
 
 
