@@ -3,6 +3,7 @@
 import gc
 
 import pytest
+from _pytest.nodeid import NodeId
 from harness import LOGS, ROOT, clock, service
 from hypothesis import HealthCheck, settings
 from ses_endpoint import ses
@@ -22,6 +23,18 @@ settings.load_profile("local")
 
 GATEWAY_LOG = ROOT / ".local" / "gateway.log"
 _begin = pytest.StashKey[int]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps each `xdist_group` on one worker: xdist reads the group from the end of a test's id.
+
+    xdist 3.8 itself sets an attribute that pytest 9.2 no longer has.
+    """
+    if getattr(config.option, "loadgroup", False):
+        for item in items:
+            for mark in item.iter_markers("xdist_group"):
+                item._id = NodeId.parse(f"{item.nodeid}@{mark.args[0]}")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

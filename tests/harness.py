@@ -46,14 +46,14 @@ os.environ |= {
 
 from iam import Roles  # noqa: E402
 from logs import Logs  # noqa: E402
-from moto import mock_aws  # noqa: E402
 from moto.core.base_backend import BackendDict  # noqa: E402
+from moto.core.models import botocore_stubber  # noqa: E402
 from moto.dynamodb.models import dynamodb_backends  # noqa: E402
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords  # noqa: E402
 from moto.s3.models import s3_backends  # noqa: E402
 from moto.ses.models import ses_backends  # noqa: E402
 
-from local.emulator import client, load_orders, provision  # noqa: E402
+from local.emulator import client, load_orders, provision, speed_up_moto  # noqa: E402
 from local.events import find_route  # noqa: E402
 from local.streams import to_lambda_record  # noqa: E402
 from local.template import Template  # noqa: E402
@@ -73,6 +73,10 @@ TEMPLATE = Template(ROOT / "template.yaml")
 LOGS = Logs(TEMPLATE)
 ROLES = Roles(TEMPLATE)
 ROLES.watch(aws._session())
+
+speed_up_moto()
+
+CLIENTS: dict[str, Callable[[], Any]] = {name: getattr(aws, name).__wrapped__ for name in ("dynamodb", "s3", "ses")}
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
@@ -123,7 +127,10 @@ class Service:
             provision(TEMPLATE)
             load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
             return
-        initial = copy.deepcopy(_initial_account())
+        initial = _initial_account()
+        # Moto only adds to the stream. Its records of the sample orders are most of what there is to copy.
+        unchanged = initial["DynamoDBBackend"]["tables"]["OrdersTable"].stream_shard.items
+        initial = copy.deepcopy(initial, {id(record): record for record in unchanged})
         for backend in _account():
             vars(backend).update(initial[type(backend).__name__])
         s3_backends.bucket_accounts |= dict.fromkeys(s3_backends[ACCOUNT]["aws"].buckets, ("aws", ACCOUNT))
@@ -346,6 +353,24 @@ def clock() -> Clock:
     return Clock()
 
 
+@cache
+def _reusable_client(make: Callable[[], Any]) -> tuple[Any, Any]:
+    """Returns a client that all tests of this process share, and its event handlers."""
+    client = make()
+    return client, client.meta.events._emitter
+
+
+def _once_reusable(make: Callable[[], Any]) -> Callable[[], Any]:
+    """Returns a function that returns the shared client without a test's handlers, and a new one after `cache_clear`.
+
+    Making three clients takes longer than most tests.
+    """
+    client, handlers = _reusable_client(make)
+    client.meta.events._emitter = copy.copy(handlers)
+    left = [client]
+    return cache(lambda: left.pop() if left else make())
+
+
 @pytest.fixture
 def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """The service with the sample orders, on moto. With DynamoDB Local, the table is there."""
@@ -354,25 +379,28 @@ def service(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
             # moto intercepts requests to AWS's own endpoints.
             if name != "AWS_ENDPOINT_URL":
                 monkeypatch.setenv(name, value)
-    caches = (aws.dynamodb, aws.s3, aws.ses, get_archive, get_table, get_mailer, get_shop)
+    for name, make in CLIENTS.items():
+        monkeypatch.setattr(aws, name, _once_reusable(make))
+    caches = (get_archive, get_table, get_mailer, get_shop)
     for cached in caches:
         cached.cache_clear()
     ROLES.refused.clear()
-    # Moto would replace our credentials with its own, the same in every process.
-    with mock_aws(config={"core": {"mock_credentials": False}}):
-        service = Service(clock)
-        service.reset()
-        table = Table(aws.dynamodb(), os.environ["TABLE_NAME"], now=clock, sleep=clock.sleep)
-        for function in TEMPLATE.functions.values():
-            module = import_module(function.handler.rpartition(".")[0])
-            if hasattr(module, "app"):
-                monkeypatch.setitem(module.app.dependency_overrides, get_table, lambda: table)
-            elif hasattr(module, "get_table"):
-                monkeypatch.setattr(module, "get_table", lambda: table)
-        for used in (aws.dynamodb(), aws.s3(), aws.ses()):
-            used.meta.events.register("before-call", lambda model, **_: service.calls.update([model.name]))
-        aws.dynamodb().meta.events.register("provide-client-params", refuse_reserved_words)
-        yield service
+    # `mock_aws` would also intercept the package requests, which is slow to set up and which no code here uses.
+    monkeypatch.setattr(botocore_stubber, "enabled", True)
+    service = Service(clock)
+    service.reset()
+    table = Table(aws.dynamodb(), os.environ["TABLE_NAME"], now=clock, sleep=clock.sleep)
+    for function in TEMPLATE.functions.values():
+        module = import_module(function.handler.rpartition(".")[0])
+        if hasattr(module, "app"):
+            monkeypatch.setitem(module.app.dependency_overrides, get_table, lambda: table)
+        elif hasattr(module, "get_table"):
+            monkeypatch.setattr(module, "get_table", lambda: table)
+    for used in (aws.dynamodb(), aws.s3(), aws.ses()):
+        used.meta.events.register("before-call", lambda model, **_: service.calls.update([model.name]))
+    aws.dynamodb().meta.events.register("provide-client-params", refuse_reserved_words)
+    yield service
+    BackendDict.reset()
     for cached in caches:
         cached.cache_clear()
     assert not ROLES.refused, "a function's role does not allow what it does"

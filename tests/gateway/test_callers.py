@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from harness import ROOT, TEMPLATE, Answer
-from process import gateway
+from process import Gateway
 from tokens import hmac_signed, unpadded
 
 from local.template import Route
@@ -179,7 +179,8 @@ def forgeries(claims: dict[str, Any], key: SigningKey) -> dict[str, str | None]:
 
 
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.gateway)], ids=["typical", "every"])
-def test_each_route_serves_only_permitted_callers(every: bool) -> None:
+@pytest.mark.xdist_group("gateway")
+def test_each_route_serves_only_permitted_callers(api: Gateway, every: bool) -> None:
     assert sorted(REQUESTS) == sorted(route.key for route in TEMPLATE.routes), "a route has no request here"
     routes = {route.key: route for route in TEMPLATE.routes}
     assert TEMPLATE.jwt
@@ -195,36 +196,34 @@ def test_each_route_serves_only_permitted_callers(every: bool) -> None:
     if not every:
         callers = {name: callers[name] for name in TYPICAL}
 
-    with gateway() as api:
+    def call(order_id: str, token: str | None, route: Route) -> Answer:
+        path = route.path.format(order_id=order_id, number=f"INV-{order_id}-1")
+        body = json.dumps(REQUESTS[route.key][1]).replace("{order_id}", order_id)
+        authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return api.call(route.method, path, token="", body=None if body == "null" else body, **authorization)
 
-        def call(order_id: str, token: str | None, route: Route) -> Answer:
-            path = route.path.format(order_id=order_id, number=f"INV-{order_id}-1")
-            body = json.dumps(REQUESTS[route.key][1]).replace("{order_id}", order_id)
-            authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
-            return api.call(route.method, path, token="", body=None if body == "null" else body, **authorization)
+    def try_all(n: int, name: str) -> list[str]:
+        """Makes all requests of one caller on a separate order. Returns the unexpected answers."""
+        kind, token = callers[name]
+        order_id, wrong = f"callers-{n}", []
+        assert api.post("/admin/orders", ORDER | {"order_id": order_id}).status == 201
+        expected = {key: VERDICTS[kind][kind_of(routes[key])] for key in REQUESTS}
+        for key, verdict in expected.items():
+            answer = call(order_id, token, routes[key])
+            if answer.status != (verdict or REQUESTS[key][0]):
+                wrong.append(f"{name}: {key} is {answer.status}")
+            elif verdict and answer.json["type"] != f"urn:problem:orders:{SLUGS[verdict]}":
+                wrong.append(f"{name}: {key} is {answer.text}")
+        changed = [key for key, verdict in expected.items() if not verdict and not key.startswith("GET /")]
+        if not changed:
+            # The refused requests changed nothing.
+            timeline = api.call("GET", f"/admin/orders/{order_id}/timeline").json["timeline"]
+            if [entry["event"] for entry in timeline] != ["created"]:
+                wrong.append(f"{name}: {timeline}")
+        return wrong
 
-        def try_all(n: int, name: str) -> list[str]:
-            """Makes all requests of one caller on a separate order. Returns the unexpected answers."""
-            kind, token = callers[name]
-            order_id, wrong = f"callers-{n}", []
-            assert api.post("/admin/orders", ORDER | {"order_id": order_id}).status == 201
-            expected = {key: VERDICTS[kind][kind_of(routes[key])] for key in REQUESTS}
-            for key, verdict in expected.items():
-                answer = call(order_id, token, routes[key])
-                if answer.status != (verdict or REQUESTS[key][0]):
-                    wrong.append(f"{name}: {key} is {answer.status}")
-                elif verdict and answer.json["type"] != f"urn:problem:orders:{SLUGS[verdict]}":
-                    wrong.append(f"{name}: {key} is {answer.text}")
-            changed = [key for key, verdict in expected.items() if not verdict and not key.startswith("GET /")]
-            if not changed:
-                # The refused requests changed nothing.
-                timeline = api.call("GET", f"/admin/orders/{order_id}/timeline").json["timeline"]
-                if [entry["event"] for entry in timeline] != ["created"]:
-                    wrong.append(f"{name}: {timeline}")
-            return wrong
-
-        with ThreadPoolExecutor(2) as threads:
-            wrong = [line for lines in threads.map(try_all, range(len(callers)), callers) for line in lines]
+    with ThreadPoolExecutor(2) as threads:
+        wrong = [line for lines in threads.map(try_all, range(len(callers)), callers) for line in lines]
     assert not wrong, "\n".join(wrong)
     print(  # noqa: T201 - shown with -rP
         f"{len(callers)} callers x {len(REQUESTS)} routes = {len(callers) * len(REQUESTS)} requests"

@@ -1,22 +1,15 @@
 """The first steps after `make run`: the main operations over HTTP, with the sample orders."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from harness import ROOT
-from process import Gateway, gateway, http
+from process import Gateway, http
 
 from local.template import Template
 
-pytestmark = pytest.mark.xdist_group("story")
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Gateway]:
-    with gateway() as running:
-        yield running
+pytestmark = pytest.mark.xdist_group("gateway")
 
 
 def notices_of(api: Gateway, order_id: str, count: int) -> list[Any]:
