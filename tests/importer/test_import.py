@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from botocore.session import get_session
 from harness import ROOT, TEMPLATE
 from process import gateway, http
 
@@ -84,7 +83,7 @@ class Table:
         self.url = url
         self.port = port
         self.faults = faults
-        self.client = cast("DynamoDBClient", get_session().create_client("dynamodb"))
+        self.client = cast("DynamoDBClient", emulator.client("dynamodb"))
         self.store = BulkStore(tables.Table(self.client, "OrdersTable"))
 
     def items(self) -> dict[tuple[str, str], dict[str, Any]]:
