@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.session import get_session
 
 from local import UsageError, emulator
 from local.serving import ORDERS
@@ -42,7 +41,28 @@ def template(tmp_path: Path) -> Template:
 
 
 def client(service: str) -> Any:
-    return get_session().create_client(service)
+    return emulator.client(service)
+
+
+def test_items_of_all_types_are_returned_as_stored(aws: str, template: Template) -> None:
+    emulator.provision(template)
+    value = {
+        "M": {
+            "text": {"S": "Käse"},
+            "empty": {"S": ""},
+            "number": {"N": "12.50"},
+            "bytes": {"B": b"\x00\xff"},
+            "texts": {"SS": ["a", "b"]},
+            "numbers": {"NS": ["1", "2"]},
+            "byte strings": {"BS": [b"\x00", b"\xff"]},
+            "list": {"L": [{"S": "a"}, {"L": []}, {"M": {}}]},
+            "null": {"NULL": True},
+            "no": {"BOOL": False},
+        }
+    }
+    item = {"pk": {"S": "all"}, "sk": {"S": "types"}, "value": value}
+    client("dynamodb").put_item(TableName="Things", Item=item)
+    assert client("dynamodb").get_item(TableName="Things", Key={k: item[k] for k in ("pk", "sk")})["Item"] == item
 
 
 def test_provision_creates_each_resource_of_the_template_once(aws: str, template: Template) -> None:
