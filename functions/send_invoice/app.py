@@ -15,11 +15,11 @@ from orders.identity import Caller
 from orders.ledger import Ledger
 from orders.mailing.mail import Mailer, get_mailer
 from orders.mailing.shop import Shop, get_shop
+from orders.printing.pdf import render_pdf
 from orders.requests import InvoiceRequest
 from orders.table import Table, get_table
 from orders.types import Model
 from send_invoice.mail import render_html
-from send_invoice.pdf import render_pdf
 from send_invoice.sending import InvoiceSender
 
 

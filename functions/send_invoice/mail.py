@@ -7,12 +7,10 @@ from typing import Any
 
 from orders.mailing.letters import letter, templates
 from orders.mailing.shop import Shop
-from send_invoice.content import Content
+from orders.printing import TEMPLATES
+from orders.printing.content import Content
 
-TEMPLATES = Path(__file__).parent / "templates"
-"""A `logo.png` in it takes the place of the shop's name at the top. Mail programs show no SVG."""
-
-_templates = templates(TEMPLATES)
+_templates = templates(Path(__file__).parent / "templates")
 _html = _templates.get_template("invoice.html")
 _text = _templates.get_template("invoice.txt")
 

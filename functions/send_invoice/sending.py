@@ -18,11 +18,11 @@ from orders.mailing.mail import Mailer
 from orders.mailing.shop import Shop
 from orders.models import Invoice, InvoiceState, Order, Outcome, PaymentStatus
 from orders.payments import OPEN, refuse_status
+from orders.printing.content import Content, invoice_content
+from orders.printing.pdf import render_pdf
 from orders.requests import InvoiceRequest
 from orders.telemetry import count, logger
-from send_invoice.content import Content, invoice_content
 from send_invoice.mail import attach_pdf, render_mail
-from send_invoice.pdf import render_pdf
 
 ATTEMPTS = 4
 """How often the order is read while other requests keep changing it."""

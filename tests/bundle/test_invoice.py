@@ -21,8 +21,8 @@ from hashlib import sha256
 from babel.localedata import locale_identifiers
 from orders.models import Invoice, Order
 from orders.mailing.formatting import Formats
-from send_invoice.content import invoice_content
-from send_invoice.pdf import render_pdf
+from orders.printing.content import invoice_content
+from orders.printing.pdf import render_pdf
 from orders.mailing.shop import Shop
 
 printed = {}

@@ -18,7 +18,7 @@ LAYERS = (
     {"comment_views", "items", "keys", "lifecycle", "requests"},
     {"responses"},
     {"archive", "http", "mailing", "stream", "table", "views"},
-    {"store"},
+    {"printing", "store"},
     {"bulk", "comments", "ledger"},
     {"timeline"},
 )

@@ -14,10 +14,10 @@ from orders import views
 from orders.identity import Caller, Role
 from orders.money import MINOR_UNITS, minor_units
 from orders.payments import OPEN
+from orders.printing.content import invoice_content
+from orders.printing.pdf import render_pdf
 from orders.requests import InvoiceRequest, NewOrder
-from send_invoice.content import invoice_content
 from send_invoice.mail import render_html, render_mail
-from send_invoice.pdf import render_pdf
 from send_invoice.sending import draft_invoice
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)

@@ -32,9 +32,9 @@ from pypdf.generic import ArrayObject
 from orders.mailing.letters import formats_for
 from orders.mailing.shop import Shop
 from orders.models import CustomerSummary, Invoice, Order, OrderLine, PaymentStatus
-from send_invoice import pdf
-from send_invoice.content import Content, invoice_content
-from send_invoice.pdf import render_pdf
+from orders.printing import pdf
+from orders.printing.content import Content, invoice_content
+from orders.printing.pdf import render_pdf
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = {order["order_id"]: order for order in json.loads((ROOT / "local/orders.json").read_text(encoding="utf-8"))}

@@ -21,8 +21,8 @@ from orders.mailing.formatting import Formats
 from orders.mailing.letters import web_link
 from orders.mailing.shop import Shop
 from orders.models import CustomerSummary, Invoice, Order, OrderLine, Outcome, PaymentStatus
+from orders.printing.content import invoice_content
 from send_invoice import mail
-from send_invoice.content import invoice_content
 from send_invoice.mail import render_mail
 
 

@@ -19,10 +19,8 @@ from pathlib import Path
 import segno
 import typst
 
-from send_invoice.content import Content
-
-TEMPLATES = Path(__file__).parent / "templates"
-"""Contains `invoice.typ`. A `logo.svg` or `logo.png` next to it replaces the shop's name at the top."""
+from orders.printing import TEMPLATES
+from orders.printing.content import Content
 
 EMPTY = TEMPLATES / "empty.typ"
 """An empty document, which `render_pdf` uses to clear Typst's cache."""
