@@ -32,7 +32,7 @@ from pypdf.generic import ArrayObject
 from orders.mailing.letters import formats_for
 from orders.mailing.shop import Shop
 from orders.models import CustomerSummary, Invoice, Order, OrderLine, PaymentStatus
-from orders.printing import pdf
+from orders.printing import TEMPLATES, pdf
 from orders.printing.content import Content, invoice_content
 from orders.printing.pdf import render_pdf
 
@@ -433,7 +433,7 @@ PNG = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9
 
 @pytest.mark.parametrize(("name", "image"), [("logo.svg", SVG), ("logo.png", PNG)])
 def test_logo_replaces_the_shops_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, image: bytes) -> None:
-    (tmp_path / "invoice.typ").write_bytes((pdf.TEMPLATES / "invoice.typ").read_bytes())
+    (tmp_path / "invoice.typ").write_bytes((TEMPLATES / "invoice.typ").read_bytes())
     monkeypatch.setattr(pdf, "TEMPLATES", tmp_path)
     without = printed(an_order())
     (tmp_path / name).write_bytes(image)
@@ -494,7 +494,7 @@ def test_only_bundled_fonts_are_used() -> None:
     fonts = pdf._fonts()
     paths = [str(Path(font.path).resolve()) for font in fonts.fonts() if font.path]
     folders = tuple(str(files(path.split("/")[0])) for path in (*pdf.FONTS, "manimgx_fonts"))
-    named = re.findall(r'^  "(?:.|\n)*?\)$', (pdf.TEMPLATES / "invoice.typ").read_text(encoding="utf-8"), re.MULTILINE)[
+    named = re.findall(r'^  "(?:.|\n)*?\)$', (TEMPLATES / "invoice.typ").read_text(encoding="utf-8"), re.MULTILINE)[
         0
     ]
 
