@@ -78,6 +78,9 @@ speed_up_moto()
 
 CLIENTS: dict[str, Callable[[], Any]] = {name: getattr(aws, name).__wrapped__ for name in ("dynamodb", "s3", "ses")}
 
+ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB")
+"""Variables that decide where a new client sends its calls."""
+
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
@@ -354,8 +357,8 @@ def clock() -> Clock:
 
 
 @cache
-def _reusable_client(make: Callable[[], Any]) -> tuple[Any, Any]:
-    """Returns a client that all tests of this process share, and its event handlers."""
+def _reusable_client(make: Callable[[], Any], endpoints: tuple[str | None, ...]) -> tuple[Any, Any]:
+    """Returns a client that all tests of this process with the same endpoints share, and its event handlers."""
     client = make()
     return client, client.meta.events._emitter
 
@@ -365,7 +368,7 @@ def _once_reusable(make: Callable[[], Any]) -> Callable[[], Any]:
 
     Making three clients takes longer than most tests.
     """
-    client, handlers = _reusable_client(make)
+    client, handlers = _reusable_client(make, tuple(map(os.environ.get, ENDPOINTS)))
     client.meta.events._emitter = copy.copy(handlers)
     left = [client]
     return cache(lambda: left.pop() if left else make())

@@ -113,7 +113,7 @@ class Wire:
             return self._impatient.send(request)
         finally:
             # Waits until the server has finished its part.
-            self.hanging.acquire()
+            assert self.hanging.acquire(timeout=30), f"{request.url} is not this wire"
 
     def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> urllib3.BaseHTTPResponse:
         """Forwards a call to the emulated AWS."""
