@@ -62,7 +62,10 @@ def locked(path: Path) -> dict[tuple[str, str], set[str]]:
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_lock_contains_all_requirements_with_hashes(path: Path) -> None:
-    asked = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==([\w.]+)$", path.with_suffix(".in").read_text(), re.M)
+    text = path.with_suffix(".in").read_text()
+    for other in re.findall(r"^-r (\S+)$", text, re.M):
+        text += (path.parent / other).read_text()
+    asked = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==([\w.]+)$", text, re.M)
     assert asked
     assert {(name.lower().replace("_", "-"), version) for name, version in asked} <= locked(path).keys()
 
