@@ -494,9 +494,7 @@ def test_only_bundled_fonts_are_used() -> None:
     fonts = pdf._fonts()
     paths = [str(Path(font.path).resolve()) for font in fonts.fonts() if font.path]
     folders = tuple(str(files(path.split("/")[0])) for path in (*pdf.FONTS, "manimgx_fonts"))
-    named = re.findall(r'^  "(?:.|\n)*?\)$', (TEMPLATES / "invoice.typ").read_text(encoding="utf-8"), re.MULTILINE)[
-        0
-    ]
+    named = re.findall(r'^  "(?:.|\n)*?\)$', (TEMPLATES / "invoice.typ").read_text(encoding="utf-8"), re.MULTILINE)[0]
 
     assert [path for path in paths if not path.startswith(folders)] == []
     assert set(re.findall('"(.+?)"', named)) <= set(fonts.families())
