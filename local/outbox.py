@@ -148,6 +148,6 @@ def _content(part: Message) -> bytes:
 
 
 def _tags(header: str) -> dict[str, str]:
-    """Parses `order_id=1002, invoice=INV-1002-1` as SES does."""
+    """Parses `order_id=1002, invoice=INV-2026-00001` as SES does."""
     pairs = (pair.partition("=") for pair in header.split(",") if "=" in pair)
     return {name.strip(): value.strip() for name, _, value in pairs}

@@ -39,7 +39,7 @@ class SesEvents:
         """Simulates an event.
 
         Args:
-            request: A complete EventBridge event, or `{"invoice": "INV-1002-1", "event": "delivery"}`.
+            request: A complete EventBridge event, or `{"order_id": "1002", "mailing": 1, "event": "delivery"}`.
 
         Returns:
             The functions that received the event.
@@ -55,18 +55,16 @@ class SesEvents:
 
 def _event(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """Builds an event: https://docs.aws.amazon.com/ses/latest/dg/monitoring-eventbridge.html."""
-    number, name = str(request.get("invoice")), str(request.get("event"))
-    # The number is INV-<order>-<n>, and the order id may contain hyphens.
-    order_id = number.removeprefix("INV-").rpartition("-")[0]
-    if not order_id or name not in REPORTS:
+    order_id, n, name = request.get("order_id"), request.get("mailing", 1), str(request.get("event"))
+    if not isinstance(order_id, str) or not isinstance(n, int) or name not in REPORTS:
         raise UsageError(
-            'send {"invoice": "INV-1002-1", "event": "delivery"} (or '
+            'send {"order_id": "1002", "mailing": 1, "event": "delivery"} (or '
             + ", ".join(REPORTS)
             + "), or a complete SES event"
         )
     event_type, field, details = REPORTS[name]
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    mail = {"timestamp": now, "tags": {"order_id": [order_id], "invoice": [number]}}
+    mail = {"timestamp": now, "tags": {"order_id": [order_id], "mailing": [str(n)]}}
     return {
         "version": "0",
         "id": str(uuid.uuid4()),

@@ -74,6 +74,12 @@ EXAMPLES: dict[Kind, errors.DomainError] = {
             shipping_status="shipped",
             payment_status="paid",
         ),
+        errors.InvoiceOutdated(
+            'The buyer changed since invoice INV-2026-00017 was issued. Send "reissue": true to replace it by a credit '
+            'note and a new invoice, or "as_issued": true to send it unchanged.',
+            invoice="INV-2026-00017",
+            changed=["customer_summary.city"],
+        ),
         errors.StillRunning(
             "An invoice for this order is being mailed. Nothing was changed; try again.", retry_after=10
         ),

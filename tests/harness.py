@@ -183,10 +183,11 @@ class Service:
         """Sends a GET request."""
         return self.send(self.event("GET", path, None, claims, **headers))
 
-    def report(self, kind: str, order_id: str, number: str, at: str = "2026-11-23T09:00:05.000Z", **more: Any) -> None:
-        """Delivers an SES event about an invoice, such as `Delivery`."""
+    def report(self, kind: str, order_id: str, n: int | str, at: str = "2026-11-23T09:00:05.000Z", **more: Any) -> None:
+        """Delivers an SES event about a mailing, such as `Delivery`; `n` may be an invoice number of version 0.1."""
         event = load("ses-delivery")
-        mail = event["detail"]["mail"] | {"timestamp": at, "tags": {"order_id": [order_id], "invoice": [number]}}
+        tags = {"mailing": [str(n)]} if isinstance(n, int) else {"invoice": [n]}
+        mail = event["detail"]["mail"] | {"timestamp": at, "tags": {"order_id": [order_id], **tags}}
         place = {"DeliveryDelay": "deliveryDelay", "Send": "send", "Reject": "reject"}.get(kind, kind.lower())
         event["detail"] = {"eventType": kind, "mail": mail, place: {"timestamp": at, **more}}
         invoke("RecordDeliveryFunction", event)
@@ -238,8 +239,13 @@ class Service:
         return next(item for item in self.items(order_id, "ORDER") if item["sk"] == "ORDER")
 
     def invoices(self, order_id: str) -> list[dict[str, Any]]:
-        """Returns the invoices of an order."""
+        """Returns the mailings of an order."""
         return self.items(order_id, "INVOICE#")
+
+    def documents(self, order_id: str) -> list[dict[str, Any]]:
+        """Returns the documents of an order as the staff sees them."""
+        documents: list[dict[str, Any]] = self.get(f"/admin/orders/{order_id}/invoices").json["invoices"]
+        return documents
 
     def comments(self, order_id: str) -> list[dict[str, Any]]:
         """Returns the comments on an order, including internal ones."""

@@ -6,11 +6,11 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
+from orders import cancellation
 from orders.errors import OrderNotFound, StateConflict, StillRunning
 from orders.http import Api, OrderIdInPath, answers, get_caller
 from orders.identity import Caller
 from orders.requests import CancelRequest
-from orders.store import OrderStore
 from orders.table import Table, get_table
 from orders.telemetry import count
 
@@ -49,7 +49,10 @@ def cancel(
     table: Annotated[Table, Depends(get_table)],
     request: Annotated[CancelRequest | None, Body()] = None,
 ) -> Response[None]:
-    """Cancels an order permanently: it can no longer be invoiced, shipped or paid. Cancelling it again succeeds."""
-    if OrderStore(table).cancel(order_id, caller, request.reason if request else None):
+    """Cancels an order permanently: it can no longer be invoiced, shipped or paid. Cancelling it again succeeds.
+
+    If it was invoiced, a credit note is issued; the invoice becomes void instead if it was never mailed.
+    """
+    if cancellation.cancel(table, order_id, caller, request.reason if request else None):
         count("OrdersCancelled")
     return Response(204)

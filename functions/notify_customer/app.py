@@ -3,6 +3,8 @@
 https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
 """
 
+from datetime import datetime
+from email.message import EmailMessage
 from typing import Any
 
 # First: if pydantic were imported before it, it would load its models of every AWS event.
@@ -11,17 +13,19 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 
 from notify_customer.notices import Notice, notice_of, render
 from orders import settings
+from orders.archive import get_archive
 from orders.errors import DomainError, MailUnknown
 from orders.identity import Caller, Role
+from orders.invoices import Mailing, Outcome
 from orders.ledger import Ledger
 from orders.lifecycle import invoice_delivery
 from orders.mailing.mail import get_mailer
 from orders.mailing.shop import get_shop
-from orders.models import Outcome
+from orders.models import DocumentHead, Order
 from orders.settings import NoticeSettings
 from orders.startup import once
 from orders.store import OrderStore
-from orders.stream import parse_record
+from orders.stream import OrderCancellation, parse_record
 from orders.table import get_table
 from orders.telemetry import count, logger
 from orders.types import email_problem
@@ -48,8 +52,8 @@ def handle_record(record: DynamoDBRecord) -> None:
     """
     try:
         notice = notice_of(parse_record(record.raw_event))
-        if notice and _enabled(notice):
-            _mail(notice)
+        if notice:
+            _handle(notice)
     except Exception as error:
         # The error's text may quote what a person wrote. The keys tell the staff which order it is.
         keys = record.raw_event["dynamodb"].get("Keys")
@@ -62,35 +66,116 @@ def _enabled(notice: Notice) -> bool:
     return {"comment": switches.notify_comments, "cancellation": switches.notify_cancellations}[notice.kind]
 
 
-def _mail(notice: Notice) -> None:
-    table, shop = get_table(), get_shop()
-    order = OrderStore(table).get(notice.order_id, ourselves)
-    email = order.customer_summary.email
-    if email is None or email_problem(email) or invoice_delivery(order):
-        _note(notice, "NoticesWithoutAddress")
+def _handle(notice: Notice) -> None:
+    head = notice.event.order.credit_note if isinstance(notice.event, OrderCancellation) else None
+    enabled = _enabled(notice)
+    if not enabled and not head:
         return
-    message, mailer = render(notice, order, shop), get_mailer()
-    ledger = Ledger(table)
-    if earlier := ledger.begin_notice(notice.order_id, notice.id):
+    ledger, shop = Ledger(get_table()), get_shop()
+    order = OrderStore(get_table()).get(notice.order_id, ourselves)
+    # Archived even if nobody is mailed.
+    pdf = _archive(ledger, order, head) if head else b""
+    email = order.customer_summary.email
+    if not enabled or email is None or email_problem(email) or invoice_delivery(order):
+        if head and head.number not in order.archived:
+            ledger.record_archived(order.order_id, head.number)
+        _note(notice, "NoticesWithoutAddress" if enabled else "NoticesOff")
+        return
+    message = render(notice, order, shop)
+    if head:
+        message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{head.number}.pdf")
+        _mail(notice, message, CreditNoteRecord(ledger, _mailing(order, email, head, ledger.now())))
+    else:
+        _mail(notice, message, NoticeRecord(ledger, notice))
+
+
+def _archive(ledger: Ledger, order: Order, head: DocumentHead) -> bytes:
+    """Returns the archived PDF of a credit note. The first time, it is typeset."""
+    if head.number in order.archived:
+        return get_archive().get(order.order_id, head.number)
+    # Imported here, because other notices need no typesetting.
+    from orders.printing.content import invoice_content  # noqa: PLC0415
+    from orders.printing.pdf import render_pdf  # noqa: PLC0415
+
+    document = ledger.document(order.order_id, head.number)
+    content = invoice_content(document, document.order_as_issued(order), get_shop())
+    return get_archive().put(order.order_id, head.number, render_pdf(content))
+
+
+def _mailing(order: Order, recipient: str, head: DocumentHead, now: datetime) -> Mailing:
+    """Returns the mailing of a credit note. Its order is cancelled, so no other mailing can take the number."""
+    return Mailing(
+        order_id=order.order_id,
+        n=order.invoice_count + 1,
+        outcome=Outcome.SENDING,
+        started=now,
+        requested_by=ourselves.id,
+        recipient=recipient,
+        version=order.version,
+        currency_code=order.currency_code,
+        grand_total=order.grand_total,
+        paid=order.paid,
+        payment_status=order.payment_status,
+    ).brings(head)
+
+
+class NoticeRecord:
+    """The record of a notice in the ledger."""
+
+    def __init__(self, ledger: Ledger, notice: Notice) -> None:
+        self._ledger = ledger
+        self._notice = notice
+        self.tags = {"order_id": notice.order_id, "notice": notice.kind}
+
+    def begin(self) -> Outcome | None:
+        """Records that it is about to be mailed. See `Ledger.begin_notice`."""
+        return self._ledger.begin_notice(self._notice.order_id, self._notice.id)
+
+    def end(self, outcome: Outcome, message_id: str | None = None, reason: str | None = None) -> None:
+        """Records its outcome."""
+        self._ledger.end_notice(self._notice.order_id, self._notice.id, outcome)
+
+
+class CreditNoteRecord:
+    """The record of a credit note's mailing in the ledger."""
+
+    def __init__(self, ledger: Ledger, mailing: Mailing) -> None:
+        self._ledger = ledger
+        self._mailing = mailing
+        own = {"invoice": mailing.number, "mailing": str(mailing.n)}
+        self.tags = {"order_id": mailing.order_id, "notice": "cancellation", **own}
+
+    def begin(self) -> Outcome | None:
+        """Records that it is about to be mailed. See `Ledger.begin_notice`."""
+        return self._ledger.begin_credit_note(self._mailing)
+
+    def end(self, outcome: Outcome, message_id: str | None = None, reason: str | None = None) -> None:
+        """Records its outcome, and that the credit note is archived."""
+        known = {"outcome": outcome, "ended": self._ledger.now(), "message_id": message_id, "reason": reason}
+        self._ledger.end(self._mailing.model_copy(update=known), [self._mailing.number])
+
+
+def _mail(notice: Notice, message: EmailMessage, record: NoticeRecord | CreditNoteRecord) -> None:
+    if earlier := record.begin():
         # Still `sending`, so its process crashed: it is not known whether the mail was sent.
         _note(notice, "NoticesUnknown" if earlier is Outcome.SENDING else "NoticesRepeated")
         return
     try:
-        mailer.send(message, {"order_id": notice.order_id, "notice": notice.kind})
-    except MailUnknown:
-        _end(ledger, notice, Outcome.UNKNOWN)
-    except DomainError:
+        message_id = get_mailer().send(message, record.tags)
+    except MailUnknown as error:
+        _end(notice, record, Outcome.UNKNOWN, reason=error.reason)
+    except DomainError as error:
         # SES refused the mail, so it is safe to send it again. Any other exception leaves the record `sending`.
-        _end(ledger, notice, Outcome.FAILED)
+        _end(notice, record, Outcome.FAILED, reason=error.reason)
         raise
     else:
-        _end(ledger, notice, Outcome.SENT)
+        _end(notice, record, Outcome.SENT, message_id=message_id)
 
 
-def _end(ledger: Ledger, notice: Notice, outcome: Outcome) -> None:
+def _end(notice: Notice, record: NoticeRecord | CreditNoteRecord, outcome: Outcome, **known: str | None) -> None:
     _note(notice, f"Notices{outcome.capitalize()}")
     try:
-        ledger.end_notice(notice.order_id, notice.id, outcome)
+        record.end(outcome, **known)
     except DomainError as error:
         # The record stays `sending`, which claims nothing, and the notice is not mailed again.
         logger.error("outcome not recorded", notice=notice.id, outcome=outcome, error=type(error).__name__)

@@ -71,6 +71,7 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
             values |= {
                 "by_customer": cancelled.cancelled_as == Role.CUSTOMER,
                 "date": formats.date(date),
+                "credit_note": cancelled.credit_note,
                 "reason": (cancelled.cancel_reason or "").strip("\r\n"),
                 **_money(cancelled, formats),
             }

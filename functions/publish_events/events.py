@@ -7,21 +7,16 @@ Within a version, members and states may only be added, so the schemas allow mem
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from orders import stream
 from orders.identity import Role
-from orders.lifecycle import decisive_report, invoice_state
-from orders.models import (
-    DeliveryEvent,
-    InvoiceState,
-    OrderHeader,
-    OrderStatus,
-    PaymentStatus,
-    ShippingStatus,
-)
+from orders.invoices import DeliveryEvent, MailingState
+from orders.lifecycle import decisive_report, mailing_state
+from orders.models import OrderHeader, OrderStatus, PaymentStatus, ShippingStatus
 from orders.money import amount_text
 from orders.types import Moment
 
@@ -158,7 +153,7 @@ class InvoiceStatusChanged(_Event):
                     "schema_version": "1",
                     "time": "2026-11-23T09:00:05.000000Z",
                     "order_id": "1002",
-                    "number": "INV-1002-1",
+                    "number": "INV-2026-00017",
                     "state": "delivered",
                     "previous_state": "sent",
                     "report": "delivery",
@@ -173,8 +168,8 @@ class InvoiceStatusChanged(_Event):
 
     type: Literal["InvoiceStatusChanged"] = "InvoiceStatusChanged"
     number: str
-    state: InvoiceState
-    previous_state: Annotated[InvoiceState | None, Field(description="Null if the invoice is new.")]
+    state: MailingState
+    previous_state: Annotated[MailingState | None, Field(description="Null if the invoice is new.")]
     report: Annotated[
         DeliveryEvent | None, Field(description="The report from SES that decided the state; null if there is none.")
     ]
@@ -184,7 +179,64 @@ class InvoiceStatusChanged(_Event):
     order_version: Annotated[int, Field(description="The version of the order that the invoice shows.")]
 
 
-Event = OrderCreated | OrderCancelled | CommentAdded | InvoiceStatusChanged
+class _DocumentEvent(_Event):
+    number: str
+    currency_code: CurrencyCode
+    grand_total: AmountText
+    order_version: Annotated[int, Field(description="The version of the order that the document shows.")]
+
+
+class InvoiceIssued(_DocumentEvent):
+    """An invoice was issued. It is mailed at the same time: InvoiceStatusChanged tells the result."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "order/1002/document/INV-2026-00017",
+                    "type": "InvoiceIssued",
+                    "schema_version": "1",
+                    "time": "2026-11-23T09:00:00.000000Z",
+                    "order_id": "1002",
+                    "number": "INV-2026-00017",
+                    "currency_code": "EUR",
+                    "grand_total": "199.11",
+                    "order_version": 1,
+                }
+            ]
+        }
+    )
+
+    type: Literal["InvoiceIssued"] = "InvoiceIssued"
+
+
+class CreditNoteIssued(_DocumentEvent):
+    """A credit note was issued: it cancels an invoice in full."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "order/1002/document/INV-2026-00018",
+                    "type": "CreditNoteIssued",
+                    "schema_version": "1",
+                    "time": "2026-11-23T09:12:31.250000Z",
+                    "order_id": "1002",
+                    "number": "INV-2026-00018",
+                    "currency_code": "EUR",
+                    "grand_total": "199.11",
+                    "order_version": 1,
+                    "corrects": "INV-2026-00017",
+                }
+            ]
+        }
+    )
+
+    type: Literal["CreditNoteIssued"] = "CreditNoteIssued"
+    corrects: Annotated[str, Field(description="The number of the invoice that it cancels.")]
+
+
+Event = OrderCreated | OrderCancelled | CommentAdded | InvoiceIssued | CreditNoteIssued | InvoiceStatusChanged
 
 
 def event_of(record: Mapping[str, Any]) -> Event | None:
@@ -228,21 +280,35 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
                 is_visible_to_customer=comment.is_visible_to_customer,
                 flagged=comment.flagged,
             )
-        case stream.InvoiceTransition(invoice, before):
-            report = decisive_report(invoice)
+        case stream.MailingTransition(mailing, before):
+            report = decisive_report(mailing)
             return InvoiceStatusChanged(
                 # Not the state: an invoice can soft-bounce, be delivered, and then hard-bounce.
-                id=f"order/{invoice.order_id}/invoice/{invoice.n}/{report or invoice.outcome}",
-                time=invoice.events[report] if report else invoice.ended or invoice.started,
-                order_id=invoice.order_id,
-                number=invoice.number,
-                state=invoice_state(invoice),
+                id=f"order/{mailing.order_id}/invoice/{mailing.n}/{report or mailing.outcome}",
+                time=mailing.events[report] if report else mailing.ended or mailing.started,
+                order_id=mailing.order_id,
+                number=mailing.number,
+                state=mailing_state(mailing),
                 previous_state=before,
                 report=report,
-                currency_code=invoice.currency_code,
-                grand_total=amount_text(invoice.grand_total, invoice.currency_code),
-                due=amount_text(invoice.due, invoice.currency_code),
-                order_version=invoice.version,
+                currency_code=mailing.currency_code,
+                grand_total=amount_text(mailing.grand_total, mailing.currency_code),
+                due=amount_text(mailing.due, mailing.currency_code),
+                order_version=mailing.version,
+            )
+        case stream.DocumentIssue(document):
+            kind = CreditNoteIssued if document.corrects else InvoiceIssued
+            members = {"corrects": document.corrects} if document.corrects else {}
+            currency = document.order["currency_code"]
+            return kind(
+                id=f"order/{document.order_id}/document/{document.number}",
+                time=document.issued,
+                order_id=document.order_id,
+                number=document.number,
+                currency_code=currency,
+                grand_total=amount_text(Decimal(document.order["grand_total"]), currency),
+                order_version=document.order["version"],
+                **members,
             )
     return None
 

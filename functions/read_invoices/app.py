@@ -1,22 +1,69 @@
-"""GET /admin/orders/{order_id}/invoices and GET /admin/orders/{order_id}/invoices/{number}."""
+"""GET …/invoices and GET …/invoices/{number}, for customers and admins."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from aws_lambda_powertools.event_handler import Request, Response
 from aws_lambda_powertools.event_handler.depends import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Path
+from pydantic import BaseModel
 
 from orders import views
 from orders.archive import PDF, get_archive
 from orders.errors import InvoiceNotFound, OrderNotFound
-from orders.http import Api, OrderIdInPath, answers, success
+from orders.http import Api, OrderIdInPath, answers, get_caller, success
+from orders.identity import Caller
+from orders.invoices import FiledDocument
 from orders.ledger import Ledger
-from orders.models import parse_invoice_number
-from orders.responses import InvoiceRecord, Invoices
+from orders.lifecycle import LEFT, mailing_state
+from orders.responses import DocumentRecord, Documents, OwnDocument, OwnDocuments
 from orders.table import Table, get_table
 
 app = Api(get_table)
 handler = app.resolve
+
+Number = Annotated[str, Path(description="The document's number.", examples=["INV-2026-00017"], max_length=80)]
+ONE = answers(200, "The document.", OrderNotFound, InvoiceNotFound) | {
+    303: success(
+        "With `Accept: application/pdf`.",
+        headers={"Location": "The URL of the PDF, valid for 5 minutes."},
+        content={},
+    )
+}
+
+
+@app.get(
+    "/orders/<order_id>/invoices",
+    operation_id="listOwnInvoices",
+    summary="List the invoices of my order",
+    tags=["Customer"],
+    responses=answers(200, "The invoices and credit notes that were mailed.", OrderNotFound),
+)
+def list_own(
+    order_id: OrderIdInPath,
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
+) -> OwnDocuments:
+    """Lists the invoices and credit notes of one of the caller's orders that were mailed, newest last."""
+    return OwnDocuments(invoices=tuple(map(views.document_for_customer, _mailed(table, order_id, caller))))
+
+
+@app.get(
+    "/orders/<order_id>/invoices/<number>",
+    operation_id="getOwnInvoice",
+    summary="Get my invoice or its PDF",
+    tags=["Customer"],
+    responses=ONE,
+)
+def get_own(
+    order_id: OrderIdInPath,
+    number: Number,
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
+    request: Request,
+) -> Response[OwnDocument | None]:
+    """Returns an invoice or credit note that was mailed, or with `Accept: application/pdf` a redirect to its PDF."""
+    filed = _find(_mailed(table, order_id, caller), number)
+    return _answer(filed, views.document_for_customer(filed), request)
 
 
 @app.get(
@@ -24,11 +71,15 @@ handler = app.resolve
     operation_id="listInvoices",
     summary="List the invoices of an order",
     tags=["Admin"],
-    responses=answers(200, "All invoices of the order.", OrderNotFound),
+    responses=answers(200, "All invoices and credit notes of the order.", OrderNotFound),
 )
-def list_invoices(order_id: OrderIdInPath, table: Annotated[Table, Depends(get_table)]) -> Invoices:
-    """Lists every mailing of the order's invoice, including failed ones, newest last."""
-    return Invoices(invoices=tuple(map(views.invoice_for_staff, Ledger(table).invoices(order_id))))
+def list_all(
+    order_id: OrderIdInPath,
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
+) -> Documents:
+    """Lists the order's invoices and credit notes with all their mailings, including failed ones, newest last."""
+    return Documents(invoices=tuple(map(views.document_for_staff, Ledger(table).filed(order_id, caller))))
 
 
 @app.get(
@@ -36,29 +87,42 @@ def list_invoices(order_id: OrderIdInPath, table: Annotated[Table, Depends(get_t
     operation_id="getInvoice",
     summary="Get an invoice or its PDF",
     tags=["Admin"],
-    responses=answers(200, "The invoice.", InvoiceNotFound)
-    | {
-        303: success(
-            "With `Accept: application/pdf`.",
-            headers={"Location": "The URL of the PDF, valid for 5 minutes."},
-            content={},
-        )
-    },
+    responses=ONE,
 )
-def get_invoice(
+def get_any(
     order_id: OrderIdInPath,
-    number: Annotated[str, Path(description="The invoice's number.", examples=["INV-1001-1"], max_length=80)],
+    number: Number,
+    caller: Annotated[Caller, Depends(get_caller)],
     table: Annotated[Table, Depends(get_table)],
     request: Request,
-) -> Response[InvoiceRecord | None]:
-    """Returns one invoice, or with `Accept: application/pdf` a redirect to its PDF that is valid for 5 minutes."""
-    n = parse_invoice_number(order_id, number)
-    if n is None:
-        raise InvoiceNotFound
-    invoice = Ledger(table).invoice(order_id, n)
+) -> Response[DocumentRecord | None]:
+    """Returns an invoice or credit note, or with `Accept: application/pdf` a redirect to its PDF for 5 minutes."""
+    filed = _find(Ledger(table).filed(order_id, caller), number)
+    return _answer(filed, views.document_for_staff(filed), request)
+
+
+_R = TypeVar("_R", bound=BaseModel)
+
+
+def _mailed(table: Table, order_id: str, caller: Caller) -> list[FiledDocument]:
+    """Returns the documents that certainly left: a customer does not see the staff's failed attempts."""
+    filed = Ledger(table).filed(order_id, caller)
+    return [each for each in filed if any(mailing_state(mailing) in LEFT for mailing in each.mailings)]
+
+
+def _find(filed: list[FiledDocument], number: str) -> FiledDocument:
+    for each in filed:
+        if each.document.number == number:
+            return each
+    raise InvoiceNotFound
+
+
+def _answer(filed: FiledDocument, record: _R, request: Request) -> Response[_R | None]:
+    document = filed.document
     if PDF not in request.headers.get("accept", ""):
-        return Response(200, content_type="application/json", body=views.invoice_for_staff(invoice))
-    if not invoice.archived:
+        return Response(200, content_type="application/json", body=record)
+    if not filed.archived:
         raise InvoiceNotFound("The PDF of this invoice was not archived, because the mailing failed before.")
     # The S3 client is only made here, because the other answers do not need it.
-    return Response(303, headers={"Location": get_archive().link(invoice), "Cache-Control": "no-store"})
+    link = get_archive().link(document.order_id, document.number)
+    return Response(303, headers={"Location": link, "Cache-Control": "no-store"})

@@ -6,8 +6,8 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-exampl
 from datetime import datetime
 from typing import Any
 
+from orders.invoices import DeliveryEvent, parse_own_number
 from orders.ledger import Ledger
-from orders.models import DeliveryEvent, parse_invoice_number
 from orders.startup import once
 from orders.table import get_table
 from orders.telemetry import count, logger
@@ -50,8 +50,9 @@ def handler(event: dict[str, Any], _context: Any) -> None:
         logger.info("dropped", why="about copies", report=report)
         return
     tags = detail["mail"].get("tags", {})
-    order_id, number = (tags.get(name, [""])[0] for name in ("order_id", "invoice"))
-    n = parse_invoice_number(order_id, number)
+    order_id, number, mailing = (tags.get(name, [""])[0] for name in ("order_id", "invoice", "mailing"))
+    # Version 0.1 did not tag the mailing: it gave each one a number.
+    n = int(mailing) if mailing.isascii() and mailing.isdigit() else parse_own_number(order_id, number)
     at = datetime.fromisoformat(detail[place]["timestamp"])
     if n is None or not Ledger(get_table()).record_delivery(order_id, n, report, at):
         logger.info("dropped", why="no invoice of ours", report=report)

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from pydantic import Field
 
 from orders.archive import PDF, Archive, get_archive
-from orders.errors import MailRefused, MailUnknown, OrderNotFound, StateConflict, StillRunning
+from orders.errors import InvoiceOutdated, MailRefused, MailUnknown, OrderNotFound, StateConflict, StillRunning
 from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, check_same_order, get_caller
 from orders.identity import Caller
 from orders.ledger import Ledger
@@ -58,6 +58,7 @@ def wants_pdf(request: Request) -> bool:
         "SES accepted the mail.",
         OrderNotFound,
         StateConflict,
+        InvoiceOutdated,
         StillRunning,
         MailRefused,
         MailUnknown,
@@ -73,7 +74,8 @@ def send_invoice(
 ) -> Response[InvoiceSent]:
     """Mails the order's invoice to the address on the order. A success means that SES accepted the mail.
 
-    Repeating the request within 30 seconds, or with the same Idempotency-Key, mails nothing again.
+    The first time, this issues the invoice: it gets its number, and its content is final. Later, the same document is
+    mailed again. Repeating the request within 30 seconds, or with the same Idempotency-Key, mails nothing again.
     """
     request = request or InvoiceRequest()
     check_same_order(order_id, request.order_id, "order_id")
@@ -96,6 +98,7 @@ def send_invoice(
         "The invoice, as a page or (with `Accept: application/pdf`) as the PDF.",
         OrderNotFound,
         StateConflict,
+        InvoiceOutdated,
         content={
             "text/html": {"type": "string", "examples": ["<!doctype html>…"]},
             PDF: {"type": "string", "format": "binary"},

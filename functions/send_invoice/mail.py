@@ -1,10 +1,12 @@
 """The invoice mail: its content as plain text and as HTML, with the PDF attached."""
 
 import base64
+from collections.abc import Mapping
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+from orders.invoices import Mailing
 from orders.mailing.letters import letter, templates
 from orders.mailing.shop import Shop
 from orders.printing import TEMPLATES
@@ -15,30 +17,34 @@ _html = _templates.get_template("invoice.html")
 _text = _templates.get_template("invoice.txt")
 
 
-def render_mail(content: Content, shop: Shop) -> EmailMessage:
-    """Writes the mail, without the PDF.
+def render_mail(content: Content, mailing: Mailing, shop: Shop, pdfs: Mapping[str, bytes]) -> EmailMessage:
+    """Writes the mail.
 
     Args:
         content: What the invoice says.
+        mailing: Where it goes, and its subject.
         shop: The sender.
+        pdfs: The PDFs to attach, by the numbers of the documents.
 
     Returns:
-        The mail, to the invoice's recipient, with the copies that were asked for. It is plain ASCII once serialised.
+        The mail, to the mailing's recipient, with the copies that were asked for. It is plain ASCII once serialised.
     """
     logo = _logo()
     message = letter(
         shop,
-        content.recipient,
-        content.subject,
-        content.issued,
+        mailing.recipient,
+        mailing.subject or content.subject,
+        mailing.started,
         text=_text.render(_variables(content)),
         html=_html.render(_variables(content), logo="cid:logo" if logo else ""),
-        cc=content.cc,
+        cc=mailing.cc,
     )
     if logo and (html := message.get_body(("html",))):
         # Within the mail, because mail programs load nothing from the web unless they are told to.
         html.add_related(logo, "image", "png", cid="<logo>", disposition="inline", filename="logo.png")
         html.set_boundary("=_related")
+    for number, pdf in pdfs.items():
+        message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{number}.pdf")
     return message
 
 
@@ -48,11 +54,6 @@ def render_html(content: Content) -> str:
     return _html.render(
         _variables(content), logo=f"data:image/png;base64,{base64.b64encode(logo).decode()}" if logo else ""
     )
-
-
-def attach_pdf(message: EmailMessage, number: str, pdf: bytes) -> None:
-    """Attaches an invoice's PDF to its mail."""
-    message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{number}.pdf")
 
 
 def _variables(content: Content) -> dict[str, Any]:

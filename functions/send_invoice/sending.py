@@ -1,38 +1,44 @@
-"""Sends an invoice: read the order, compute the content, record the mailing, archive, mail, record the outcome.
+"""Sends an invoice: read the order, decide which document goes out, record, archive, mail, record the outcome.
 
 A request mails at most once, no mail is lost without a trace, and the record says what happened. `sending` is recorded
 before the mail, and `sent`, `failed` or `unknown` after it. A process that dies in between leaves `sending`, which
 counts as unknown once its lease has expired, until SES reports the outcome.
 """
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from email.message import EmailMessage
+from typing import Any
 
 from orders.archive import Archive
-from orders.errors import DomainError, Invalid, MailUnknown, StillRunning
+from orders.documents import Issue, Series, adopt_invoice, current_invoice, issue_invoice, reissue_invoice
+from orders.errors import DomainError, Invalid, InvoiceOutdated, MailUnknown, StillRunning
 from orders.identity import Caller
+from orders.invoices import Document, Mailing, MailingState, Outcome
 from orders.keys import RequestKey
-from orders.ledger import MAIL_LEASE, Ledger, OrderChanged
-from orders.lifecycle import invoice_state, refuse_invoice
+from orders.ledger import MAIL_LEASE, Ledger, OrderChanged, Plan
+from orders.lifecycle import mailing_state, refuse_invoice
 from orders.mailing.mail import Mailer
 from orders.mailing.shop import Shop
-from orders.models import Invoice, InvoiceState, Order, Outcome, PaymentStatus
+from orders.models import Order, PaymentStatus, buyer_details, buyer_digest
 from orders.payments import OPEN, refuse_status
 from orders.printing.content import Content, invoice_content
 from orders.printing.pdf import render_pdf
 from orders.requests import InvoiceRequest
 from orders.telemetry import count, logger
-from send_invoice.mail import attach_pdf, render_mail
+from send_invoice.mail import render_mail
 
 ATTEMPTS = 4
 """How often the order is read while other requests keep changing it."""
+
+DRAFT = "DRAFT"
+"""What a preview shows instead of the number, which is only taken when the invoice is issued."""
 
 
 class InvoiceSender:
     """Sends invoices.
 
     Args:
-        ledger: The orders and their mailings.
+        ledger: The orders, their documents and mailings.
         archive: Where the PDFs are kept.
         mailer: Hands mail to SES.
         shop: The seller.
@@ -44,17 +50,19 @@ class InvoiceSender:
         self._mailer = mailer
         self._shop = shop
 
-    def send(self, order_id: str, caller: Caller, request: InvoiceRequest, given_key: str | None) -> Invoice:
-        """Mails an order's invoice. A repeated request mails nothing: it gets the outcome of the first one.
+    def send(self, order_id: str, caller: Caller, request: InvoiceRequest, given_key: str | None) -> Mailing:
+        """Mails an order's invoice. The first time, this issues it; later, the same document is mailed again.
 
-        Three calls of DynamoDB, one of S3 and one of SES; a repeated request costs two reads.
+        A repeated request mails nothing: it gets the outcome of the first one. Three calls of DynamoDB, one of S3 and
+        one of SES; a repeated request costs two reads.
 
         Returns:
-            The invoice that SES accepted.
+            The mailing that SES accepted.
 
         Raises:
             OrderNotFound: The order does not exist.
             StateConflict: A rule of `lifecycle` forbids it.
+            InvoiceOutdated: The buyer changed since the invoice was issued, and the request does not say what to do.
             Invalid: The payment status contradicts the order's figures, or neither the order nor the shop names an
                 address that a copy should go to.
             KeyReused: The Idempotency-Key came with another request before.
@@ -66,22 +74,21 @@ class InvoiceSender:
         key = RequestKey.of("send-invoice", caller, request, given_key)
         resend = bool(request.resend)
         for attempt in range(ATTEMPTS):
-            order, earlier = self._ledger.read_for_invoice(order_id, key, again=attempt > 0)
+            found = self._ledger.read_for_invoice(order_id, key, again=attempt > 0)
+            order, earlier = found.order, found.earlier
             if not key.given:
                 # A double click counts as one request only while the order still allows it.
                 refuse_invoice(order, resend=resend)
-            if earlier and self._has_left(found := self._ledger.invoice(order_id, earlier)):
-                return found
+            if earlier and self._has_left(mailing := self._ledger.mailing(order_id, earlier)):
+                return mailing
             refuse_invoice(order, resend=resend)
-            invoice = draft_invoice(order, caller, request, self._shop, self._ledger.now())
-            content = invoice_content(invoice, order, self._shop)
-            message, pdf = render_mail(content, self._shop), render_pdf(content)
-            attach_pdf(message, invoice.number, pdf)
+            draft = draft_mailing(order, caller, request, self._shop, self._ledger.now())
+            plan = self._plan(order, draft, request)
             try:
-                self._ledger.begin_invoice(order, invoice, key, instead_of=earlier)
+                recorded = self._ledger.begin(found, plan, key, instead_of=earlier)
             except OrderChanged:
                 continue
-            return self._deliver(invoice, message, pdf)
+            return self._deliver(order, recorded)
         raise StillRunning("The order keeps changing. No mail was sent; try again.", retry_after=1)
 
     def preview(self, order_id: str, caller: Caller, request: InvoiceRequest) -> Content:
@@ -90,43 +97,121 @@ class InvoiceSender:
         Raises:
             OrderNotFound: The order does not exist.
             StateConflict: A rule of `lifecycle` forbids it.
+            InvoiceOutdated: The buyer changed since the invoice was issued, and the request does not say what to do.
             Invalid: The payment status contradicts the order's figures, or neither the order nor the shop names an
                 address that a copy should go to.
         """
-        order, _ = self._ledger.read_for_invoice(order_id, None, again=False)
-        refuse_invoice(order, resend=bool(request.resend))
-        return invoice_content(draft_invoice(order, caller, request, self._shop, self._ledger.now()), order, self._shop)
+        found = self._ledger.read_for_invoice(order_id, None, again=False)
+        refuse_invoice(found.order, resend=bool(request.resend))
+        draft = draft_mailing(found.order, caller, request, self._shop, self._ledger.now())
+        mailing = self._plan(found.order, draft, request)(found.series).mailing
+        if mailing.document_issued == draft.started:
+            # Another order may take the number before this one is issued.
+            mailing = mailing.model_copy(update={"document": DRAFT})
+        return invoice_content(mailing, self._order_as_mailed(found.order, mailing), self._shop)
 
-    def _deliver(self, invoice: Invoice, message: EmailMessage, pdf: bytes) -> Invoice:
-        """Archives the PDF, mails it and records the outcome."""
+    def _plan(self, order: Order, draft: Mailing, request: InvoiceRequest) -> Callable[[Series], Plan]:
+        """Decides which document the mail brings, and what has to be issued for it.
+
+        Raises:
+            InvoiceOutdated: See `send`.
+        """
+        by, now, content = draft.requested_by, draft.started, _frozen(draft)
+        current = order.invoice
+        if current is None and order.invoice_count:
+            adopted = adopt_invoice(order, self._ledger.mailings(order.order_id))
+            if adopted:
+                invoice, own = adopted
+                archived = frozenset({invoice.number}) if own.archived else frozenset()
+                mailing = draft.brings(invoice.head)
+                return lambda series: Plan(
+                    mailing,
+                    Issue(series, series, (invoice,)),
+                    current_invoice(invoice, order),
+                    frozenset({own.n}),
+                    archived,
+                )
+        if current is None:
+
+            def first(series: Series) -> Plan:
+                issue = issue_invoice(series, order, by, now, **content)
+                invoice = issue.documents[-1]
+                return Plan(draft.brings(invoice.head), issue, current_invoice(invoice, order))
+
+            return first
+        if current.buyer == buyer_digest(order.customer_summary) or request.as_issued:
+            return lambda _: Plan(draft.brings(current))
+        outdated = self._ledger.document(order.order_id, current.number)
+        if not request.reissue:
+            raise _outdated_error(order, outdated)
+
+        def again(series: Series) -> Plan:
+            issue = reissue_invoice(series, order, outdated, by, now, **content)
+            *credit_notes, invoice = issue.documents
+            credited = credit_notes[0].number if credit_notes else None
+            return Plan(draft.brings(invoice.head, credited), issue, current_invoice(invoice, order))
+
+        return again
+
+    def _deliver(self, order: Order, plan: Plan) -> Mailing:
+        """Archives what is new, mails it and records the outcome."""
+        mailing = plan.mailing
+        issued = {document.number: document for document in (plan.issue.documents if plan.issue else ())}
+        known = order.archived | plan.archived
+        new = [number for number in mailing.numbers if number not in known]
+        archived: list[str] = []
         try:
-            self._archive.put(invoice, pdf)
-            invoice = invoice.model_copy(update={"archived": True})
-            message_id = self._mailer.send(message, tags={"order_id": invoice.order_id, "invoice": invoice.number})
+            pdfs = {}
+            for number in mailing.numbers:
+                if number in new:
+                    document = issued.get(number) or self._ledger.document(order.order_id, number)
+                    content = invoice_content(document, document.order_as_issued(order), self._shop)
+                    pdfs[number] = self._archive.put(order.order_id, number, render_pdf(content))
+                    archived.append(number)
+                else:
+                    pdfs[number] = self._archive.get(order.order_id, number)
+            content = invoice_content(mailing, self._order_as_mailed(order, mailing), self._shop)
+            message = render_mail(content, mailing, self._shop, pdfs)
+        except Exception as error:
+            self._record(
+                mailing, Outcome.FAILED, archived, reason=getattr(error, "reason", None) or type(error).__name__
+            )
+            raise
+        tags = {"order_id": mailing.order_id, "invoice": mailing.number, "mailing": str(mailing.n)}
+        try:
+            message_id = self._mailer.send(message, tags)
         except MailUnknown as error:
-            self._record(invoice, Outcome.UNKNOWN, reason=error.reason)
+            self._record(mailing, Outcome.UNKNOWN, archived, reason=error.reason)
             raise
         except DomainError as error:
-            self._record(invoice, Outcome.FAILED, reason=error.reason)
+            self._record(mailing, Outcome.FAILED, archived, reason=error.reason)
             raise
-        self._record(invoice, Outcome.SENT, message_id=message_id)
-        return invoice
+        self._record(mailing, Outcome.SENT, archived, message_id=message_id)
+        return mailing
 
-    def _has_left(self, invoice: Invoice) -> bool:
+    def _order_as_mailed(self, order: Order, mailing: Mailing) -> Order:
+        """Returns the order that the mail shows: with today's figures, and the buyer that its invoice names."""
+        current = order.invoice
+        if current and current.number == mailing.number and current.buyer != buyer_digest(order.customer_summary):
+            issued = self._ledger.document(order.order_id, current.number).order_as_issued(order)
+            return order.model_copy(update={"customer_summary": issued.customer_summary})
+        return order
+
+    def _has_left(self, mailing: Mailing) -> bool:
         """Whether the mail of an earlier request with the same key left; False if it certainly did not.
 
         Raises:
             StillRunning: It is being sent.
             MailUnknown: It may have left.
         """
-        match invoice_state(invoice):
-            case InvoiceState.FAILED:
+        match mailing_state(mailing):
+            case MailingState.FAILED:
                 return False
-            case InvoiceState.SENDING if (
-                rest := (invoice.started + MAIL_LEASE - self._ledger.now()).total_seconds()
+            case MailingState.SENDING if (
+                rest := (mailing.started + MAIL_LEASE - self._ledger.now()).total_seconds()
             ) > 0:
                 raise StillRunning("The same request is being processed.", retry_after=int(rest) + 1)
-            case InvoiceState.SENDING | InvoiceState.UNKNOWN:
+            case MailingState.SENDING | MailingState.UNKNOWN:
                 raise MailUnknown(
                     "This request was made before, and it is not known whether its mail left. It will not be retried "
                     "automatically."
@@ -134,7 +219,13 @@ class InvoiceSender:
         return True
 
     def _record(
-        self, invoice: Invoice, outcome: Outcome, *, message_id: str | None = None, reason: str | None = None
+        self,
+        mailing: Mailing,
+        outcome: Outcome,
+        archived: Sequence[str],
+        *,
+        message_id: str | None = None,
+        reason: str | None = None,
     ) -> None:
         """Records the outcome.
 
@@ -142,17 +233,17 @@ class InvoiceSender:
         outcome of the mail.
         """
         count(f"Invoices{outcome.capitalize()}")
-        logger.info("invoice", order_id=invoice.order_id, invoice=invoice.number, outcome=outcome, reason=reason)
+        logger.info("invoice", order_id=mailing.order_id, invoice=mailing.number, outcome=outcome, reason=reason)
         known = {"outcome": outcome, "ended": self._ledger.now(), "message_id": message_id, "reason": reason}
         try:
-            self._ledger.end_invoice(invoice.model_copy(update=known))
+            self._ledger.end(mailing.model_copy(update=known), archived)
         except DomainError as error:
             count("InvoicesNotRecorded")
-            logger.error("outcome not recorded", invoice=invoice.number, outcome=outcome, error=type(error).__name__)
+            logger.error("outcome not recorded", invoice=mailing.number, outcome=outcome, error=type(error).__name__)
 
 
-def draft_invoice(order: Order, caller: Caller, request: InvoiceRequest, shop: Shop, now: datetime) -> Invoice:
-    """Makes the order's next invoice, as a request asks for it.
+def draft_mailing(order: Order, caller: Caller, request: InvoiceRequest, shop: Shop, now: datetime) -> Mailing:
+    """Makes the order's next mailing, as a request asks for it. It does not say yet which document it brings.
 
     Raises:
         Invalid: The request's payment status contradicts the order's figures, or neither the order nor the shop names
@@ -165,7 +256,7 @@ def draft_invoice(order: Order, caller: Caller, request: InvoiceRequest, shop: S
         # Stored by version 0.1, which did not compare status and figures. An invoice that asks for nothing is not open.
         status = PaymentStatus.PAID
     options = request.payment_settings and request.payment_settings.payment_method_options
-    return Invoice(
+    return Mailing(
         order_id=order.order_id,
         n=order.invoice_count + 1,
         outcome=Outcome.SENDING,
@@ -182,6 +273,24 @@ def draft_invoice(order: Order, caller: Caller, request: InvoiceRequest, shop: S
         cc=_copies(order, request, shop),
         subject=request.subject,
         language=request.language,
+    )
+
+
+def _frozen(mailing: Mailing) -> dict[str, Any]:
+    """Returns what a new invoice takes from the request."""
+    names = ("payment_status", "payment_method_options", "notes", "language")
+    return {name: getattr(mailing, name) for name in names}
+
+
+def _outdated_error(order: Order, invoice: Document) -> InvoiceOutdated:
+    before = buyer_details(invoice.order_as_issued(order).customer_summary)
+    now = buyer_details(order.customer_summary)
+    changed = [f"customer_summary.{name}" for name in {**before, **now} if before.get(name) != now.get(name)]
+    return InvoiceOutdated(
+        f'The buyer changed since invoice {invoice.number} was issued. Send "reissue": true to replace it by a credit '
+        'note and a new invoice, or "as_issued": true to send it unchanged.',
+        invoice=invoice.number,
+        changed=changed,
     )
 
 

@@ -71,6 +71,10 @@ class StateConflict(DomainError):
     """The state of the order forbids the operation. The facts include the order's statuses."""
 
 
+class InvoiceOutdated(DomainError):
+    """The buyer changed since the invoice was issued. The facts are its number and the changed fields."""
+
+
 class StillRunning(DomainError):
     """Another operation must end first. The same request may succeed after `retry_after` seconds."""
 

@@ -55,6 +55,7 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.OrderNotFound: ProblemType(404, "order-not-found", "Order not found"),
     errors.InvoiceNotFound: ProblemType(404, "invoice-not-found", "Invoice not found"),
     errors.StateConflict: ProblemType(409, "state-conflict", "The order's state does not allow this"),
+    errors.InvoiceOutdated: ProblemType(409, "invoice-outdated", "The invoice no longer matches the order"),
     errors.StillRunning: ProblemType(409, "still-running", "Another request for this order is in progress"),
     errors.OrderExists: ProblemType(409, "order-exists", "An order with this id already exists"),
     errors.Outdated: ProblemType(412, "outdated", "The order has changed", lambda error: {"ETag": etag(error.version)}),

@@ -9,12 +9,14 @@ All items of an order form one item collection, `pk = ORDER#<id>`:
 | `COMMENT#<id, 16 digits>` | a comment that the customer may read                                           |
 | `INTERNAL#<id, 16 digits>`| an internal comment, apart so that customers' reads never come near it         |
 | `CHANGE#<µs>#<version>`   | one change of the order, by whom and of which fields; both have 16 digits      |
-| `INVOICE#<n, 6 digits>`   | one mailing of the invoice                                                     |
+| `DOC#<number>`            | a document: an invoice or a credit note, as it was issued                      |
+| `INVOICE#<n, 6 digits>`   | one mailing of a document                                                      |
 | `NOTICE#<id>`             | a mail that told the customer about a comment or the cancellation              |
 | `KEY#<hash>`              | an idempotency key and its result; `expires_at` (epoch seconds) is the TTL     |
 
 The idempotency key of a request that creates an order is a separate collection, `pk = KEY#<hash>` and `sk = KEY`: it
-must be found whichever order the request names.
+must be found whichever order the request names. The series of document numbers is one too: `pk = SERIES#<name>` and
+`sk = SERIES`.
 """
 
 import hashlib
@@ -36,7 +38,9 @@ DETAIL = "ORDER#DETAIL"
 COMMENT = "COMMENT"
 INTERNAL = "INTERNAL"
 CHANGE = "CHANGE"
+DOCUMENT = "DOC"
 INVOICE = "INVOICE"
+SERIES = "SERIES"
 
 KEY_LIFETIME = timedelta(hours=48)
 """How long an Idempotency-Key is kept: the contract's 24 hours, with room for a late retry."""
@@ -70,8 +74,18 @@ def comment_sk(comment_id: int) -> str:
     return f"{INTERNAL if comment_id % 2 else COMMENT}#{comment_id:016}"
 
 
+def series_key(name: str) -> dict[str, str]:
+    """Returns the key of a series of document numbers."""
+    return {"pk": f"{SERIES}#{name}", "sk": SERIES}
+
+
+def document_sk(number: str) -> str:
+    """Returns the sort key of a document."""
+    return f"{DOCUMENT}#{number}"
+
+
 def invoice_sk(n: int) -> str:
-    """Returns the sort key of an order's n-th invoice."""
+    """Returns the sort key of an order's n-th mailing."""
     return f"{INVOICE}#{n:06}"
 
 

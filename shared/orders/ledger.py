@@ -1,32 +1,85 @@
-"""The ledger of mail: one record for each mailing of an invoice and for each notice to a customer.
+"""The ledger of mail: one record for each mailing of a document and for each notice to a customer.
 
 A record is written as `sending` before its mail and gets its outcome after it, so that no mail is sent twice for one
-request or lost without a trace.
+request or lost without a trace. The first mailing of an order issues its invoice, in the same transaction.
 """
 
+import random
 import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from orders.errors import InvoiceNotFound, OrderNotFound, Unavailable
-from orders.items import select_fields
-from orders.keys import DETAIL, HEADER, INVOICE, RequestKey, epoch_seconds, invoice_sk, item_key, notice_sk
-from orders.models import DeliveryEvent, Invoice, Order, OrderStatus, Outcome, address_digest
-from orders.store import check_order_access
+from orders.documents import Issue, Series, read_document, read_documents, series_name
+from orders.errors import InvoiceNotFound, OrderNotFound, StillRunning, Unavailable
+from orders.identity import Caller
+from orders.invoices import DeliveryEvent, Document, FiledDocument, Mailing, Outcome, own_document
+from orders.items import Item, select_fields
+from orders.keys import (
+    DETAIL,
+    HEADER,
+    INVOICE,
+    SERIES,
+    RequestKey,
+    epoch_seconds,
+    invoice_sk,
+    item_key,
+    notice_sk,
+    series_key,
+)
+from orders.models import CurrentInvoice, Order, OrderStatus, address_digest
 from orders.table import ConditionFailed, Table
 
 MAIL_LEASE = timedelta(seconds=30)
 """How long a mailing can take: longer than its function lives. After that, its process must have crashed."""
 
+NUMBER_ATTEMPTS = 60
+"""How often a mailing tries to take a number while other orders take theirs."""
+
 UNSETTLED = "invoice"
-"""The partition of the index of unsettled invoices. There are few at any time, so one partition is enough."""
+"""The partition of the index of unsettled mailings. There are few at any time, so one partition is enough."""
 
 
 class OrderChanged(Exception):
     """The order or the request's key changed since it was read. Read it again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a request to mail an invoice finds.
+
+    Attributes:
+        order: The order.
+        earlier: The number of the mailing that the request's key led to before, or None.
+        series: The series that a new document would take its number from.
+    """
+
+    order: Order
+    earlier: int | None
+    series: Series
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A mailing, and what it issues.
+
+    Attributes:
+        mailing: The mailing, with the order's next number.
+        issue: What is issued in the same transaction.
+        invoice: The order's new valid invoice; None if it stays as it is.
+        may_have_left: Earlier mailings of that invoice that may have left.
+        archived: Its number, if its PDF is archived already.
+    """
+
+    mailing: Mailing
+    issue: Issue | None = None
+    invoice: CurrentInvoice | None = None
+    may_have_left: frozenset[int] = frozenset()
+    archived: frozenset[str] = frozenset()
+
+
 class Ledger:
-    """Mailings of invoices and notices. Each method makes one DynamoDB call unless it says otherwise.
+    """Mailings of documents and notices. Each method makes one DynamoDB call unless it says otherwise.
 
     Args:
         table: The table.
@@ -39,17 +92,19 @@ class Ledger:
         """Returns the current time, by the table's clock."""
         return self._table.now()
 
-    def read_for_invoice(self, order_id: str, key: RequestKey | None, *, again: bool) -> tuple[Order, int | None]:
-        """Reads an order, and the number of the invoice that the request's key led to before, or None.
+    def read_for_invoice(self, order_id: str, key: RequestKey | None, *, again: bool) -> Found:
+        """Reads an order, what the request's key led to before, and the series of numbers.
 
-        The first read may be slightly old: `begin_invoice` detects that. With `again`, it is the latest version.
+        The first read may be slightly old: `begin` detects that. With `again`, it is the latest version.
 
         Raises:
             OrderNotFound: The order does not exist.
             KeyReused: The key came with another request before.
         """
+        name = series_name(self.now())
         sks = (HEADER, DETAIL, *([key.sk] if key else []))
-        found, left = self._table.get_many([item_key(order_id, sk) for sk in sks], consistent=again)
+        keys = [*(item_key(order_id, sk) for sk in sks), series_key(name)]
+        found, left = self._table.get_many(keys, consistent=again)
         if left:
             raise Unavailable
         items = {item["sk"]: item for item in found}
@@ -58,14 +113,15 @@ class Ledger:
                 raise OrderNotFound
             return self.read_for_invoice(order_id, key, again=True)
         order = Order.model_validate(select_fields(items[HEADER] | items[DETAIL], Order))
+        series = Series.of(name, items.get(SERIES))
         marker = items.get(key.sk) if key else None
         if key is None or marker is None or marker["expires_at"] <= epoch_seconds(self.now()):
-            return order, None
+            return Found(order, None, series)
         key.check(marker)
-        return order, int(marker["invoice"])
+        return Found(order, int(marker["invoice"]), series)
 
-    def invoice(self, order_id: str, n: int) -> Invoice:
-        """Reads the n-th invoice of an order.
+    def mailing(self, order_id: str, n: int) -> Mailing:
+        """Reads the n-th mailing of an order.
 
         Raises:
             InvoiceNotFound: It does not exist.
@@ -73,92 +129,155 @@ class Ledger:
         item = self._table.get(order_id, invoice_sk(n))
         if item is None:
             raise InvoiceNotFound
-        return Invoice.model_validate(select_fields(item, Invoice))
+        return Mailing.model_validate(select_fields(item, Mailing))
 
-    def invoices(self, order_id: str) -> list[Invoice]:
-        """Reads all invoices of an order, newest last. If there are none, a second call checks that the order exists.
+    def mailings(self, order_id: str) -> list[Mailing]:
+        """Reads all mailings of an order, newest last; an empty list also if the order does not exist."""
+        return read_mailings(self._table, order_id)
+
+    def document(self, order_id: str, number: str) -> Document:
+        """Reads a document of an order.
 
         Raises:
-            OrderNotFound: The order does not exist.
+            InvoiceNotFound: It does not exist.
         """
-        found = read_invoices(self._table, order_id)
-        if not found:
-            check_order_access(self._table, order_id)
-        return found
+        document = read_document(self._table, order_id, number)
+        if document is None:
+            raise InvoiceNotFound
+        return document
 
-    def begin_invoice(self, order: Order, invoice: Invoice, key: RequestKey, *, instead_of: int | None) -> None:
-        """Records that an invoice is about to be mailed, if the order is still as the invoice shows it.
+    def filed(self, order_id: str, caller: Caller) -> list[FiledDocument]:
+        """Reads all documents of an order with their mailings, newest last: three calls.
 
-        Until `end_invoice`, the order cannot be cancelled, so that no mail is sent after a cancellation.
+        Raises:
+            OrderNotFound: The order does not exist, or it belongs to another customer.
+        """
+        header = self._table.get(order_id, HEADER)
+        if header is None or not (caller.is_admin or header["customer_id"] == caller.id):
+            raise OrderNotFound
+        mailings = self.mailings(order_id)
+        documents = {each.number: own_document(each) for each in mailings if each.document is None}
+        documents |= {each.number: each for each in read_documents(self._table, order_id)}
+        archived = header.get("archived", set()) | {each.number for each in mailings if each.archived}
+        corrected = {each.corrects: number for number, each in documents.items() if each.corrects}
+        return [
+            FiledDocument(
+                document,
+                tuple(each for each in mailings if number in each.numbers),
+                number in archived,
+                corrected.get(number),
+            )
+            for number, document in documents.items()
+        ]
+
+    def begin(self, found: Found, plan: Callable[[Series], Plan], key: RequestKey, *, instead_of: int | None) -> Plan:
+        """Records that a mail is about to be sent, and issues its documents, if the order is still as it was read.
+
+        Until `end`, the order cannot be cancelled, so that no mail is sent after a cancellation. It makes another call
+        each time that another order takes the number first.
 
         Args:
-            order: The order as it was read.
-            invoice: The invoice, with the order's next number.
-            key: The request's key. Another request with the same key finds this invoice.
-            instead_of: The number of the failed invoice that the same key led to before.
+            found: The order as it was read.
+            plan: Returns the mailing and its documents, with the next numbers of a series.
+            key: The request's key. Another request with the same key finds this mailing.
+            instead_of: The number of the failed mailing that the same key led to before.
+
+        Returns:
+            The plan that was recorded.
 
         Raises:
-            OrderChanged: The order changed, or another request took the number or the key.
+            OrderChanged: The order changed, or another request took the mailing's number or the key.
+            StillRunning: Other orders kept taking the numbers.
         """
-        now = self.now()
+        series = found.series
+        for attempt in range(NUMBER_ATTEMPTS):
+            planned = plan(series)
+            own = [
+                self._begin_on_header(found.order, planned),
+                self._table.put_action(
+                    item_key(planned.mailing.order_id, invoice_sk(planned.mailing.n)),
+                    planned.mailing.model_dump(exclude_none=True) | {"unsettled": UNSETTLED},
+                    "attribute_not_exists(pk)",
+                ),
+                self._table.put_request_key(
+                    item_key(planned.mailing.order_id, key.sk), key, instead_of, invoice=planned.mailing.n
+                ),
+            ]
+            try:
+                self._table.transact(*own, *(planned.issue.actions(self._table) if planned.issue else ()))
+                return planned
+            except ConditionFailed as failed:
+                if failed.items.keys() != {len(own)} or (item := failed.items[len(own)]) is None:
+                    raise OrderChanged from failed
+                series = Series.of(series.name, item)
+            # At different times, because all that lost this race try again.
+            self._table.sleep(random.uniform(0, min(0.01 * 2**attempt, 0.3)))  # noqa: S311
+        raise StillRunning("Many invoices are being issued. No mail was sent; try again.", retry_after=1)
+
+    def _begin_on_header(self, order: Order, plan: Plan) -> Item:
+        now, n = self.now(), plan.mailing.n
+        sets, adds = ["invoice_count = :n", "mailing_until = :until"], []
+        values = {":n": n, ":until": epoch_seconds(now + MAIL_LEASE), ":set": {n}}
         # An expired lease means that the process which took it crashed. No other mailing has begun since, because the
-        # invoice count would differ.
-        add_number = "ADD mailing :set" if order.mailing_until > epoch_seconds(now) else ", mailing = :set"
-        header = self._table.update_action(
-            item_key(invoice.order_id, HEADER),
-            f"SET invoice_count = :n, mailing_until = :until {add_number}",
+        # count would differ.
+        if order.mailing_until > epoch_seconds(now):
+            adds.append("mailing :set")
+        else:
+            sets.append("mailing = :set")
+        if plan.invoice:
+            sets += ["invoice = :invoice", "may_have_left = :left"]
+            values |= {":invoice": plan.invoice.model_dump(exclude_none=True), ":left": {n} | plan.may_have_left}
+        else:
+            adds.append("may_have_left :set")
+        if plan.archived:
+            adds.append("archived :archived")
+            values[":archived"] = plan.archived
+        return self._table.update_action(
+            item_key(order.order_id, HEADER),
+            f"SET {', '.join(sets)}" + (f" ADD {', '.join(adds)}" if adds else ""),
             condition="order_status <> :cancelled AND version = :version AND invoice_count = :before",
             values={
-                ":n": invoice.n,
+                **values,
                 ":before": order.invoice_count,
                 ":cancelled": OrderStatus.CANCELLED,
                 ":version": order.version,
-                ":until": epoch_seconds(now + MAIL_LEASE),
-                ":set": {invoice.n},
             },
         )
-        record = self._table.put_action(
-            item_key(invoice.order_id, invoice_sk(invoice.n)),
-            invoice.model_dump(exclude_none=True) | {"unsettled": UNSETTLED},
-            "attribute_not_exists(pk)",
-        )
-        marker = self._table.put_request_key(item_key(invoice.order_id, key.sk), key, instead_of, invoice=invoice.n)
-        try:
-            self._table.transact(header, record, marker)
-        except ConditionFailed as failed:
-            raise OrderChanged from failed
 
-    def end_invoice(self, invoice: Invoice) -> None:
-        """Records the outcome of an invoice, and allows the order to be cancelled again."""
-        settled = "" if invoice.outcome is Outcome.UNKNOWN else " REMOVE unsettled"
-        record = self._table.update_action(
-            item_key(invoice.order_id, invoice_sk(invoice.n)),
-            "SET outcome = :outcome, ended = :ended, archived = :archived, message_id = :message_id,"
-            f" reason = :reason{settled}",
+    def end(self, mailing: Mailing, archived: Sequence[str] = ()) -> None:
+        """Records the outcome of a mailing and the documents that it archived, and allows cancelling the order."""
+        n = {mailing.n}
+        failed = mailing.outcome is Outcome.FAILED
+        header = self._table.update_action(
+            item_key(mailing.order_id, HEADER),
+            f"DELETE mailing :set{', may_have_left :set' if failed else ''}"
+            + (" ADD archived :new" if archived else ""),
+            condition="attribute_exists(pk)",
+            values={":set": n, **({":new": set(archived)} if archived else {})},
+        )
+        self._table.transact(self._outcome(mailing), header)
+
+    def _outcome(self, mailing: Mailing) -> Item:
+        settled = "" if mailing.outcome is Outcome.UNKNOWN else " REMOVE unsettled"
+        return self._table.update_action(
+            item_key(mailing.order_id, invoice_sk(mailing.n)),
+            f"SET outcome = :outcome, ended = :ended, message_id = :message_id, reason = :reason{settled}",
             condition="attribute_exists(pk)",
             values={
-                ":outcome": invoice.outcome,
-                ":ended": invoice.ended,
-                ":archived": invoice.archived,
-                ":message_id": invoice.message_id,
-                ":reason": invoice.reason,
+                ":outcome": mailing.outcome,
+                ":ended": mailing.ended,
+                ":message_id": mailing.message_id,
+                ":reason": mailing.reason,
             },
         )
-        header = self._table.update_action(
-            item_key(invoice.order_id, HEADER),
-            "DELETE mailing :set",
-            condition="attribute_exists(pk)",
-            values={":set": {invoice.n}},
-        )
-        self._table.transact(record, header)
 
     def record_delivery(self, order_id: str, n: int, event: DeliveryEvent, at: datetime) -> bool:
-        """Records an event that SES reports about an invoice. Events may be repeated and come in any order.
+        """Records an event that SES reports about a mailing. Events may be repeated and come in any order.
 
         The earliest event of a kind counts. A second call updates the order when the address hard-bounces or complains.
 
         Returns:
-            False if the invoice does not exist: nothing was written.
+            False if the mailing does not exist: nothing was written.
         """
         update = self._table.update_action(
             item_key(order_id, invoice_sk(n)),
@@ -186,7 +305,7 @@ class Ledger:
         return True
 
     def count_unsettled(self, before: datetime) -> int:
-        """Counts the invoices that began before a time and whose outcome is not known."""
+        """Counts the mailings that began before a time and whose outcome is not known."""
         return self._table.count(
             "by_unsettled",
             "unsettled = :unsettled AND started < :before",
@@ -199,11 +318,19 @@ class Ledger:
         Returns:
             None if it may be mailed now; otherwise its outcome, and it must not be mailed again.
         """
+        return self._begin_once(order_id, notice_sk(notice_id), {"outcome": Outcome.SENDING, "started": self.now()})
+
+    def begin_credit_note(self, mailing: Mailing) -> Outcome | None:
+        """Records that a credit note is about to be mailed, unless it was mailed before. Returns as `begin_notice`."""
+        item = mailing.model_dump(exclude_none=True) | {"unsettled": UNSETTLED}
+        return self._begin_once(mailing.order_id, invoice_sk(mailing.n), item)
+
+    def _begin_once(self, order_id: str, sk: str, item: Item) -> Outcome | None:
         # Distinguishes our own write, repeated by botocore after a lost answer, from an earlier one.
         nonce = uuid.uuid4().hex
         put = self._table.put_action(
-            item_key(order_id, notice_sk(notice_id)),
-            {"outcome": Outcome.SENDING, "started": self.now(), "nonce": nonce},
+            item_key(order_id, sk),
+            item | {"nonce": nonce},
             "attribute_not_exists(pk) OR outcome = :failed",
             {":failed": Outcome.FAILED},
         )
@@ -213,6 +340,17 @@ class Ledger:
             existing = failed.items[0] or {}
             return None if existing.get("nonce") == nonce else Outcome(existing.get("outcome", Outcome.SENDING))
         return None
+
+    def record_archived(self, order_id: str, number: str) -> None:
+        """Records that the PDF of a document is archived, for a document that is not mailed."""
+        self._table.write(
+            self._table.update_action(
+                item_key(order_id, HEADER),
+                "ADD archived :archived",
+                condition="attribute_exists(pk)",
+                values={":archived": {number}},
+            )
+        )
 
     def end_notice(self, order_id: str, notice_id: str, outcome: Outcome) -> None:
         """Records the outcome of a notice. A failed notice may begin again."""
@@ -225,7 +363,7 @@ class Ledger:
         self._table.write(update)
 
 
-def read_invoices(table: Table, order_id: str) -> list[Invoice]:
-    """Reads all invoices of an order, newest last; an empty list also if the order does not exist."""
+def read_mailings(table: Table, order_id: str) -> list[Mailing]:
+    """Reads all mailings of an order, newest last; an empty list also if the order does not exist."""
     items = table.collection(order_id, f"{INVOICE}#")
-    return [Invoice.model_validate(select_fields(item, Invoice)) for item in items]
+    return [Mailing.model_validate(select_fields(item, Mailing)) for item in items]

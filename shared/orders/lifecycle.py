@@ -10,16 +10,8 @@ from typing import Any, TypeVar
 
 from orders.errors import StateConflict
 from orders.identity import Role
-from orders.models import (
-    DeliveryEvent,
-    Invoice,
-    InvoiceState,
-    Order,
-    OrderHeader,
-    OrderStatus,
-    ShippingStatus,
-    address_digest,
-)
+from orders.invoices import DeliveryEvent, Mailing, MailingState
+from orders.models import Order, OrderHeader, OrderStatus, ShippingStatus, address_digest
 from orders.types import email_problem
 
 _S = TypeVar("_S", bound=StrEnum)
@@ -111,7 +103,7 @@ def refuse_invoice(order: Order, *, resend: bool = False) -> None:
     if wrong := email_problem(order.customer_summary.email):
         raise _conflict(order, f"No mail can be sent to the order's e-mail address: it {wrong}. Change it.")
     if (problem := invoice_delivery(order)) and not resend:
-        happened = "bounced" if problem is InvoiceState.BOUNCED else "was reported as spam"
+        happened = "bounced" if problem is MailingState.BOUNCED else "was reported as spam"
         raise _conflict(
             order,
             f"An invoice to this address {happened}. Change the order's e-mail address, or send again with "
@@ -120,35 +112,39 @@ def refuse_invoice(order: Order, *, resend: bool = False) -> None:
         )
 
 
-def invoice_delivery(order: Order) -> InvoiceState | None:
+def invoice_delivery(order: Order) -> MailingState | None:
     """Returns the problem with the order's e-mail address: `complained`, `bounced`, or None."""
     digest = address_digest(order.customer_summary.email or "")
     if digest in order.complained:
-        return InvoiceState.COMPLAINED
-    return InvoiceState.BOUNCED if digest in order.bounced else None
+        return MailingState.COMPLAINED
+    return MailingState.BOUNCED if digest in order.bounced else None
 
 
 STATE_BY_REPORT = {
-    DeliveryEvent.COMPLAINT: InvoiceState.COMPLAINED,
-    DeliveryEvent.HARD_BOUNCE: InvoiceState.BOUNCED,
-    DeliveryEvent.REJECT: InvoiceState.REJECTED,
+    DeliveryEvent.COMPLAINT: MailingState.COMPLAINED,
+    DeliveryEvent.HARD_BOUNCE: MailingState.BOUNCED,
+    DeliveryEvent.REJECT: MailingState.REJECTED,
     # Before the soft bounce: an automatic reply such as "out of office" follows a delivery.
-    DeliveryEvent.DELIVERY: InvoiceState.DELIVERED,
-    DeliveryEvent.SOFT_BOUNCE: InvoiceState.BOUNCED,
-    DeliveryEvent.DELAY: InvoiceState.SENT,
-    DeliveryEvent.SEND: InvoiceState.SENT,
+    DeliveryEvent.DELIVERY: MailingState.DELIVERED,
+    DeliveryEvent.SOFT_BOUNCE: MailingState.BOUNCED,
+    DeliveryEvent.DELAY: MailingState.SENT,
+    DeliveryEvent.SEND: MailingState.SENT,
 }
 """The state that each report from SES means. Of several reports, the first in this table counts, so that the order of
 their arrival does not matter."""
 
 
-def invoice_state(invoice: Invoice) -> InvoiceState:
+def mailing_state(invoice: Mailing) -> MailingState:
     """Returns the state of an invoice: from the reports by SES, else from our own outcome."""
     report = decisive_report(invoice)
-    return STATE_BY_REPORT[report] if report else InvoiceState(invoice.outcome)
+    return STATE_BY_REPORT[report] if report else MailingState(invoice.outcome)
 
 
-def decisive_report(invoice: Invoice) -> DeliveryEvent | None:
+LEFT = {MailingState.SENT, MailingState.DELIVERED, MailingState.BOUNCED, MailingState.COMPLAINED}
+"""The states of a mailing that certainly left."""
+
+
+def decisive_report(invoice: Mailing) -> DeliveryEvent | None:
     """Returns the report from SES that decides an invoice's state; None if there is none yet."""
     return next((event for event in STATE_BY_REPORT if event in invoice.events), None)
 

@@ -5,9 +5,6 @@ currency; time is an aware `datetime` in UTC.
 """
 
 import hashlib
-import re
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Self
@@ -61,61 +58,6 @@ class ShippingStatus(StrEnum):
     PARTIAL = "partial"
     SHIPPED = "shipped"
     DELIVERED = "delivered"
-
-
-class Outcome(StrEnum):
-    """The result of one mailing, as this service saw it.
-
-    `sending` is written before the mail, so that every mail has a record. `unknown` is never retried automatically:
-    SES may have accepted the mail.
-    """
-
-    SENDING = "sending"
-    SENT = "sent"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-
-
-class DeliveryEvent(StrEnum):
-    """What SES reports about a mail, later and in any order.
-
-    https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
-    """
-
-    SEND = "send"
-    DELAY = "delay"
-    DELIVERY = "delivery"
-    SOFT_BOUNCE = "soft_bounce"
-    HARD_BOUNCE = "hard_bounce"
-    COMPLAINT = "complaint"
-    REJECT = "reject"
-
-
-class InvoiceState(StrEnum):
-    """The state of one mailing of an invoice: our outcome combined with the reports from SES."""
-
-    SENDING = "sending"
-    SENT = "sent"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    REJECTED = "rejected"
-    DELIVERED = "delivered"
-    BOUNCED = "bounced"
-    COMPLAINED = "complained"
-
-
-class TimelineEvent(StrEnum):
-    """The kinds of entries in an order's timeline."""
-
-    CREATED = "created"
-    CHANGED = "changed"
-    COMMENTED = "commented"
-    CANCELLED = "cancelled"
-    INVOICE_BEGUN = "invoice_begun"
-    INVOICE_SENT = "invoice_sent"
-    INVOICE_FAILED = "invoice_failed"
-    INVOICE_UNKNOWN = "invoice_unknown"
-    INVOICE_REPORTED = "invoice_reported"
 
 
 class State(Model):
@@ -175,6 +117,35 @@ class OrderLine(Model):
     discount: Amount = Decimal(0)
 
 
+class DocumentType(StrEnum):
+    """The kinds of documents. A credit note cancels an invoice."""
+
+    INVOICE = "invoice"
+    CREDIT_NOTE = "credit_note"
+
+
+class DocumentHead(Model):
+    """What identifies a document.
+
+    Attributes:
+        number: Its number in the shop's series.
+        type: Invoice or credit note.
+        issued: When it was issued. Numbers of a series are in this order.
+        corrects: The number of the invoice that a credit note cancels.
+    """
+
+    number: str
+    type: DocumentType = DocumentType.INVOICE
+    issued: Moment
+    corrects: str | None = None
+
+
+class CurrentInvoice(DocumentHead):
+    """The invoice that is valid for an order, with the digest of the buyer that it names."""
+
+    buyer: str
+
+
 class OrderHeader(Model):
     """An order without its lines and customer details: everything that a rule depends on.
 
@@ -186,9 +157,11 @@ class OrderHeader(Model):
     after a cancellation.
 
     `created` is when the order was placed, `created_by` the admin who created it here. `version` counts the changes of
-    the order, `invoice_count` its invoices. Until `mailing_until` (seconds since 1970) an invoice may be in progress.
-    `bounced` and `complained` are digests of addresses whose invoices hard-bounced or were reported as spam. The last
-    six fields describe the cancellation.
+    the order, `invoice_count` the mailings of its documents. Until `mailing_until` (seconds since 1970) one may be in
+    progress. `bounced` and `complained` are digests of addresses whose invoices hard-bounced or were reported as
+    spam. `invoice` is the valid invoice, `archived` has the numbers of the documents whose PDF is archived, and
+    `may_have_left` the mailings of the valid invoice that may have left. The last seven fields describe the
+    cancellation.
     """
 
     order_id: OrderId
@@ -217,6 +190,10 @@ class OrderHeader(Model):
     mailing_until: Annotated[StrictInt, Field(ge=0)] = 0
     bounced: frozenset[str] = frozenset()
     complained: frozenset[str] = frozenset()
+    invoice: CurrentInvoice | None = None
+    archived: frozenset[str] = frozenset()
+    may_have_left: frozenset[int] = frozenset()
+    credit_note: DocumentHead | None = None
     cancelled_at: Moment | None = None
     cancelled_by: str | None = None
     cancelled_as: str | None = None
@@ -254,32 +231,6 @@ class Order(OrderHeader):
         return self
 
 
-class FieldChange(Model):
-    """The change of one field. For customer details, `before` and `after` are not kept and are null."""
-
-    field: Annotated[str, Field(examples=["shipping_status"])]
-    before: Annotated[str | None, Field(examples=["awaiting_shipment"])] = None
-    after: Annotated[str | None, Field(examples=["shipped"])] = None
-
-
-class Change(Model):
-    """One change of an order.
-
-    Attributes:
-        version: The version that it produced.
-        at: When it was made.
-        by: The id of the admin who made it.
-        name: The admin's name.
-        fields: The changed fields.
-    """
-
-    version: int
-    at: Moment
-    by: str
-    name: str | None
-    fields: tuple[FieldChange, ...]
-
-
 class StoredComment(Model):
     """A comment. `id` is the time of `created` in microseconds since 1970; `admin_name` is null for a customer."""
 
@@ -293,89 +244,24 @@ class StoredComment(Model):
     author: str
 
 
-class Invoice(Model):
-    """One mailing of an order's invoice: what was requested, and the result.
-
-    Attributes:
-        n: 1, 2, … within the order.
-        outcome: The result of sending, as this service saw it. `lifecycle.invoice_state` combines it with `events`.
-        events: What SES reported, and when each event first happened.
-        started: When the mailing began.
-        ended: When the outcome was known.
-        version: The version of the order that the invoice shows.
-        archived: Whether the PDF was stored before the mail.
-        message_id: SES's id of the mail, once accepted.
-        reason: Error code or type that explains `failed` or `unknown`, never an error's message.
-    """
-
-    order_id: OrderId
-    n: Annotated[int, Field(ge=1)]
-    outcome: Outcome
-    events: dict[DeliveryEvent, Moment] = Field(default_factory=dict)
-    started: Moment
-    requested_by: str
-    recipient: str
-    version: int
-    currency_code: str
-    grand_total: Decimal
-    paid: Decimal
-    payment_status: PaymentStatus
-    payment_method_options: tuple[str, ...] = ()
-    notes: str | None = None
-    cc: tuple[str, ...] = ()
-    subject: str | None = None
-    language: str | None = None
-    ended: Moment | None = None
-    archived: bool = False
-    message_id: str | None = None
-    reason: str | None = None
-
-    @property
-    def number(self) -> str:
-        """The invoice number that the customer sees."""
-        return invoice_number(self.order_id, self.n)
-
-    @property
-    def due(self) -> Decimal:
-        """The amount that the invoice asks for."""
-        return max(self.grand_total - self.paid, Decimal(0))
-
-    @property
-    def archive_key(self) -> str:
-        """The S3 key of its PDF."""
-        return f"orders/{self.order_id}/{self.number}.pdf"
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineStep:
-    """One thing that happened to an order.
-
-    Attributes:
-        place: Where it sorts in the timeline. Unique within the order.
-        event: What happened.
-        at: When it happened.
-        subject: The order, comment, change or invoice that it happened to.
-        report: The report from SES, for `INVOICE_REPORTED`.
-    """
-
-    place: str
-    event: TimelineEvent
-    at: datetime
-    subject: OrderHeader | StoredComment | Change | Invoice
-    report: DeliveryEvent | None = None
-
-
 def address_digest(email: str) -> str:
     """Hashes an e-mail address, for records that only need to recognise it."""
     return hashlib.sha256(email.lower().encode()).hexdigest()[:16]
 
 
-def invoice_number(order_id: str, n: int) -> str:
-    """Formats the number of the n-th invoice of an order. Each order has its own count, so no counter is shared."""
-    return f"INV-{order_id}-{n}"
+_BUYER = (
+    *("first_name", "last_name", "company_name", "address_line_1", "address_line_2", "city", "state", "post_code"),
+    *("country", "vat_number"),
+)
+"""The customer details that an invoice must state: the others may change after it was issued."""
 
 
-def parse_invoice_number(order_id: str, number: str) -> int | None:
-    """Returns the n of an invoice number, or None if the number does not belong to the order."""
-    n = number.removeprefix(f"INV-{order_id}-")
-    return int(n) if order_id and n != number and re.fullmatch(r"[1-9][0-9]{0,5}", n, re.ASCII) else None
+def buyer_details(customer: CustomerSummary) -> dict[str, object]:
+    """Returns the name, address and VAT number that are set."""
+    details = customer.model_dump(exclude_none=True)
+    return {name: details[name] for name in _BUYER if details.get(name)}
+
+
+def buyer_digest(customer: CustomerSummary) -> str:
+    """Hashes the name, address and VAT number of a buyer, to recognise that they changed."""
+    return hashlib.sha256(repr(buyer_details(customer)).encode()).hexdigest()[:16]

@@ -16,14 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from orders.models import (
-    CustomerSummary,
-    Order,
-    OrderLine,
-    OrderStatus,
-    PaymentStatus,
-    ShippingStatus,
-)
+from orders.models import CustomerSummary, Order, OrderLine, OrderStatus, PaymentStatus, ShippingStatus
 from orders.money import line_total, mismatch_text, order_totals, refuse_unpayable
 from orders.payments import Payment, change_payment, complete_payment, payment_violations
 from orders.types import (
@@ -343,6 +336,10 @@ class InvoiceRequest(Model):
     `resend` sends the invoice even if an earlier one to the same address bounced or was reported as spam. `cc` takes
     the order's `billing_email` and the addresses that the shop has configured, no others. `subject` replaces the mail's
     usual one. `language` decides how amounts and dates are written (a BCP 47 tag); by default, the shop's language.
+
+    An order has one invoice: it is issued when it is first sent, and sent again later. If the buyer's name, address or
+    VAT number changed since, `reissue` cancels it by a credit note and issues another one, and `as_issued` sends it
+    unchanged.
     """
 
     model_config = ConfigDict(
@@ -365,3 +362,11 @@ class InvoiceRequest(Model):
     subject: Annotated[Line, AfterValidator(_subject), described(f"^{IN_LINE}*{VISIBLE}{IN_LINE}*$")] | None = None
     language: LanguageTag | None = None
     resend: StrictBool | None = None
+    reissue: StrictBool | None = None
+    as_issued: StrictBool | None = None
+
+    @model_validator(mode="after")
+    def _check_choice(self) -> Self:
+        if self.reissue and self.as_issued:
+            raise violation_error("InvoiceRequest", [(("as_issued",), "must not be true together with reissue")])
+        return self

@@ -3,77 +3,48 @@
 `orders.views` makes them from the models.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
 from orders.comment_views import NextCursor, StaffComment
-from orders.models import (
-    CustomerSummary,
-    DeliveryEvent,
-    FieldChange,
-    InvoiceState,
-    OrderStatus,
-    PaymentStatus,
-    ShippingStatus,
-    TimelineEvent,
-)
+from orders.history import FieldChange, TimelineEvent
+from orders.invoices import DeliveryEvent, MailingState
+from orders.models import CustomerSummary, DocumentType, OrderStatus, PaymentStatus, ShippingStatus
 from orders.types import Model, Moment
 
 
 class DeliveryReport(Model):
-    """One event that SES reported about an invoice, and when it first happened."""
+    """One event that SES reported about a mail, and when it first happened."""
 
     event: DeliveryEvent
     at: Moment
 
 
-class InvoiceRecord(Model):
-    """An invoice as the staff sees it: what was mailed, to which address, and the result.
+_DOCUMENT: dict[str, Any] = {
+    "number": "INV-2026-00017",
+    "type": "invoice",
+    "issued": "2026-11-23T17:25:09.123456Z",
+    "corrects": None,
+    "currency_code": "EUR",
+    "grand_total": "92.26",
+    "paid": "0.00",
+    "due": "92.26",
+    "payment_status": "unpaid",
+}
 
-    `sent_at` is when SES accepted the mail; it is null if that is not known. Amounts are strings with the decimals of
-    the currency.
+
+class MailingRecord(Model):
+    """One attempt to mail a document: where it went, what the mail said, and the result.
+
+    `sent_at` is when SES accepted the mail; it is null if that is not known. `due` is what the mail asked for.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "number": "INV-1001-1",
-                    "state": "delivered",
-                    "started": "2026-11-23T17:25:09.123456Z",
-                    "sent_at": "2026-11-23T17:25:09.654321Z",
-                    "recipient": "alice@example.com",
-                    "requested_by": "ada",
-                    "currency_code": "EUR",
-                    "grand_total": "92.26",
-                    "paid": "0.00",
-                    "due": "92.26",
-                    "payment_status": "unpaid",
-                    "payment_method_options": ["Bank transfer"],
-                    "notes": None,
-                    "cc": [],
-                    "subject": None,
-                    "language": None,
-                    "reason": None,
-                    "archived": True,
-                    "events": [
-                        {"event": "send", "at": "2026-11-23T17:25:10.000000Z"},
-                        {"event": "delivery", "at": "2026-11-23T17:25:12.000000Z"},
-                    ],
-                }
-            ]
-        }
-    )
-
-    number: str
-    state: InvoiceState
+    state: MailingState
     started: Moment
     sent_at: Moment | None
     recipient: str
     requested_by: str
-    currency_code: str
-    grand_total: str
     paid: str
     due: str
     payment_status: PaymentStatus
@@ -83,8 +54,82 @@ class InvoiceRecord(Model):
     subject: str | None
     language: str | None
     reason: str | None
-    archived: bool
     events: tuple[DeliveryReport, ...]
+
+
+class OwnDocument(Model):
+    """An invoice or a credit note as its customer sees it. Amounts are those that it states.
+
+    `corrects` is the number of the invoice that a credit note cancels.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_DOCUMENT]})
+
+    number: str
+    type: DocumentType
+    issued: Moment
+    corrects: str | None
+    currency_code: str
+    grand_total: str
+    paid: str
+    due: str
+    payment_status: PaymentStatus
+
+
+class DocumentRecord(OwnDocument):
+    """An invoice or a credit note as the staff sees it, with its mailings, newest last.
+
+    `corrected_by` is the number of the credit note that cancels it. It is void since `voided`: no mail of it had left
+    when the order was cancelled or another invoice was issued. `archived` says whether its PDF is stored. `missing`
+    names what it lacks to be legally complete. `e_invoice` is the profile of the e-invoice in its PDF, null without
+    one.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                _DOCUMENT
+                | {
+                    "requested_by": "ada",
+                    "corrected_by": None,
+                    "voided": None,
+                    "archived": True,
+                    "e_invoice": None,
+                    "missing": ["seller.vat_id"],
+                    "mailings": [
+                        {
+                            "state": "delivered",
+                            "started": "2026-11-23T17:25:09.123456Z",
+                            "sent_at": "2026-11-23T17:25:09.654321Z",
+                            "recipient": "alice@example.com",
+                            "requested_by": "ada",
+                            "paid": "0.00",
+                            "due": "92.26",
+                            "payment_status": "unpaid",
+                            "payment_method_options": ["Bank transfer"],
+                            "notes": None,
+                            "cc": [],
+                            "subject": None,
+                            "language": None,
+                            "reason": None,
+                            "events": [
+                                {"event": "send", "at": "2026-11-23T17:25:10.000000Z"},
+                                {"event": "delivery", "at": "2026-11-23T17:25:12.000000Z"},
+                            ],
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    requested_by: str
+    corrected_by: str | None
+    voided: Moment | None
+    archived: bool
+    e_invoice: str | None
+    missing: tuple[str, ...]
+    mailings: tuple[MailingRecord, ...]
 
 
 class OrderLineRecord(Model):
@@ -173,7 +218,8 @@ class TimelineEntry(Model):
 
     `by`, `role` and `name` identify the person who did it; they are null if that is not known, and for reports from
     SES. The other fields are null unless the event has them: the `changes`, the `comment`, the number of the
-    `invoice`, the `report` from SES, and the `reason` of a cancellation or of a failed mail.
+    `invoice` or credit note, the invoice that a credit note `corrects`, the `report` from SES, and the `reason` of a
+    cancellation or of a failed mail.
     """
 
     at: Moment
@@ -183,7 +229,8 @@ class TimelineEntry(Model):
     name: Annotated[str | None, Field(examples=["Ada Admin"])] = None
     changes: tuple[FieldChange, ...] | None = None
     comment: StaffComment | None = None
-    invoice: Annotated[str | None, Field(examples=["INV-1002-1"])] = None
+    invoice: Annotated[str | None, Field(examples=["INV-2026-00017"])] = None
+    corrects: Annotated[str | None, Field(examples=[None])] = None
     report: DeliveryEvent | None = None
     reason: Annotated[str | None, Field(examples=["Ordered twice"])] = None
 
@@ -195,10 +242,16 @@ class TimelinePage(Model):
     next_cursor: NextCursor
 
 
-class Invoices(Model):
-    """All invoices of an order, newest last."""
+class Documents(Model):
+    """All invoices and credit notes of an order, newest last."""
 
-    invoices: tuple[InvoiceRecord, ...]
+    invoices: tuple[DocumentRecord, ...]
+
+
+class OwnDocuments(Model):
+    """The invoices and credit notes of an order that were mailed, newest last."""
+
+    invoices: tuple[OwnDocument, ...]
 
 
 class FieldError(Model):

@@ -22,6 +22,13 @@ class ArchiveSettings(NamedTuple):
     invoices_bucket: str
 
 
+class SeriesSettings(NamedTuple):
+    """Settings of the series of document numbers: what they begin with, and the time zone that the year is of."""
+
+    invoice_prefix: str = "INV-"
+    shop_time_zone: str = "UTC"
+
+
 class CursorSettings(NamedTuple):
     """Settings of cursors. `cursor_key` signs them; only people who can read the deployment know it."""
 

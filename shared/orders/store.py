@@ -1,4 +1,4 @@
-"""Orders: creates, reads, changes, lists and cancels them."""
+"""Orders: creates, reads, changes and lists them."""
 
 import json
 from collections.abc import Collection
@@ -11,6 +11,7 @@ from zlib import crc32
 
 from orders import lifecycle
 from orders.errors import Invalid, OrderExists, OrderNotFound, StillRunning, TooLarge
+from orders.history import Change, FieldChange
 from orders.identity import Caller
 from orders.items import Item, select_fields
 from orders.keys import (
@@ -20,13 +21,12 @@ from orders.keys import (
     RequestKey,
     change_sk,
     digest,
-    epoch_seconds,
     item_key,
 )
-from orders.models import Change, FieldChange, Order, OrderHeader, OrderStatus, PaymentStatus
+from orders.models import Order, OrderHeader, OrderStatus, PaymentStatus
 from orders.money import amount_text
 from orders.requests import NewOrder, OrderPatch
-from orders.table import PAUSES, Action, ConditionFailed, Table, WriteConflict, index_query
+from orders.table import PAUSES, Action, ConditionFailed, Table, index_query
 from orders.types import utc_text
 
 SHARDS = 4
@@ -135,7 +135,9 @@ class OrderStore:
         """Returns the actions that create an order: they put its header and its detail unless they exist."""
         self.check(order)
         # Without the sets: a new order has none, and DynamoDB has no empty sets.
-        header = _without_unset(order.model_dump(exclude_none=True, exclude={"bounced", "complained"}))
+        header = _without_unset(
+            order.model_dump(exclude_none=True, exclude={"bounced", "complained", "archived", "may_have_left"})
+        )
         detail = {name: header.pop(name) for name in _IN_DETAIL if name in header}
         header["shard"] = _SHARDS[crc32(order.order_id.encode()) % SHARDS]
         # Sorts by time and is unique, so that every place in a list is between two orders.
@@ -221,64 +223,6 @@ class OrderStore:
             queries = [index_query("by_shard", "shard", shard, first, last, filters) for shard in _SHARDS]
         return self._table.page(queries, lambda item: str(item["listed"]), after, limit, newest_first=True)
 
-    def cancel(self, order_id: str, caller: Caller, reason: str | None) -> bool:
-        """Cancels an order unless a rule forbids it. Waits for an invoice that is being mailed at this moment.
-
-        The rule itself is the condition of the write, so nothing can happen between checking and cancelling. It makes
-        more than one call only while an invoice is being mailed.
-
-        Returns:
-            True if this call cancelled it, False if it was cancelled already and nothing changed.
-
-        Raises:
-            OrderNotFound: It does not exist, or it belongs to another customer.
-            StateConflict: A rule of `lifecycle` forbids it.
-            StillRunning: An invoice is still being mailed.
-        """
-        for pause in PAUSES:
-            try:
-                self._table.write_once(self._cancellation(order_id, caller, reason))
-                return True
-            except WriteConflict:
-                pass
-            except ConditionFailed as failed:
-                item = failed.items[0]
-                if item is None or not (caller.is_admin or item["customer_id"] == caller.id):
-                    raise OrderNotFound from failed
-                order = OrderHeader.model_validate(select_fields(item, OrderHeader))
-                if order.order_status is OrderStatus.CANCELLED:
-                    return False
-                lifecycle.refuse_cancel(order, caller.role)
-            self._table.sleep(pause)
-        raise StillRunning(
-            "An invoice for this order is being mailed. Nothing was cancelled; try again.", retry_after=10
-        )
-
-    def _cancellation(self, order_id: str, caller: Caller, reason: str | None) -> Action:
-        now, shipping = self.now(), lifecycle.CANCELLABLE_SHIPPING[caller.role]
-        orders, shipments = _aliases("o", lifecycle.CANCELLABLE_ORDER), _aliases("s", shipping)
-        return self._table.update_action(
-            item_key(order_id, HEADER),
-            "SET order_status = :cancelled, version = version + :one, status_before_cancel = order_status,"
-            " refund_due = paid - if_not_exists(refunded, :none),"
-            " cancelled_at = :at, cancelled_by = :by, cancelled_as = :as, cancel_reason = :reason",
-            condition=f"order_status IN ({', '.join(orders)}) AND shipping_status IN ({', '.join(shipments)})"
-            " AND (attribute_not_exists(mailing) OR mailing_until < :now)"
-            + ("" if caller.is_admin else " AND customer_id = :by"),
-            values={
-                ":cancelled": OrderStatus.CANCELLED,
-                ":one": 1,
-                ":none": 0,
-                ":at": now,
-                ":by": caller.id,
-                ":as": caller.role,
-                ":reason": reason,
-                ":now": epoch_seconds(now),
-                **orders,
-                **shipments,
-            },
-        )
-
     def _change(self, order: Order, changed: Order, caller: Caller) -> list[Action]:
         """Returns the actions that turn one version of an order into the next, and record who did it."""
         before, after = (each.model_dump(exclude={"customer_summary", "version"}) for each in (order, changed))
@@ -354,8 +298,3 @@ def _display(value: Any, order: OrderHeader) -> str | None:
     if value is None:
         return None
     return amount_text(value, order.currency_code) if isinstance(value, Decimal) else str(value)
-
-
-def _aliases(prefix: str, values: frozenset[Any]) -> dict[str, Any]:
-    """Names values for an expression: `{":o0": "draft", …}`."""
-    return {f":{prefix}{index}": value for index, value in enumerate(sorted(values))}

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orders.invoices import Document, Mailing, MailingState
 from orders.items import from_attributes, select_fields
-from orders.keys import COMMENT, HEADER, INTERNAL, INVOICE, parse_order_id, parse_sk
-from orders.lifecycle import invoice_state
-from orders.models import Invoice, InvoiceState, OrderHeader, OrderStatus, StoredComment
+from orders.keys import COMMENT, DOCUMENT, HEADER, INTERNAL, INVOICE, parse_order_id, parse_sk
+from orders.lifecycle import mailing_state
+from orders.models import OrderHeader, OrderStatus, StoredComment
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,21 @@ class CommentAddition:
 
 
 @dataclass(frozen=True, slots=True)
-class InvoiceTransition:
-    """The state of an invoice changed. `before` is None if the invoice is new."""
+class DocumentIssue:
+    """An invoice or a credit note was issued."""
 
-    invoice: Invoice
-    before: InvoiceState | None
+    document: Document
 
 
-DomainEvent = OrderCreation | OrderCancellation | CommentAddition | InvoiceTransition
+@dataclass(frozen=True, slots=True)
+class MailingTransition:
+    """The state of a mailing changed. `before` is None if the mailing is new."""
+
+    mailing: Mailing
+    before: MailingState | None
+
+
+DomainEvent = OrderCreation | OrderCancellation | CommentAddition | DocumentIssue | MailingTransition
 
 
 def parse_record(record: Mapping[str, Any]) -> DomainEvent | None:
@@ -72,9 +80,13 @@ def parse_record(record: Mapping[str, Any]) -> DomainEvent | None:
             visible = comment.is_visible_to_customer and kind == COMMENT
             order_id = parse_order_id(str(key["pk"]))
             return CommentAddition(order_id, comment.model_copy(update={"is_visible_to_customer": visible}))
+        case [kind, _] if kind == DOCUMENT and not old:
+            document = Document.model_validate(select_fields(new, Document))
+            # An invoice of version 0.1 was issued long before.
+            return None if document.adopted else DocumentIssue(document)
         case [kind, _] if kind == INVOICE:
-            invoice = Invoice.model_validate(select_fields(new, Invoice))
-            before = invoice_state(Invoice.model_validate(select_fields(old, Invoice))) if old else None
-            if invoice_state(invoice) != before:
-                return InvoiceTransition(invoice, before)
+            mailing = Mailing.model_validate(select_fields(new, Mailing))
+            before = mailing_state(Mailing.model_validate(select_fields(old, Mailing))) if old else None
+            if mailing_state(mailing) != before:
+                return MailingTransition(mailing, before)
     return None

@@ -1,17 +1,21 @@
 """The timeline of an order: merges changes, comments, invoices and cancellation into one history, page by page.
 
 The place of a step in the timeline begins with its time in microseconds, in 16 digits, then `#` and what makes it
-unique: `#` alone for the creation, `#CANCELLED`, the sort key of a comment or change, or `#INVOICE#<n>#<part>`.
+unique: `#` alone for the creation, `#CANCELLED`, the sort key of a comment or change, `#DOC#<number>#<part>`, or
+`#INVOICE#<n>#<part>`.
 """
 
 from collections.abc import Iterator
 from datetime import datetime
 
+from orders.documents import read_documents
 from orders.errors import OrderNotFound
+from orders.history import Change, TimelineEvent, TimelineStep
+from orders.invoices import Document, Mailing, Outcome
 from orders.items import Item, select_fields
-from orders.keys import CHANGE, COMMENT, HEADER, INTERNAL, invoice_sk, parse_sk, sortable_time
-from orders.ledger import read_invoices
-from orders.models import Change, Invoice, OrderHeader, Outcome, StoredComment, TimelineEvent, TimelineStep
+from orders.keys import CHANGE, COMMENT, HEADER, INTERNAL, document_sk, invoice_sk, parse_sk, sortable_time
+from orders.ledger import read_mailings
+from orders.models import DocumentType, OrderHeader, StoredComment
 from orders.table import Table, range_query
 
 _OUTCOMES = {
@@ -22,7 +26,9 @@ _OUTCOMES = {
 
 
 def read_timeline(table: Table, order_id: str, after: str | None, limit: int) -> tuple[list[TimelineStep], str | None]:
-    """Reads one page of an order's timeline, oldest first: one call for the order, one for its invoices, three at once.
+    """Reads one page of an order's timeline, oldest first.
+
+    One call each for the order, its documents and their mailings, and three at the same time for the rest.
 
     Args:
         table: The table.
@@ -43,7 +49,11 @@ def read_timeline(table: Table, order_id: str, after: str | None, limit: int) ->
     queries = [range_query(order_id, kind, _resume_key(kind, after or "0")) for kind in (COMMENT, INTERNAL, CHANGE)]
     items, end = table.page(queries, _place, after, limit)
     steps = [_item_step(item) for item in items]
-    others = [*_order_steps(order), *(step for each in read_invoices(table, order_id) for step in _invoice_steps(each))]
+    others = [
+        *_order_steps(order),
+        *(step for each in read_documents(table, order_id) for step in _document_steps(each)),
+        *(step for each in read_mailings(table, order_id) for step in _mailing_steps(each)),
+    ]
     # Comments and changes are complete up to `end`; nothing beyond it may be shown yet.
     steps += [step for step in others if (after is None or step.place > after) and (end is None or step.place <= end)]
     steps.sort(key=lambda step: step.place)
@@ -79,13 +89,25 @@ def _order_steps(order: OrderHeader) -> Iterator[TimelineStep]:
         yield TimelineStep(f"{sortable_time(at)}#CANCELLED", TimelineEvent.CANCELLED, at, order)
 
 
-def _invoice_steps(invoice: Invoice) -> Iterator[TimelineStep]:
+def _document_steps(document: Document) -> Iterator[TimelineStep]:
     def place(at: datetime, part: str) -> str:
-        return f"{sortable_time(at)}#{invoice_sk(invoice.n)}#{part}"
+        return f"{sortable_time(at)}#{document_sk(document.number)}#{part}"
 
-    yield TimelineStep(place(invoice.started, "0"), TimelineEvent.INVOICE_BEGUN, invoice.started, invoice)
-    if invoice.ended and invoice.outcome in _OUTCOMES:
-        yield TimelineStep(place(invoice.ended, "1"), _OUTCOMES[invoice.outcome], invoice.ended, invoice)
-    for report, at in invoice.events.items():
+    if not document.adopted:
+        credit = document.type is DocumentType.CREDIT_NOTE
+        event = TimelineEvent.CREDIT_NOTE_ISSUED if credit else TimelineEvent.INVOICE_ISSUED
+        yield TimelineStep(place(document.issued, "0"), event, document.issued, document)
+    if at := document.voided:
+        yield TimelineStep(place(at, "1"), TimelineEvent.INVOICE_VOIDED, at, document)
+
+
+def _mailing_steps(mailing: Mailing) -> Iterator[TimelineStep]:
+    def place(at: datetime, part: str) -> str:
+        return f"{sortable_time(at)}#{invoice_sk(mailing.n)}#{part}"
+
+    yield TimelineStep(place(mailing.started, "0"), TimelineEvent.INVOICE_BEGUN, mailing.started, mailing)
+    if mailing.ended and mailing.outcome in _OUTCOMES:
+        yield TimelineStep(place(mailing.ended, "1"), _OUTCOMES[mailing.outcome], mailing.ended, mailing)
+    for report, at in mailing.events.items():
         # The part is the event's name: a number would change when a further event arrives.
-        yield TimelineStep(place(at, report), TimelineEvent.INVOICE_REPORTED, at, invoice, report)
+        yield TimelineStep(place(at, report), TimelineEvent.INVOICE_REPORTED, at, mailing, report)

@@ -1,32 +1,25 @@
-"""Views: which parts of orders and invoices each role may see. Fields not named here leave by no route."""
+"""Views: which parts of orders and documents each role may see. Fields not named here leave by no route."""
 
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from orders.comment_views import comment_for_staff
+from orders.history import Change, TimelineEvent, TimelineStep
 from orders.identity import Role
-from orders.lifecycle import invoice_state
-from orders.models import (
-    Change,
-    DeliveryEvent,
-    Invoice,
-    Order,
-    OrderHeader,
-    OrderLine,
-    Outcome,
-    StoredComment,
-    TimelineEvent,
-    TimelineStep,
-)
+from orders.invoices import DeliveryEvent, Document, FiledDocument, Mailing, Outcome
+from orders.lifecycle import mailing_state
+from orders.models import Order, OrderHeader, OrderLine, StoredComment
 from orders.money import amount_text, quantity_text
 from orders.responses import (
     AdminOrderRecord,
     DeliveryReport,
-    InvoiceRecord,
+    DocumentRecord,
     ListedOrder,
+    MailingRecord,
     OrderLineRecord,
     OrderRecord,
+    OwnDocument,
     TimelineEntry,
 )
 
@@ -90,30 +83,50 @@ def listed_order(item: Mapping[str, Any]) -> ListedOrder:
     )
 
 
-def invoice_for_staff(invoice: Invoice) -> InvoiceRecord:
-    """Returns a mailing of an invoice as the staff sees it."""
-    sent = invoice.ended if invoice.outcome is Outcome.SENT else invoice.events.get(DeliveryEvent.SEND)
-    return InvoiceRecord(
-        number=invoice.number,
-        state=invoice_state(invoice),
-        started=invoice.started,
+def document_for_customer(filed: FiledDocument) -> OwnDocument:
+    """Returns an invoice or a credit note as its customer sees it: without mailings."""
+    return OwnDocument(**_document(filed.document))
+
+
+def document_for_staff(filed: FiledDocument) -> DocumentRecord:
+    """Returns an invoice or a credit note as the staff sees it."""
+    document = filed.document
+    return DocumentRecord(
+        **_document(document),
+        requested_by=document.requested_by,
+        corrected_by=filed.corrected_by,
+        voided=document.voided,
+        archived=filed.archived,
+        e_invoice=None,
+        missing=document.missing,
+        mailings=tuple(map(_mailing, filed.mailings)),
+    )
+
+
+def _document(document: Document) -> dict[str, Any]:
+    currency, total = document.order["currency_code"], Decimal(document.order["grand_total"])
+    paid = Decimal(document.order["paid"])
+    return {
+        **dict(document.head),
+        "currency_code": currency,
+        "grand_total": amount_text(total, currency),
+        "paid": amount_text(paid, currency),
+        "due": amount_text(Decimal(0) if document.corrects else max(total - paid, Decimal(0)), currency),
+        "payment_status": document.payment_status,
+    }
+
+
+def _mailing(mailing: Mailing) -> MailingRecord:
+    sent = mailing.ended if mailing.outcome is Outcome.SENT else mailing.events.get(DeliveryEvent.SEND)
+    same = ("started", "recipient", "requested_by", "payment_status", "payment_method_options", "notes", "cc")
+    return MailingRecord(
+        **{name: getattr(mailing, name) for name in (*same, "subject", "language", "reason")},
+        state=mailing_state(mailing),
         sent_at=sent,
-        recipient=invoice.recipient,
-        requested_by=invoice.requested_by,
-        currency_code=invoice.currency_code,
-        grand_total=amount_text(invoice.grand_total, invoice.currency_code),
-        paid=amount_text(invoice.paid, invoice.currency_code),
-        due=amount_text(invoice.due, invoice.currency_code),
-        payment_status=invoice.payment_status,
-        payment_method_options=invoice.payment_method_options,
-        notes=invoice.notes,
-        cc=invoice.cc,
-        subject=invoice.subject,
-        language=invoice.language,
-        reason=invoice.reason,
-        archived=invoice.archived,
+        paid=amount_text(mailing.paid, mailing.currency_code),
+        due=amount_text(mailing.due, mailing.currency_code),
         events=tuple(
-            DeliveryReport(event=event, at=at) for event, at in sorted(invoice.events.items(), key=lambda each: each[1])
+            DeliveryReport(event=event, at=at) for event, at in sorted(mailing.events.items(), key=lambda each: each[1])
         ),
     )
 
@@ -138,12 +151,16 @@ def _timeline_details(step: TimelineStep) -> dict[str, Any]:
             }
         case _, Change() as change:
             return {"by": change.by, "role": Role.ADMIN, "name": change.name, "changes": change.fields}
-        case TimelineEvent.INVOICE_BEGUN, Invoice() as invoice:
-            return {"by": invoice.requested_by, "role": Role.ADMIN, "invoice": invoice.number}
-        case TimelineEvent.INVOICE_REPORTED, Invoice() as invoice:
-            return {"invoice": invoice.number, "report": step.report}
-        case _, Invoice() as invoice:
-            return {"invoice": invoice.number, "reason": invoice.reason}
+        case TimelineEvent.INVOICE_VOIDED, Document() as document:
+            return {"invoice": document.number}
+        case _, Document() as document:
+            return {"by": document.requested_by, "invoice": document.number, "corrects": document.corrects}
+        case TimelineEvent.INVOICE_BEGUN, Mailing() as mailing:
+            return {"by": mailing.requested_by, "role": Role.ADMIN, "invoice": mailing.number}
+        case TimelineEvent.INVOICE_REPORTED, Mailing() as mailing:
+            return {"invoice": mailing.number, "report": step.report}
+        case _, Mailing() as mailing:
+            return {"invoice": mailing.number, "reason": mailing.reason}
     raise TypeError(f"no view of {step.event} of {type(step.subject).__name__}")
 
 

@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 from babel.localedata import locale_identifiers
-from orders.models import Invoice, Order
+from orders.invoices import Mailing
+from orders.models import Order
 from orders.mailing.formatting import Formats
 from orders.printing.content import invoice_content
 from orders.printing.pdf import render_pdf
@@ -30,7 +31,7 @@ shop = Shop(name="Shop", sender="shop@example.com", payment_link="https://pay.ex
 for order in map(Order.model_validate, json.load(sys.stdin)):
     fields = {name: getattr(order, name) for name in ("order_id", "version", "currency_code", "payment_status")}
     fields["recipient"] = "alice@example.com"
-    invoice = Invoice.model_construct(**fields, n=1, started=datetime(2026, 1, 2, tzinfo=UTC), notes="شكراً 谢谢 📦 ✨")
+    invoice = Mailing.model_construct(**fields, n=1, started=datetime(2026, 1, 2, tzinfo=UTC), notes="شكراً 谢谢 📦 ✨")
     printed[order.order_id] = sha256(render_pdf(invoice_content(invoice, order, shop))).hexdigest()
 for language in sorted(locale_identifiers()):
     printed[language] = []

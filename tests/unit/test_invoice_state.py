@@ -6,15 +6,16 @@ from itertools import combinations
 
 import pytest
 
-from orders.lifecycle import invoice_state
-from orders.models import DeliveryEvent, Invoice, Outcome, PaymentStatus, invoice_number, parse_invoice_number
+from orders.invoices import DeliveryEvent, Mailing, Outcome, own_number, parse_own_number
+from orders.lifecycle import mailing_state
+from orders.models import PaymentStatus
 from orders.money import amount_text
 
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 
-def an_invoice(outcome: Outcome, *events: DeliveryEvent) -> Invoice:
-    return Invoice(
+def an_invoice(outcome: Outcome, *events: DeliveryEvent) -> Mailing:
+    return Mailing(
         order_id="1",
         n=1,
         outcome=outcome,
@@ -41,7 +42,7 @@ SOFT, HARD, COMPLAINT, REJECT = (
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_state_without_reports_is_the_recorded_outcome(outcome: Outcome) -> None:
-    assert invoice_state(an_invoice(outcome)) == outcome.value
+    assert mailing_state(an_invoice(outcome)) == outcome.value
 
 
 @pytest.mark.parametrize("outcome", Outcome)
@@ -61,19 +62,19 @@ def test_state_without_reports_is_the_recorded_outcome(outcome: Outcome) -> None
     ],
 )
 def test_reports_count_in_any_order(outcome: Outcome, events: list[DeliveryEvent], state: str) -> None:
-    assert invoice_state(an_invoice(outcome, *events)) == state
-    assert invoice_state(an_invoice(outcome, *reversed(events))) == state
+    assert mailing_state(an_invoice(outcome, *events)) == state
+    assert mailing_state(an_invoice(outcome, *reversed(events))) == state
 
 
 def test_further_report_never_makes_a_state_unknown() -> None:
     for size in range(1, len(DeliveryEvent) + 1):
         for events in combinations(DeliveryEvent, size):
-            assert invoice_state(an_invoice(Outcome.UNKNOWN, *events)) not in {"unknown", "sending", "failed"}
+            assert mailing_state(an_invoice(Outcome.UNKNOWN, *events)) not in {"unknown", "sending", "failed"}
 
 
 @pytest.mark.parametrize("order_id", ["1", "a-1", "INV-1-1", "x" * 64])
 def test_invoice_number_is_parsed(order_id: str) -> None:
-    assert parse_invoice_number(order_id, invoice_number(order_id, 12)) == 12
+    assert parse_own_number(order_id, own_number(order_id, 12)) == 12
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_invoice_number_is_parsed(order_id: str) -> None:
     ["", "INV-1-", "INV-1-0", "INV-1-01", "INV-1-1 ", "INV-1-1\n", "INV-2-1", "inv-1-1", "INV-1-１", "INV-1-9999999"],
 )
 def test_invalid_invoice_number_is_refused(number: str) -> None:
-    assert parse_invoice_number("1", number) is None
+    assert parse_own_number("1", number) is None
 
 
 @pytest.mark.parametrize(

@@ -12,17 +12,9 @@ from hypothesis import given
 from mails import NASTY, SHOP, TYPED, Page, a_line, an_order, harmless, parts, spaced
 
 from notify_customer.notices import Notice, notice_of, render
+from orders.invoices import Mailing, Outcome
 from orders.mailing.shop import Shop
-from orders.models import (
-    CustomerSummary,
-    Invoice,
-    Order,
-    OrderHeader,
-    OrderStatus,
-    Outcome,
-    PaymentStatus,
-    StoredComment,
-)
+from orders.models import CustomerSummary, Order, OrderHeader, OrderStatus, PaymentStatus, StoredComment
 from orders.stream import CommentAddition, DomainEvent, InvoiceTransition, OrderCancellation, OrderCreation
 
 LATE = datetime(2026, 1, 15, 23, 30, tzinfo=UTC)
@@ -266,7 +258,7 @@ def test_rendering_a_notice_is_deterministic() -> None:
         assert write().as_bytes(policy=SMTP) == write().as_bytes(policy=SMTP)
 
 
-INVOICE = Invoice(
+INVOICE = Mailing(
     order_id="1001",
     n=1,
     outcome=Outcome.SENT,

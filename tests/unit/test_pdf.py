@@ -29,9 +29,10 @@ from mails import SHOP
 from pypdf import PdfReader
 from pypdf.generic import ArrayObject
 
+from orders.invoices import Mailing
 from orders.mailing.letters import formats_for
 from orders.mailing.shop import Shop
-from orders.models import CustomerSummary, Invoice, Order, OrderLine, PaymentStatus
+from orders.models import CustomerSummary, Order, OrderLine, PaymentStatus
 from orders.printing import TEMPLATES, pdf
 from orders.printing.content import Content, invoice_content
 from orders.printing.pdf import render_pdf
@@ -103,7 +104,7 @@ def lines(count: int) -> Iterator[OrderLine]:
         yield a_line(name.strip(" ,"), str(n % 5 + 1), f"{n}.25", sku=f"SKU-{n:03}" if n % 2 else None)
 
 
-def an_invoice(order: Order, **more: Any) -> Invoice:
+def an_invoice(order: Order, **more: Any) -> Mailing:
     """Returns the content that is printed on an invoice."""
     fields: dict[str, Any] = {
         "order_id": order.order_id,
@@ -118,7 +119,7 @@ def an_invoice(order: Order, **more: Any) -> Invoice:
         "payment_status": order.payment_status,
     }
     # Without the state of the mail, which is not printed.
-    return Invoice.model_construct(**fields | more)
+    return Mailing.model_construct(**fields | more)
 
 
 @dataclass

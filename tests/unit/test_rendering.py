@@ -17,16 +17,17 @@ from hypothesis import given
 from mails import NASTY, SHOP, TYPED, Page, a_line, an_order, harmless, parts, spaced
 
 from local.outbox import read_raw
+from orders.invoices import Mailing, Outcome
 from orders.mailing.formatting import Formats
 from orders.mailing.letters import web_link
 from orders.mailing.shop import Shop
-from orders.models import CustomerSummary, Invoice, Order, OrderLine, Outcome, PaymentStatus
+from orders.models import CustomerSummary, Order, OrderLine, PaymentStatus
 from orders.printing.content import invoice_content
 from send_invoice import mail
 from send_invoice.mail import render_mail
 
 
-def an_invoice(order: Order, **more: Any) -> Invoice:
+def an_invoice(order: Order, **more: Any) -> Mailing:
     fields: dict[str, Any] = {
         "order_id": order.order_id,
         "n": 1,
@@ -40,11 +41,11 @@ def an_invoice(order: Order, **more: Any) -> Invoice:
         "paid": order.paid,
         "payment_status": order.payment_status,
     }
-    return Invoice(**fields | more)
+    return Mailing(**fields | more)
 
 
-def render(invoice: Invoice, order: Order, shop: Shop) -> EmailMessage:
-    return render_mail(invoice_content(invoice, order, shop), shop)
+def render(invoice: Mailing, order: Order, shop: Shop) -> EmailMessage:
+    return render_mail(invoice_content(invoice, order, shop), invoice, shop, {})
 
 
 def read(order: Order, shop: Shop = SHOP, **invoice: Any) -> tuple[str, Page]:

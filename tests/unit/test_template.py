@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from local.template import Template
-from orders.models import Outcome
+from orders.invoices import Outcome
 from record_delivery.app import REPORTS
 
 ROOT = Path(__file__).resolve().parents[2]

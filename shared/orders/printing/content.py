@@ -12,10 +12,11 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import TypedDict
 
+from orders.invoices import Document, Mailing
 from orders.mailing.formatting import Formats
 from orders.mailing.letters import Imprint, formats_for, imprint, one_line, order_page, web_link
 from orders.mailing.shop import Shop
-from orders.models import Country, CustomerSummary, Invoice, Order, PaymentStatus, State
+from orders.models import Country, CustomerSummary, Order, PaymentStatus, State
 
 STATUS = {
     PaymentStatus.UNPAID: "Unpaid",
@@ -62,15 +63,16 @@ class Payment(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Everything an invoice says, as text ready to print: nothing is left to compute or to format.
+    """Everything a document says, as text ready to print: nothing is left to compute or to format.
 
     Attributes:
-        number: The invoice's number.
-        issued: When the invoice was made, in UTC: the date of the mail and of the file.
+        title: What kind of document it is.
+        number: Its number.
+        corrects: The number of the invoice that a credit note cancels, "" for an invoice.
+        credit_note: The number of the credit note that the mail brings as well, "" without one.
+        issued: When it was issued, in UTC: the date of the file.
         date: The same, as the customer reads it.
-        recipient: The address that the mail goes to.
-        cc: Addresses that get a copy.
-        subject: The mail's subject.
+        subject: The mail's usual subject.
         settled: True when the status alone says that nothing is left to pay.
         headline: What is due, else the total.
         pay: How to pay; None when the invoice asks for no money.
@@ -84,12 +86,13 @@ class Content:
         order_page: Where the customer sees the order, "" if nowhere.
     """
 
+    title: str
     number: str
+    corrects: str
+    credit_note: str
     order_id: str
     issued: datetime
     date: str
-    recipient: str
-    cc: tuple[str, ...]
     subject: str
     currency: str
     status: str
@@ -110,21 +113,23 @@ class Content:
     shop: Imprint
 
 
-def invoice_content(invoice: Invoice, order: Order, shop: Shop) -> Content:
-    """Computes what an invoice says.
+def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Content:
+    """Computes what a document says, or the mail that brings an invoice.
 
     Args:
-        invoice: This mailing: its number and date, the payment status, the ways to pay, the notes.
-        order: What was ordered, at which prices.
+        invoice: Its number and date, the payment status, the ways to pay, the notes: those of the document, or those
+            of a later mailing.
+        order: What was ordered, at which prices, and what was paid.
         shop: The seller.
     """
+    corrects = invoice.corrects if isinstance(invoice, Document) else None
     formats = formats_for(order, shop, invoice.language)
-    settled = invoice.payment_status in SETTLED
+    settled = bool(corrects) or invoice.payment_status in SETTLED
     line_tax = "Incl. tax" if order.prices_include_tax else "Tax"
     taxes = (order.total_tax, order.shipping_tax)
     added, included = ((_ZERO, _ZERO), taxes) if order.prices_include_tax else (taxes, (_ZERO, _ZERO))
     country = order.customer_summary.country
-    headline, pay = _row("Total", formats.money(order.grand_total)), None
+    headline, pay = _row("Amount credited" if corrects else "Total", formats.money(order.grand_total)), None
     if order.due > 0 and not settled:
         headline = _row("Amount due", formats.money(order.due))
         pay = Payment(
@@ -135,13 +140,14 @@ def invoice_content(invoice: Invoice, order: Order, shop: Shop) -> Content:
     return Content(
         number=invoice.number,
         order_id=order.order_id,
-        issued=invoice.started,
-        date=formats.date(invoice.started),
-        recipient=invoice.recipient,
-        cc=invoice.cc,
-        subject=invoice.subject or f"Invoice {invoice.number} for your order {order.order_id} at {one_line(shop.name)}",
+        title="Credit note" if corrects else "Invoice",
+        corrects=corrects or "",
+        credit_note=(isinstance(invoice, Mailing) and invoice.credit_note) or "",
+        issued=invoice.issued,
+        date=formats.date(invoice.issued),
+        subject=f"Invoice {invoice.number} for your order {order.order_id} at {one_line(shop.name)}",
         currency=order.currency_code,
-        status=STATUS[invoice.payment_status],
+        status="Credited" if corrects else STATUS[invoice.payment_status],
         settled=settled,
         headline=headline,
         pay=pay,
@@ -176,7 +182,7 @@ def invoice_content(invoice: Invoice, order: Order, shop: Shop) -> Content:
         ],
         grand_total=_row("Grand total", formats.money(order.grand_total)),
         included=_rows({"Includes tax": included[0], "Includes shipping tax": included[1]}, formats),
-        balance=_balance(order, settled, formats),
+        balance=[] if corrects else _balance(order, settled, formats),
         paper="us-letter" if country and country.code in LETTER else "a4",
         tax_note="Prices include tax." if order.prices_include_tax else "",
         order_page=order_page(shop, order.order_id),
@@ -224,7 +230,7 @@ def _customer_lines(customer: CustomerSummary, formats: Formats) -> list[str]:
     return [line for line in map(one_line, lines) if line]
 
 
-def _payment_link(template: str, invoice: Invoice, order: Order, formats: Formats) -> str:
+def _payment_link(template: str, invoice: Document | Mailing, order: Order, formats: Formats) -> str:
     """Where to pay what is due, or "" without such a page."""
     values = {
         "order_id": order.order_id,

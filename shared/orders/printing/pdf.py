@@ -47,7 +47,7 @@ STANDARDS: "list[typst.PDFStandard]" = ["a-2a", "ua-1"]
 # A pictograph with its colour and joining modifiers.
 _EMOJI = re.compile("([\u2300-\u2bff\U0001f000-\U0001faff])[\ufe0f\u200d\U0001f3fb-\U0001f3ff]*")
 
-UNPRINTED = ("issued", "recipient", "cc", "subject", "order_page")
+UNPRINTED = ("credit_note", "issued", "subject", "order_page")
 """Fields of the content that only the mail uses."""
 
 LONGEST_QR_CODE = 600

@@ -1,0 +1,149 @@
+"""Cancels orders, and withdraws their invoices."""
+
+from typing import Any
+
+from orders import lifecycle
+from orders.documents import Issue, Series, adopt_invoice, series_name, withdraw_invoice
+from orders.errors import OrderNotFound, StillRunning, Unavailable
+from orders.identity import Caller
+from orders.invoices import Document
+from orders.items import Item, select_fields
+from orders.keys import DETAIL, HEADER, SERIES, document_sk, epoch_seconds, item_key, series_key
+from orders.ledger import read_mailings
+from orders.models import DocumentHead, Order, OrderHeader, OrderStatus
+from orders.table import PAUSES, Action, ConditionFailed, Table, WriteConflict
+
+
+def cancel(table: Table, order_id: str, caller: Caller, reason: str | None) -> bool:
+    """Cancels an order unless a rule forbids it, and withdraws its invoice. Waits for a mail that is being sent.
+
+    The rule itself is the condition of the write, so nothing can happen between checking and cancelling. An order that
+    was never invoiced takes one call. An invoiced one takes two more: a credit note or a void invoice is recorded in
+    the same transaction.
+
+    Returns:
+        True if this call cancelled it, False if it was cancelled already and nothing changed.
+
+    Raises:
+        OrderNotFound: It does not exist, or it belongs to another customer.
+        StateConflict: A rule of `lifecycle` forbids it.
+        StillRunning: An invoice is still being mailed, or other requests keep changing the order.
+    """
+    order: OrderHeader | None = None
+    pauses = iter(PAUSES)
+    while True:
+        try:
+            if order is None or not order.invoice_count:
+                table.write_once(_header_action(table, order_id, caller, reason))
+            else:
+                _cancel_invoiced(table, order, caller, reason)
+            return True
+        except WriteConflict:
+            pass
+        except ConditionFailed as failed:
+            # Otherwise another order took the number.
+            if 0 in failed.items:
+                known, order = order, _read_refusal(failed.items[0], caller)
+                if order is None:
+                    return False
+                if known is None and order.invoice_count and not _is_mailing(table, failed.items[0] or {}):
+                    continue
+        if (pause := next(pauses, None)) is None:
+            raise StillRunning(
+                "An invoice for this order is being mailed. Nothing was cancelled; try again.", retry_after=10
+            )
+        table.sleep(pause)
+
+
+def _read_refusal(item: Item | None, caller: Caller) -> OrderHeader | None:
+    """Returns the order that DynamoDB refused to cancel, if it may be tried again; None if it is cancelled already.
+
+    Raises:
+        OrderNotFound, StateConflict: See `cancel`.
+    """
+    if item is None or not (caller.is_admin or item["customer_id"] == caller.id):
+        raise OrderNotFound
+    order = OrderHeader.model_validate(select_fields(item, OrderHeader))
+    if order.order_status is OrderStatus.CANCELLED:
+        return None
+    lifecycle.refuse_cancel(order, caller.role)
+    return order
+
+
+def _is_mailing(table: Table, header: Item) -> bool:
+    return "mailing" in header and int(header["mailing_until"]) >= epoch_seconds(table.now())
+
+
+def _cancel_invoiced(table: Table, order: OrderHeader, caller: Caller, reason: str | None) -> None:
+    """Cancels an order that mailings were made for, and withdraws its invoice in the same transaction.
+
+    Raises:
+        ConditionFailed: The order changed since it was read (position 0), or another order took the number.
+    """
+    issue = _withdrawal(table, order, caller)
+    credit_note = issue.documents[-1].head if issue and issue.documents else None
+    header = _header_action(table, order.order_id, caller, reason, order.invoice_count, credit_note)
+    table.transact(header, *(issue.actions(table) if issue else ()))
+
+
+def _withdrawal(table: Table, order: OrderHeader, caller: Caller) -> Issue | None:
+    """Reads the invoice of an order and withdraws it; None if version 0.1 recorded only mailings that failed."""
+    now = table.now()
+    name, number = series_name(now), order.invoice.number if order.invoice else None
+    sks = (document_sk(number),) if number else (DETAIL,)
+    found, left = table.get_many([series_key(name), *(item_key(order.order_id, sk) for sk in sks)], consistent=True)
+    if left:
+        raise Unavailable
+    items = {item["sk"]: item for item in found}
+    series = Series.of(name, items.get(SERIES))
+    if number:
+        invoice = Document.model_validate(select_fields(items[document_sk(number)], Document))
+        return withdraw_invoice(series, invoice, caller.id, now, may_have_left=bool(order.may_have_left))
+    whole = Order.model_validate({**dict(order), **select_fields(items[DETAIL], Order)})
+    if not (adopted := adopt_invoice(whole, read_mailings(table, order.order_id))):
+        return None
+    issue = withdraw_invoice(series, adopted[0], caller.id, now, may_have_left=True)
+    return Issue(series, issue.after, (adopted[0], *issue.documents))
+
+
+def _header_action(
+    table: Table,
+    order_id: str,
+    caller: Caller,
+    reason: str | None,
+    mailings: int = 0,
+    credit_note: DocumentHead | None = None,
+) -> Action:
+    """Returns the action that cancels an order that has exactly so many mailings, none of them in progress."""
+    now, shipping = table.now(), lifecycle.CANCELLABLE_SHIPPING[caller.role]
+    orders, shipments = _aliases("o", lifecycle.CANCELLABLE_ORDER), _aliases("s", shipping)
+    credited = {":credit_note": credit_note.model_dump(exclude_none=True)} if credit_note else {}
+    return table.update_action(
+        item_key(order_id, HEADER),
+        "SET order_status = :cancelled, version = version + :one, status_before_cancel = order_status,"
+        " refund_due = paid - if_not_exists(refunded, :none),"
+        " cancelled_at = :at, cancelled_by = :by, cancelled_as = :as, cancel_reason = :reason"
+        + (", credit_note = :credit_note" if credited else ""),
+        condition=f"order_status IN ({', '.join(orders)}) AND shipping_status IN ({', '.join(shipments)})"
+        " AND invoice_count = :mailings AND (attribute_not_exists(mailing) OR mailing_until < :now)"
+        + ("" if caller.is_admin else " AND customer_id = :by"),
+        values={
+            ":cancelled": OrderStatus.CANCELLED,
+            ":one": 1,
+            ":none": 0,
+            ":at": now,
+            ":by": caller.id,
+            ":as": caller.role,
+            ":reason": reason,
+            ":now": epoch_seconds(now),
+            ":mailings": mailings,
+            **credited,
+            **orders,
+            **shipments,
+        },
+    )
+
+
+def _aliases(prefix: str, values: frozenset[Any]) -> dict[str, Any]:
+    """Names values for an expression: `{":o0": "draft", …}`."""
+    return {f":{prefix}{index}": value for index, value in enumerate(sorted(values))}
