@@ -205,7 +205,7 @@ def test_each_route_serves_only_permitted_callers(api: Gateway, every: bool) -> 
     def try_all(n: int, name: str) -> list[str]:
         """Makes all requests of one caller on a separate order. Returns the unexpected answers."""
         kind, token = callers[name]
-        order_id, wrong = f"callers-{n}", []
+        order_id, wrong = f"callers-{len(callers)}-{n}", []
         assert api.post("/admin/orders", ORDER | {"order_id": order_id}).status == 201
         expected = {key: VERDICTS[kind][kind_of(routes[key])] for key in REQUESTS}
         for key, verdict in expected.items():
