@@ -186,7 +186,7 @@ class Service:
     def report(self, kind: str, order_id: str, n: int | str, at: str = "2026-11-23T09:00:05.000Z", **more: Any) -> None:
         """Delivers an SES event about a mailing, such as `Delivery`; `n` may be an invoice number of version 0.1."""
         event = load("ses-delivery")
-        tags = {"mailing": [str(n)]} if isinstance(n, int) else {"invoice": [n]}
+        tags = {"invoice": ["INV-2026-00001"], "mailing": [str(n)]} if isinstance(n, int) else {"invoice": [n]}
         mail = event["detail"]["mail"] | {"timestamp": at, "tags": {"order_id": [order_id], **tags}}
         place = {"DeliveryDelay": "deliveryDelay", "Send": "send", "Reject": "reject"}.get(kind, kind.lower())
         event["detail"] = {"eventType": kind, "mail": mail, place: {"timestamp": at, **more}}

@@ -153,6 +153,8 @@ def _timeline_details(step: TimelineStep) -> dict[str, Any]:
             return {"by": change.by, "role": Role.ADMIN, "name": change.name, "changes": change.fields}
         case TimelineEvent.INVOICE_VOIDED, Document() as document:
             return {"invoice": document.number}
+        case TimelineEvent.INVOICE_ISSUED, Document() as document:
+            return {"by": document.requested_by, "role": Role.ADMIN, "invoice": document.number}
         case _, Document() as document:
             return {"by": document.requested_by, "invoice": document.number, "corrects": document.corrects}
         case TimelineEvent.INVOICE_BEGUN, Mailing() as mailing:

@@ -47,7 +47,7 @@ REASON = {"reason": f"{SECRET} reason"}
 
 
 def report(service: Service, kind: str, second: int, **more: Any) -> None:
-    service.report(kind, "3001", "INV-3001-1", f"2026-11-23T09:00:{second:02}.000Z", **more)
+    service.report(kind, "3001", 1, f"2026-11-23T09:00:{second:02}.000Z", **more)
 
 
 def delete_everything(_service: Service, written: list[Any]) -> None:
@@ -76,7 +76,7 @@ STORY: list[tuple[str, Callable[[Service, list[Any]], Any], list[str]]] = [
     (
         "an invoice is mailed",
         lambda s, _: s.post(f"{ADMIN}/send-invoice", {"notes": SECRET}, STAFF),
-        ["InvoiceStatusChanged", "InvoiceStatusChanged"],
+        ["InvoiceStatusChanged", "InvoiceIssued", "InvoiceStatusChanged"],
     ),
     ("SES reports that it accepted it", lambda s, _: report(s, "Send", 1), []),
     ("it bounces", lambda s, _: report(s, "Bounce", 2, bounceType="Transient"), ["InvoiceStatusChanged"]),
@@ -84,7 +84,7 @@ STORY: list[tuple[str, Callable[[Service, list[Any]], Any], list[str]]] = [
     ("the same again", lambda s, _: report(s, "Delivery", 3), []),
     ("an older report of it", lambda s, _: report(s, "Delivery", 1), []),
     ("it hard-bounces", lambda s, _: report(s, "Bounce", 4, bounceType="Permanent"), ["InvoiceStatusChanged"]),
-    ("the customer cancels", lambda s, _: s.post(f"{CUSTOMER}/cancel", REASON), ["OrderCancelled"]),
+    ("the customer cancels", lambda s, _: s.post(f"{CUSTOMER}/cancel", REASON), ["OrderCancelled", "CreditNoteIssued"]),
     ("the same again", lambda s, _: s.post(f"{ADMIN}/cancel", REASON, STAFF), []),
     ("the money goes back", lambda s, _: s.patch(ADMIN, {"payment_status": "refunded"}, STAFF), []),
     ("keys expire, and all other items are deleted", delete_everything, []),
@@ -196,7 +196,7 @@ def test_every_write_publishes_its_events(steps: list[Step]) -> None:
     for step in steps:
         assert [event["type"] for event in published(step.records)] == step.types, step.what
     # Every item in the table was written and deleted again.
-    everything = {"ORDER", "COMMENT", "INTERNAL", "CHANGE", "INVOICE", "NOTICE", "KEY"}
+    everything = {"ORDER", "COMMENT", "INTERNAL", "CHANGE", "DOC", "INVOICE", "NOTICE", "KEY", "SERIES"}
     assert kinds([record for step in steps[:-1] for record in step.records]) == everything
     assert kinds(steps[-1].records) == everything
 
@@ -228,7 +228,23 @@ def test_events_describe_what_happened(steps: list[Step]) -> None:
             "version": 1,
         }
     ]
-    assert happened["the customer cancels"] == [
+    document = about_it | {"currency_code": "KWD", "grand_total": "12.500", "order_version": 3}
+    [issued] = [event for event in happened["an invoice is mailed"] if event["type"] == "InvoiceIssued"]
+    assert issued == document | {
+        "id": "order/3001/document/INV-2026-00001",
+        "type": "InvoiceIssued",
+        "time": "2026-11-23T09:00:04.500000Z",
+        "number": "INV-2026-00001",
+    }
+    cancelled, credited = happened["the customer cancels"]
+    assert credited == document | {
+        "id": "order/3001/document/INV-2026-00002",
+        "type": "CreditNoteIssued",
+        "time": "2026-11-23T09:00:08.000000Z",
+        "number": "INV-2026-00002",
+        "corrects": "INV-2026-00001",
+    }
+    assert [cancelled] == [
         order
         | {
             "id": "order/3001/cancelled",
@@ -257,7 +273,7 @@ def test_events_describe_what_happened(steps: list[Step]) -> None:
             | dict(zip(("is_admin", "is_visible_to_customer", "flagged"), flags, strict=True))
         ]
     invoices = [event for step in steps for event in published(step.records) if event["type"] == "InvoiceStatusChanged"]
-    of_all = {"number": "INV-3001-1", "currency_code": "KWD", "grand_total": "12.500", "due": "10.000"}
+    of_all = {"number": "INV-2026-00001", "currency_code": "KWD", "grand_total": "12.500", "due": "10.000"}
     assert all(event.items() >= (about_it | of_all | {"order_version": 3}).items() for event in invoices)
     assert [
         tuple(event[name] for name in ("id", "time", "previous_state", "state", "report")) for event in invoices
@@ -280,7 +296,7 @@ def test_redelivered_records_keep_their_event_id_and_others_get_new_ones(steps: 
 def test_events_contain_no_personal_data(steps: list[Step]) -> None:
     records = [record for step in steps for record in step.records]
     assert kinds([record for record in records if passes(record) and SECRET in json.dumps(record)]) == {
-        *("ORDER", "COMMENT", "INTERNAL", "INVOICE")
+        *("ORDER", "COMMENT", "INTERNAL", "DOC", "INVOICE")
     }
     # Also for records that the filter drops.
     told = json.dumps(invoke("PublishEventsFunction", records), ensure_ascii=False)

@@ -1,5 +1,7 @@
 """The timeline lists everything that happened to an order, with actor and time, each event once and in order."""
 
+import json
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +19,8 @@ SEND = "/admin/orders/1002/send-invoice"
 def short(entry: dict[str, Any]) -> str:
     """Returns an entry as one line: time, event and actor."""
     who = f" by {entry['role']} {entry['by']} ({entry['name']})" if entry["by"] else ""
-    what = [entry["invoice"], entry["report"], entry["reason"], entry["comment"] and entry["comment"]["content"]]
+    corrects = entry["corrects"] and f"for {entry['corrects']}"
+    what = [entry["invoice"], corrects, entry["report"], entry["reason"], entry["comment"] and entry["comment"]["content"]]
     what += [f"{each['field']}: {each['before']} → {each['after']}" for each in entry["changes"] or ()]
     return f"{entry['at'][11:-8]} {entry['event']}{who}" + "".join(f" {each}" for each in what if each)
 
@@ -43,9 +46,9 @@ def test_timeline_of_a_whole_order(service: Service) -> None:
     service.patch("/admin/orders/new", {"paid": 1, "payment_status": "paid", "customer_summary": {"phone": "0831"}})
     minute()
     service.post("/admin/orders/new/send-invoice")
-    service.report("Send", "new", "INV-new-1", "2026-11-23T09:04:01.000Z")
-    service.report("Delivery", "new", "INV-new-1", "2026-11-23T09:04:03.000Z")
-    service.report("DeliveryDelay", "new", "INV-new-1", "2026-11-23T09:04:02.000Z")
+    service.report("Send", "new", 1, "2026-11-23T09:04:01.000Z")
+    service.report("Delivery", "new", 1, "2026-11-23T09:04:03.000Z")
+    service.report("DeliveryDelay", "new", 1, "2026-11-23T09:04:02.000Z")
     minute()
     service.post("/orders/new/cancel", {"reason": "zu spät"}, bob)
     minute()
@@ -56,12 +59,14 @@ def test_timeline_of_a_whole_order(service: Service) -> None:
         "09:02:00 commented by admin ada (Åda 高橋) intern",
         "09:03:00 changed by admin ada (Ada Admin) payment_status: unpaid → paid paid: 0 → 1"
         " customer_summary.phone: None → None",
-        "09:04:00 invoice_begun by admin ada (None) INV-new-1",
-        "09:04:00 invoice_sent INV-new-1",
-        "09:04:01 invoice_reported INV-new-1 send",
-        "09:04:02 invoice_reported INV-new-1 delay",
-        "09:04:03 invoice_reported INV-new-1 delivery",
+        "09:04:00 invoice_issued by admin ada (None) INV-2026-00001",
+        "09:04:00 invoice_begun by admin ada (None) INV-2026-00001",
+        "09:04:00 invoice_sent INV-2026-00001",
+        "09:04:01 invoice_reported INV-2026-00001 send",
+        "09:04:02 invoice_reported INV-2026-00001 delay",
+        "09:04:03 invoice_reported INV-2026-00001 delivery",
         "09:05:00 cancelled by customer bob (None) zu spät",
+        "09:05:00 credit_note_issued by None bob (None) INV-2026-00002 for INV-2026-00001",
         "09:06:00 changed by admin erp (erp) payment_status: paid → refunded refunded: 0 → 1 refund_due: 1 → 0",
     ]
 
@@ -71,20 +76,20 @@ def test_new_order_has_only_its_creation(service: Service) -> None:
     assert created == {
         "at": "2026-11-20T16:41:07.000000Z",
         "event": "created",
-        **dict.fromkeys(("by", "role", "name", "changes", "comment", "invoice", "report", "reason")),
+        **dict.fromkeys(("by", "role", "name", "changes", "comment", "invoice", "corrects", "report", "reason")),
     }
 
 
 @pytest.mark.parametrize(
     ("error", "ends"),
     [
-        (ReadTimeoutError(endpoint_url="https://email"), "invoice_unknown INV-1002-1 ReadTimeoutError"),
+        (ReadTimeoutError(endpoint_url="https://email"), "invoice_unknown INV-2026-00001 ReadTimeoutError"),
         (
             ClientError(
                 {"Error": {"Code": "MessageRejected"}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item]
                 "SendEmail",
             ),
-            "invoice_failed INV-1002-1 MessageRejected",
+            "invoice_failed INV-2026-00001 MessageRejected",
         ),
     ],
     ids=["unknown", "failed"],
@@ -95,7 +100,11 @@ def test_failed_and_unknown_mails_are_listed(service: Service, error: Exception,
 
     aws.ses().meta.events.register("before-call.sesv2.SendEmail", fail)
     service.post(SEND)
-    assert entries(service)[1:] == ["09:00:00 invoice_begun by admin ada (None) INV-1002-1", f"09:00:00 {ends}"]
+    assert entries(service)[1:] == [
+        "09:00:00 invoice_issued by admin ada (None) INV-2026-00001",
+        "09:00:00 invoice_begun by admin ada (None) INV-2026-00001",
+        f"09:00:00 {ends}",
+    ]
 
 
 def everything_at_once(service: Service) -> int:
@@ -107,9 +116,9 @@ def everything_at_once(service: Service) -> int:
     for n in range(3):
         service.post(SEND, {"notes": f"{n}"})
     for kind in ("Send", "Delivery", "Complaint"):
-        service.report(kind, "1002", "INV-1002-1", "2026-11-23T09:00:00.000Z")
+        service.report(kind, "1002", 1, "2026-11-23T09:00:00.000Z")
     service.post("/admin/orders/1002/cancel")
-    return 1 + 12 + 5 + 3 * 2 + 3 + 1
+    return 1 + 12 + 5 + (1 + 3 * 2) + 3 + (1 + 1)
 
 
 @pytest.mark.slow
@@ -136,14 +145,16 @@ def test_events_added_while_paging_are_listed_once(service: Service) -> None:
     def go_on() -> None:
         # SES reports late: one of these reports belongs before the end of the page that was read.
         for kind in ("DeliveryDelay", "Bounce"):
-            service.report(kind, "1002", "INV-1002-1", "2026-11-23T09:00:00.000Z", bounceType="Transient")
+            service.report(kind, "1002", 1, "2026-11-23T09:00:00.000Z", bounceType="Transient")
         service.clock.sleep(1)
         service.patch("/admin/orders/1002", {"paid": 13})
 
     found = flatten(pages(service, f"{TIMELINE}?limit={ends_with_a_report}", between=go_on))
-    assert [entry for entry in found if found.count(entry) > 1] == []
-    assert [entry for entry in before if entry not in found] == []
-    assert [entry["report"] or entry["event"] for entry in found if entry not in before] == ["soft_bounce", "changed"]
+    # Two mailings of one invoice may have equal entries.
+    listed, earlier = (Counter(json.dumps(entry) for entry in each) for each in (found, before))
+    assert not earlier - listed
+    added = [json.loads(entry) for entry in (listed - earlier).elements()]
+    assert [entry["report"] or entry["event"] for entry in added] == ["soft_bounce", "changed"]
 
 
 def test_long_history_page_by_page(service: Service) -> None:
@@ -193,4 +204,4 @@ def test_round_trips(service: Service) -> None:
     for query in ("", "?limit=2"):
         service.calls.clear()
         service.get(TIMELINE + query)
-        assert service.calls == {"GetItem": 1, "Query": 4}
+        assert service.calls == {"GetItem": 1, "Query": 5}

@@ -14,18 +14,31 @@ LAYERS = (
     {"errors", "settings", "startup", "strict_json", "telemetry", "types"},
     {"aws", "cursors", "identity", "money"},
     {"models"},
-    {"payments"},
-    {"comment_views", "items", "keys", "lifecycle", "requests"},
+    {"invoices", "payments"},
+    {"comment_views", "history", "items", "keys", "lifecycle", "requests"},
     {"responses"},
     {"archive", "http", "mailing", "stream", "table", "views"},
-    {"printing", "store"},
+    {"documents", "printing", "store"},
     {"bulk", "comments", "ledger"},
-    {"timeline"},
+    {"cancellation", "timeline"},
 )
 """The modules of `orders`, lowest layer first. A module imports only from layers below its own."""
 
 WITHOUT_AWS = {
-    *("comment_views", "errors", "identity", "items", "keys", "lifecycle", "models", "money", "payments", "requests"),
+    *(
+        "comment_views",
+        "errors",
+        "history",
+        "identity",
+        "invoices",
+        "items",
+        "keys",
+        "lifecycle",
+        "models",
+        "money",
+        "payments",
+        "requests",
+    ),
     *("responses", "settings", "stream", "types", "views"),
 }
 """Modules that load no AWS library, not even through the modules that they import."""

@@ -18,7 +18,7 @@ from orders.printing.content import invoice_content
 from orders.printing.pdf import render_pdf
 from orders.requests import InvoiceRequest, NewOrder
 from send_invoice.mail import render_html, render_mail
-from send_invoice.sending import draft_invoice
+from send_invoice.sending import draft_mailing
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 
@@ -68,10 +68,10 @@ def test_json_mail_and_pdf_state_the_same_amounts(body: dict[str, Any]) -> None:
     for line in body["order_line_details"]:
         line |= {"product_name": "Widget", "sku": None}
     order = NewOrder.model_validate(body).order(NOW)
-    invoice = draft_invoice(order, Caller(Role.ADMIN, "ada"), InvoiceRequest(), SHOP, NOW)
-    content = invoice_content(invoice, order, SHOP)
+    mailing = draft_mailing(order, Caller(Role.ADMIN, "ada"), InvoiceRequest(), SHOP, NOW)
+    content = invoice_content(mailing, order, SHOP)
     json = views.order_for_staff(order).model_dump(mode="json")
-    plain_part = render_mail(content, SHOP).get_body(("plain",))
+    plain_part = render_mail(content, mailing, SHOP, {}).get_body(("plain",))
     assert plain_part
     plain = plain_part.get_content()
     page = Page(render_html(content))

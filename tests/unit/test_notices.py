@@ -15,7 +15,7 @@ from notify_customer.notices import Notice, notice_of, render
 from orders.invoices import Mailing, Outcome
 from orders.mailing.shop import Shop
 from orders.models import CustomerSummary, Order, OrderHeader, OrderStatus, PaymentStatus, StoredComment
-from orders.stream import CommentAddition, DomainEvent, InvoiceTransition, OrderCancellation, OrderCreation
+from orders.stream import CommentAddition, DomainEvent, MailingTransition, OrderCancellation, OrderCreation
 
 LATE = datetime(2026, 1, 15, 23, 30, tzinfo=UTC)
 CUSTOMER: dict[str, Any] = {"first_name": "Alice", "email": "alice@example.com", "country": {"code": "DE"}}
@@ -282,7 +282,7 @@ INVOICE = Mailing(
         (CommentAddition("1001", a_comment(is_admin=False)), None),
         (OrderCancellation(an_order()), ("cancellation", "CANCELLED", "1001")),
         (OrderCreation(an_order(order_status=OrderStatus.CANCELLED)), None),
-        (InvoiceTransition(INVOICE, None), None),
+        (MailingTransition(INVOICE, None), None),
         (None, None),
     ],
     ids=["comment", "flagged", "internal", "the customer's", "cancelled", "created", "invoice", "nothing"],

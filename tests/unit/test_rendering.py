@@ -599,8 +599,8 @@ def test_a_logo_comes_with_the_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "logo.png").write_bytes(PNG)
     monkeypatch.setattr(mail, "TEMPLATES", tmp_path)
     order = an_order()
-    message = render(an_invoice(order), order, SHOP)
-    mail.attach_pdf(message, "INV-1001-1", b"%PDF-")
+    invoice = an_invoice(order)
+    message = render_mail(invoice_content(invoice, order, SHOP), invoice, SHOP, {"INV-1001-1": b"%PDF-"})
     raw = message.as_bytes()
     arrived = email.message_from_bytes(raw, policy=default)
 
