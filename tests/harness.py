@@ -192,6 +192,27 @@ class Service:
         event["detail"] = {"eventType": kind, "mail": mail, place: {"timestamp": at, **more}}
         invoke("RecordDeliveryFunction", event)
 
+    def make_0_1(self, order_id: str) -> None:
+        """Turns the items of an order that was invoiced here into those that version 0.1 would have."""
+        for item in self.items(order_id, "DOC#"):
+            key = {"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}}
+            aws.dynamodb().delete_item(TableName="OrdersTable", Key=key)
+        for mailing in self.invoices(order_id):
+            number = f"INV-{order_id}-{mailing['n']}"
+            pdf = self.archived()[f"orders/{order_id}/{mailing['document']}.pdf"]
+            aws.s3().put_object(Bucket="InvoicesBucket", Key=f"orders/{order_id}/{number}.pdf", Body=pdf)
+            aws.dynamodb().update_item(
+                TableName="OrdersTable",
+                Key={"pk": {"S": mailing["pk"]}, "sk": {"S": mailing["sk"]}},
+                UpdateExpression="SET archived = :yes REMOVE document, document_issued, document_type",
+                ExpressionAttributeValues={":yes": {"BOOL": True}},
+            )
+        aws.dynamodb().update_item(
+            TableName="OrdersTable",
+            Key={"pk": {"S": f"ORDER#{order_id}"}, "sk": {"S": "ORDER"}},
+            UpdateExpression="REMOVE invoice, archived, may_have_left",
+        )
+
     def skip_records(self) -> None:
         """Makes `records` skip everything in the table's stream so far, such as the sample orders."""
         if DYNAMODB_LOCAL:

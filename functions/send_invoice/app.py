@@ -115,7 +115,7 @@ def preview_invoice(
     """Shows the invoice that the same body would mail now. Nothing is sent or stored."""
     request = request or InvoiceRequest()
     check_same_order(order_id, request.order_id, "order_id")
-    content = sender.preview(order_id, who, request)
+    content = sender.preview(order_id, who, request, document=pdf)
     if not pdf:
         return Response(200, content_type="text/html; charset=utf-8", body=render_html(content))
     # Powertools' validation would read bytes as text.

@@ -91,8 +91,14 @@ class InvoiceSender:
             return self._deliver(order, recorded)
         raise StillRunning("The order keeps changing. No mail was sent; try again.", retry_after=1)
 
-    def preview(self, order_id: str, caller: Caller, request: InvoiceRequest) -> Content:
+    def preview(self, order_id: str, caller: Caller, request: InvoiceRequest, *, document: bool) -> Content:
         """Computes what the same request would mail now. Nothing is sent or stored.
+
+        Args:
+            order_id: Which order.
+            caller: The admin.
+            request: The request.
+            document: Return what the document says, not the mail.
 
         Raises:
             OrderNotFound: The order does not exist.
@@ -104,10 +110,14 @@ class InvoiceSender:
         found = self._ledger.read_for_invoice(order_id, None, again=False)
         refuse_invoice(found.order, resend=bool(request.resend))
         draft = draft_mailing(found.order, caller, request, self._shop, self._ledger.now())
-        mailing = self._plan(found.order, draft, request)(found.series).mailing
-        if mailing.document_issued == draft.started:
+        plan = self._plan(found.order, draft, request)(found.series)
+        mailing = plan.mailing
+        if plan.issue and plan.issue.after != plan.issue.before:
             # Another order may take the number before this one is issued.
             mailing = mailing.model_copy(update={"document": DRAFT})
+        elif document and not plan.issue:
+            issued = self._ledger.document(order_id, mailing.number)
+            return invoice_content(issued, issued.order_as_issued(found.order), self._shop)
         return invoice_content(mailing, self._order_as_mailed(found.order, mailing), self._shop)
 
     def _plan(self, order: Order, draft: Mailing, request: InvoiceRequest) -> Callable[[Series], Plan]:

@@ -23,7 +23,7 @@ def story(service: Service) -> list[tuple[int, int]]:
 
 
 def states(service: Service) -> list[str]:
-    return [invoice["state"] for invoice in service.get("/admin/orders/1002/invoices").json["invoices"]]
+    return [mailing["state"] for invoice in service.documents("1002") for mailing in invoice["mailings"]]
 
 
 NOTHING_HAPPENED: Any = ([], [(200, 1), (200, 1)])
@@ -57,10 +57,15 @@ def test_process_crash(service: Service, moment: str, step: str, then: Any) -> N
     assert story(service) == answers
     # Nothing stays blocked: SES reports are recorded, another request sends another mail, the order can be cancelled.
     if ledger == ["sending"]:
-        service.report("Send", "1002", "INV-1002-1")
+        service.report("Send", "1002", 1)
         assert states(service) == ["sent"]
     assert service.post(PATH, {"notes": "another"}).status == 200
+    # Whatever was interrupted, the order has one invoice, and each mail brought the same PDF.
+    [invoice] = service.documents("1002")
+    assert (invoice["number"], invoice["archived"]) == ("INV-2026-00001", True)
+    assert len({next(mail.iter_attachments()).get_content() for mail in service.mails}) == 1
     assert service.post("/admin/orders/1002/cancel").status == 204
+    assert [each["number"] for each in service.documents("1002")] == ["INV-2026-00001", "INV-2026-00002"]
 
 
 @pytest.mark.parametrize(

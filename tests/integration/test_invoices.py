@@ -7,7 +7,7 @@ import pytest
 import requests
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
-from harness import ALICE, Service, invoke, load
+from harness import ALICE, Service, html_of, invoke, load
 from hypothesis import given
 from hypothesis import strategies as st
 from moto.core.models import botocore_stubber
@@ -16,7 +16,8 @@ from orders import aws
 
 SEND = "/admin/orders/1002/send-invoice"
 LIST = "/admin/orders/1002/invoices"
-ONE = f"{LIST}/INV-1002-1"
+NUMBER = "INV-2026-00001"
+ONE = f"{LIST}/{NUMBER}"
 
 
 @pytest.fixture
@@ -28,11 +29,11 @@ def sent(service: Service) -> Service:
 
 def test_archive_holds_the_mailed_bytes(sent: Service) -> None:
     [attachment] = sent.mails[0].iter_attachments()
-    assert attachment.get_filename() == "INV-1002-1.pdf"
+    assert attachment.get_filename() == f"{NUMBER}.pdf"
     assert attachment.get_content_type() == "application/pdf"
     pdf = attachment.get_content()
     assert pdf.startswith(b"%PDF-")
-    assert sent.archived() == {"orders/1002/INV-1002-1.pdf": pdf}
+    assert sent.archived() == {f"orders/1002/{NUMBER}.pdf": pdf}
 
 
 FAULTS = [
@@ -55,24 +56,24 @@ def test_invoice_that_cannot_be_archived_is_not_mailed(service: Service, fault: 
     assert int(answer.headers["retry-after"]) > 0
     assert not service.mails
     [invoice] = service.get(LIST).json["invoices"]
-    assert (invoice["state"], invoice["archived"], invoice["sent_at"]) == ("failed", False, None)
+    assert not invoice["archived"]
+    assert [(mailing["state"], mailing["sent_at"]) for mailing in invoice["mailings"]] == [("failed", None)]
     assert service.get(ONE, accept="application/pdf").status == 404
 
     aws.s3().meta.events.unregister("before-call.s3.PutObject", fail)
     assert service.post(SEND, idempotency_key="k").status == 200
-    assert [mail["Subject"].split(" ")[1] for mail in service.mails] == ["INV-1002-2"]
+    # The number stays, and the PDF is archived now.
+    assert [mail["Subject"].split(" ")[1] for mail in service.mails] == [NUMBER]
+    assert service.get(ONE, accept="application/pdf").status == 303
 
 
 def test_admin_reads_sent_invoices(sent: Service) -> None:
-    record = {
-        "number": "INV-1002-1",
+    mailing = {
         "state": "sent",
         "started": "2026-11-23T09:00:00.000000Z",
         "sent_at": "2026-11-23T09:00:00.000000Z",
         "recipient": "bob@example.com",
         "requested_by": "ada",
-        "currency_code": "EUR",
-        "grand_total": "199.11",
         "paid": "0.00",
         "due": "199.11",
         "payment_status": "unpaid",
@@ -82,13 +83,32 @@ def test_admin_reads_sent_invoices(sent: Service) -> None:
         "subject": None,
         "language": None,
         "reason": None,
-        "archived": True,
         "events": [],
+    }
+    record = {
+        "number": NUMBER,
+        "type": "invoice",
+        "issued": "2026-11-23T09:00:00.000000Z",
+        "corrects": None,
+        "corrected_by": None,
+        "voided": None,
+        "requested_by": "ada",
+        "currency_code": "EUR",
+        "grand_total": "199.11",
+        "paid": "0.00",
+        "due": "199.11",
+        "payment_status": "unpaid",
+        "archived": True,
+        "e_invoice": None,
+        "missing": [],
+        "mailings": [mailing],
     }
     assert sent.get(LIST).json == {"invoices": [record]}
     assert sent.get(ONE).json == record
     sent.post(SEND, {"notes": "Mahnung"})
-    assert [invoice["number"] for invoice in sent.get(LIST).json["invoices"]] == ["INV-1002-1", "INV-1002-2"]
+    assert sent.get(ONE).json == record | {
+        "mailings": [mailing, mailing | {"notes": "Mahnung", "payment_method_options": []}]
+    }
 
 
 def test_pdf_link_is_valid_for_five_minutes(sent: Service) -> None:
@@ -102,16 +122,16 @@ def test_pdf_link_is_valid_for_five_minutes(sent: Service) -> None:
     assert answered is not None
     _, headers, content = answered
     assert headers["content-type"] == "application/pdf"
-    assert content == sent.archived()["orders/1002/INV-1002-1.pdf"]
+    assert content == sent.archived()[f"orders/1002/{NUMBER}.pdf"]
 
 
 @pytest.mark.parametrize(
     ("path", "slug"),
     [
         ("/admin/orders/9999/invoices", "order-not-found"),
-        ("/admin/orders/9999/invoices/INV-9999-1", "invoice-not-found"),
-        (f"{LIST}/INV-1002-2", "invoice-not-found"),
-        (f"{LIST}/INV-1001-1", "invoice-not-found"),
+        ("/admin/orders/9999/invoices/INV-2026-00001", "order-not-found"),
+        (f"{LIST}/INV-2026-00002", "invoice-not-found"),
+        (f"{LIST}/INV-1002-1", "invoice-not-found"),
         (f"{LIST}/1", "invoice-not-found"),
     ],
 )
@@ -135,11 +155,11 @@ def test_customers_cannot_read_invoices(sent: Service, path: str) -> None:
     assert sent.get(path, ALICE).status == 403
 
 
-def test_reading_takes_one_round_trip(sent: Service) -> None:
-    for path, calls in ((LIST, {"Query": 1}), (ONE, {"GetItem": 1})):
+def test_reading_takes_three_round_trips(sent: Service) -> None:
+    for path in (LIST, ONE):
         sent.calls.clear()
         sent.get(path)
-        assert sent.calls == calls
+        assert sent.calls == {"GetItem": 1, "Query": 2}
 
 
 def test_preview_shows_the_mail_without_side_effects(service: Service) -> None:
@@ -148,7 +168,8 @@ def test_preview_shows_the_mail_without_side_effects(service: Service) -> None:
     page = service.post("/admin/orders/1002/invoice-preview", body)
     assert page.status == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert "INV-1002-1" in (page.text or "")
+    # The number is only taken when the invoice is issued.
+    assert "Invoice DRAFT" in (page.text or "")
     assert "&lt;b&gt;Vorschau&lt;/b&gt;" in (page.text or "")
     pdf = service.post("/admin/orders/1002/invoice-preview", body, accept="application/pdf")
     assert pdf.headers["content-type"] == "application/pdf"
@@ -156,10 +177,21 @@ def test_preview_shows_the_mail_without_side_effects(service: Service) -> None:
     assert service.items("1002") == before
     assert not service.mails
     assert not service.archived()
-    # The mail that follows has the same page.
+    # The mail that follows has the same page, with the number.
     service.post("/admin/orders/1002/send-invoice", body)
-    [attachment] = service.mails[0].iter_attachments()
-    assert attachment.get_content() == pdf.raw
+    assert html_of(service.mails[0]).split() == (page.text or "").replace("DRAFT", NUMBER).split()
+
+
+def test_preview_of_an_issued_invoice_is_the_document(sent: Service) -> None:
+    sent.clock.sleep(86400)
+    before = sent.items("1002")
+    page = sent.post("/admin/orders/1002/invoice-preview", {"notes": "Mahnung"})
+    assert f"Invoice {NUMBER}" in (page.text or "")
+    assert "Mahnung" in (page.text or "")
+    # As it was issued, with the notes of then.
+    pdf = sent.post("/admin/orders/1002/invoice-preview", {"notes": "Mahnung"}, accept="application/pdf")
+    assert pdf.raw == sent.archived()[f"orders/1002/{NUMBER}.pdf"]
+    assert sent.items("1002") == before
 
 
 @pytest.mark.parametrize(
@@ -178,14 +210,14 @@ def test_preview_is_refused_when_sending_would_be(service: Service, order_id: st
 
 def state(service: Service, order_id: str = "1002") -> str:
     [invoice] = service.get(f"/admin/orders/{order_id}/invoices").json["invoices"]
-    return str(invoice["state"])
+    return str(invoice["mailings"][-1]["state"])
 
 
 def test_reports_are_recorded(sent: Service) -> None:
-    sent.report("Send", "1002", "INV-1002-1", "2026-11-23T09:00:01.000Z")
-    sent.report("DeliveryDelay", "1002", "INV-1002-1", "2026-11-23T09:01:00.000Z")
-    sent.report("Delivery", "1002", "INV-1002-1", "2026-11-23T09:02:00.123Z")
-    record = sent.get(ONE).json
+    sent.report("Send", "1002", 1, "2026-11-23T09:00:01.000Z")
+    sent.report("DeliveryDelay", "1002", 1, "2026-11-23T09:01:00.000Z")
+    sent.report("Delivery", "1002", 1, "2026-11-23T09:02:00.123Z")
+    [record] = sent.get(ONE).json["mailings"]
     assert record["state"] == "delivered"
     assert record["events"] == [
         {"event": "send", "at": "2026-11-23T09:00:01.000000Z"},
@@ -222,18 +254,18 @@ def test_order_and_number_of_reports_do_not_change_the_record(sent: Service, unr
         # The same invoice each time: sending another one would take far longer than reporting.
         aws.dynamodb().put_item(TableName="OrdersTable", Item=unreported)
         for (kind, more), minute in reports:
-            sent.report(kind, "1002", "INV-1002-1", f"2026-11-23T10:{minute:02}:00.000Z", **more)
-        record = sent.get(ONE).json
+            sent.report(kind, "1002", 1, f"2026-11-23T10:{minute:02}:00.000Z", **more)
+        [record] = sent.get(ONE).json["mailings"]
         records.append((record["state"], sorted(map(str, record["events"]))))
     assert records[0] == records[1]
 
 
 def test_events_of_other_mails_are_dropped(sent: Service) -> None:
     before = sent.items("1002")
-    sent.report("Delivery", "1002", "INV-1002-7")
-    sent.report("Delivery", "9999", "INV-9999-1")
+    sent.report("Delivery", "1002", 7)
+    sent.report("Delivery", "9999", 1)
     sent.report("Delivery", "1002", "of-another-sender")
-    sent.report("Open", "1002", "INV-1002-1")
+    sent.report("Open", "1002", 1)
     assert sent.items("1002") == before
     assert sent.items("9999") == []
 
@@ -244,7 +276,7 @@ def test_event_that_cannot_be_recorded_is_an_error_so_lambda_retries(sent: Servi
 
     aws.dynamodb().meta.events.register("before-call.dynamodb.UpdateItem", fail)
     with pytest.raises(Exception, match="AWS is throttling"):
-        sent.report("Delivery", "1002", "INV-1002-1")
+        sent.report("Delivery", "1002", 1)
 
 
 @pytest.mark.parametrize("name", ["ses-delivery", "ses-bounce"])
@@ -268,9 +300,9 @@ def unknown(service: Service) -> Service:
 
 def test_ses_report_settles_an_unknown_mail(unknown: Service) -> None:
     assert state(unknown) == "unknown"
-    unknown.report("Send", "1002", "INV-1002-1")
+    unknown.report("Send", "1002", 1)
     assert state(unknown) == "sent"
-    assert unknown.get(ONE).json["sent_at"] == "2026-11-23T09:00:05.000000Z"
+    assert unknown.get(ONE).json["mailings"][0]["sent_at"] == "2026-11-23T09:00:05.000000Z"
     # The same key now reports it, and nothing is sent again.
     assert unknown.post(SEND, idempotency_key="k").status == 200
     assert len(unknown.invoices("1002")) == 1
@@ -286,7 +318,7 @@ def test_mails_unsettled_for_15_minutes_are_counted(unknown: Service, capsys: py
     assert not counted()
     unknown.clock.sleep(timedelta(minutes=16).total_seconds())
     assert counted()
-    unknown.report("Delivery", "1002", "INV-1002-1")
+    unknown.report("Delivery", "1002", 1)
     assert not counted()
 
 
@@ -295,7 +327,7 @@ def test_mails_unsettled_for_15_minutes_are_counted(unknown: Service, capsys: py
     [("Bounce", {"bounceType": "Permanent"}, "bounced"), ("Complaint", {}, "complained")],
 )
 def test_sending_to_a_failing_address_is_refused(sent: Service, kind: str, more: Any, expected: str) -> None:
-    sent.report(kind, "1002", "INV-1002-1", **more)
+    sent.report(kind, "1002", 1, **more)
     assert state(sent) == expected
     refused = sent.post(SEND, {"notes": "again"})
     assert refused.status == 409
@@ -317,18 +349,18 @@ def test_sending_to_a_failing_address_is_refused(sent: Service, kind: str, more:
 
 @pytest.mark.parametrize("kind", ["Delivery", "Send", "DeliveryDelay", "Reject"])
 def test_other_reports_do_not_mark_the_address_as_failing(sent: Service, kind: str) -> None:
-    sent.report(kind, "1002", "INV-1002-1")
+    sent.report(kind, "1002", 1)
     assert sent.post(SEND, {"notes": "again"}).status == 200
 
 
 def test_full_mailbox_does_not_mark_the_address_as_failing(sent: Service) -> None:
-    sent.report("Bounce", "1002", "INV-1002-1", bounceType="Transient")
+    sent.report("Bounce", "1002", 1, bounceType="Transient")
     assert state(sent) == "bounced"
     assert sent.post(SEND, {"notes": "again"}).status == 200
 
 
 def test_first_report_of_a_kind_counts(sent: Service) -> None:
     for minute in (3, 1, 2):
-        sent.report("Delivery", "1002", "INV-1002-1", f"2026-11-23T09:0{minute}:00.000Z")
-    [event] = sent.get(ONE).json["events"]
+        sent.report("Delivery", "1002", 1, f"2026-11-23T09:0{minute}:00.000Z")
+    [event] = sent.get(ONE).json["mailings"][0]["events"]
     assert datetime.fromisoformat(event["at"]) == datetime(2026, 11, 23, 9, 1, tzinfo=UTC)

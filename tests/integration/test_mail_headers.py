@@ -56,7 +56,7 @@ def test_a_shops_name_arrives_as_it_is_in_lines_of_legal_length(
         assert [address.address for address in read.to] == ["alice@example.com"]
         subjects.append(read.subject)
     assert subjects == [
-        f"Invoice INV-1001-1 for your order 1001 at {name}",
+        f"Invoice INV-2026-00001 for your order 1001 at {name}",
         f"A message about your order 1001 at {name}",
         f"Your order 1001 at {name} is cancelled",
     ]
@@ -78,5 +78,5 @@ def test_long_tags_and_addresses_are_neither_encoded_nor_cut(service: Service) -
     head = head_of(sent.raw_data.encode("ascii"))
     assert f"To: {address}".encode() in head
     assert parse_email(sent.raw_data.encode("ascii")).headers["X-SES-MESSAGE-TAGS"] == [
-        f"order_id={order_id}, invoice=INV-{order_id}-1"
+        f"order_id={order_id}, invoice=INV-2026-00001, mailing=1"
     ]

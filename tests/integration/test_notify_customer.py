@@ -134,8 +134,8 @@ def test_invoice_records_send_no_mail(service: Service) -> None:
     service.skip_records()
     service.post("/admin/orders/1001/send-invoice")
     for kind in ("Delivery", "Complaint"):
-        service.report(kind, "1001", "INV-1001-1")
-    service.report("Bounce", "1001", "INV-1001-1", bounceType="Permanent")
+        service.report(kind, "1001", 1)
+    service.report("Bounce", "1001", 1, bounceType="Permanent")
     records = service.records()
     assert {"INVOICE#000001", "ORDER"} <= {record["dynamodb"]["Keys"]["sk"]["S"] for record in records}
     assert [record for record in records if matches_filter(STREAM, record)] == []
@@ -313,7 +313,7 @@ def test_order_without_an_address_sends_no_mail(service: Service, capsys: pytest
 def test_failing_address_gets_no_mail_until_it_changes(service: Service) -> None:
     service.skip_records()
     service.post("/admin/orders/1002/send-invoice")
-    service.report("Bounce", "1002", "INV-1002-1", bounceType="Permanent")
+    service.report("Bounce", "1002", 1, bounceType="Permanent")
     comment_on("1002")(service)
     assert service.notify(service.records()) == []
     assert service.notices == []

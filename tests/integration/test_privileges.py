@@ -23,7 +23,7 @@ OF_ORDER: dict[str, Any] = {
 }
 OTHER_KEY = {"pk": {"S": "CUSTOMER#alice"}, "sk": {"S": "x"}}
 INVOICES = {"Bucket": "InvoicesBucket"}
-PDF = "orders/1001/INV-1001-1.pdf"
+PDF = "orders/1001/INV-2026-00001.pdf"
 SHOP = TEMPLATE.functions["SendInvoiceFunction"].environment["SENDER"]
 
 
@@ -123,15 +123,23 @@ def a_day(service: Service) -> None:
     for key in ("k", "k", "l"):
         assert service.post("/admin/orders/1002/send-invoice", idempotency_key=key).status == 200
     assert service.post("/admin/orders/1002/invoice-preview").status == 200
-    service.report("Delivery", "1002", "INV-1002-1")
+    service.report("Delivery", "1002", 1)
     assert service.get("/admin/orders/1002/invoices").status == 200
-    assert service.get("/admin/orders/1002/invoices/INV-1002-1", accept="application/pdf").status == 303
+    assert service.get("/admin/orders/1002/invoices/INV-2026-00001", accept="application/pdf").status == 303
+    assert service.get("/orders/1002/invoices", BOB).status == 200
+    for order_id in ("1001", "1004"):
+        assert service.post(f"/admin/orders/{order_id}/send-invoice").status == 200
+        service.make_0_1(order_id)
+    assert service.post("/admin/orders/1001/send-invoice", {"notes": "again"}).status == 200
     assert service.patch("/admin/orders/1002", {"paid": "1", "payment_status": "partial"}).status == 200
     assert service.get("/admin/orders/1002/timeline").status == 200
     assert service.post("/admin/orders/1002/comments", {"content": "x"}).status == 201
     assert service.post("/admin/orders/1002/cancel").status == 204
     assert service.post("/orders/1001/cancel").status == 204
-    assert service.notify(service.records()) == []
+    assert service.post("/admin/orders/1004/cancel").status == 204
+    records = service.records()
+    for _ in range(2):
+        assert service.notify(records) == []
     invoke("WatchInvoicesFunction", load("watch-invoices-schedule"))
     invoke("PublishEventsFunction", load("publish-events"))
 

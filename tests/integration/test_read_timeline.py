@@ -20,7 +20,13 @@ def short(entry: dict[str, Any]) -> str:
     """Returns an entry as one line: time, event and actor."""
     who = f" by {entry['role']} {entry['by']} ({entry['name']})" if entry["by"] else ""
     corrects = entry["corrects"] and f"for {entry['corrects']}"
-    what = [entry["invoice"], corrects, entry["report"], entry["reason"], entry["comment"] and entry["comment"]["content"]]
+    what = [
+        entry["invoice"],
+        corrects,
+        entry["report"],
+        entry["reason"],
+        entry["comment"] and entry["comment"]["content"],
+    ]
     what += [f"{each['field']}: {each['before']} → {each['after']}" for each in entry["changes"] or ()]
     return f"{entry['at'][11:-8]} {entry['event']}{who}" + "".join(f" {each}" for each in what if each)
 

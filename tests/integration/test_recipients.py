@@ -167,7 +167,7 @@ def test_a_copy_goes_to_addresses_that_order_and_shop_name_and_only_of_the_invoi
     alone = ({"alice@example.com"}, ["alice@example.com"])
     assert recipients(service) == [(set(copied), copied), alone, alone]
     assert [mail["Cc"] for mail in service.mails] == ["accounts@shop.example, billing@example.com", None, None]
-    [record] = service.get("/admin/orders/2001/invoices").json["invoices"]
+    [record] = service.documents("2001")[0]["mailings"]
     assert (record["recipient"], record["cc"]) == ("alice@example.com", copied[1:])
 
 
@@ -216,12 +216,12 @@ def test_what_happens_to_a_copy_is_not_the_state_of_the_invoice(
     service: Service, kind: str, affected: str, more: dict[str, Any]
 ) -> None:
     assert service.post("/admin/orders/1002/send-invoice", {"cc": ["accounts@shop.example"]}).status == 200
-    [before] = service.get("/admin/orders/1002/invoices").json["invoices"]
+    [before] = service.documents("1002")[0]["mailings"]
     for address, reported in (("accounts@shop.example", 0), ("Bob@example.com", 1)):
         listed: list[Any] = [address] if kind == "Delivery" else [{"emailAddress": address}]
         about: dict[str, Any] = {affected: listed, **more}
-        service.report(kind, "1002", "INV-1002-1", **about)
-        [after] = service.get("/admin/orders/1002/invoices").json["invoices"]
+        service.report(kind, "1002", 1, **about)
+        [after] = service.documents("1002")[0]["mailings"]
         assert len(after["events"]) == reported
         assert (after == before) == (not reported)
     assert service.post("/admin/orders/1002/send-invoice", {"notes": "x"}).status == (
@@ -237,7 +237,7 @@ def test_the_subject_is_the_requests(service: Service, subject: str) -> None:
     assert service.post("/admin/orders/2001/send-invoice", {"subject": subject}).status == 200
     [mail] = service.mails
     assert "".join(mail["Subject"].split()) == "".join(subject.split())
-    [record] = service.get("/admin/orders/2001/invoices").json["invoices"]
+    [record] = service.documents("2001")[0]["mailings"]
     assert record["subject"] == subject
 
 
@@ -261,7 +261,7 @@ def test_the_language_decides_how_amounts_and_dates_are_written(service: Service
         assert amount in page
         assert day in page
     assert service.post("/admin/orders/2001/send-invoice", {"language": "de"}).status == 200
-    assert service.get("/admin/orders/2001/invoices").json["invoices"][0]["language"] == "de"
+    assert service.documents("2001")[0]["mailings"][0]["language"] == "de"
     for wrong in ("german!", "", "d", 7):
         refused = service.post("/admin/orders/2001/send-invoice", {"language": wrong})
         assert [error["field"] for error in refused.json["errors"]] == ["language"]

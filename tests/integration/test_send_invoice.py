@@ -21,14 +21,14 @@ SPEC_BODY = {
 def test_documented_body_sends_one_mail_to_the_orders_address(service: Service) -> None:
     answer = service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
     assert (answer.status, answer.json) == (200, {"status": "success"})
-    assert answer.headers["location"] == "/admin/orders/1002/invoices/INV-1002-1"
+    assert answer.headers["location"] == "/admin/orders/1002/invoices/INV-2026-00001"
     [mail] = service.mails
     assert mail["To"] == "bob@example.com"
     assert mail["Cc"] is mail["Bcc"] is None
     html = html_of(mail)
     assert "Bitte bis zum 7. überweisen &lt;b&gt;jetzt&lt;/b&gt;" in html
-    assert "INV-1002-1" in mail["Subject"]
-    assert mail["X-SES-MESSAGE-TAGS"] == "order_id=1002, invoice=INV-1002-1"
+    assert "INV-2026-00001" in mail["Subject"]
+    assert mail["X-SES-MESSAGE-TAGS"] == "order_id=1002, invoice=INV-2026-00001, mailing=1"
 
 
 def test_mail_tags_identify_the_longest_order_id(service: Service) -> None:
@@ -36,7 +36,7 @@ def test_mail_tags_identify_the_longest_order_id(service: Service) -> None:
     sample = Order.model_validate_json((ROOT / "tests" / "order.json").read_bytes())
     OrderStore(get_table()).create(sample.model_copy(update={"order_id": order_id}))
     assert service.post(f"/admin/orders/{order_id}/send-invoice").status == 200
-    assert service.mails[0]["X-SES-MESSAGE-TAGS"] == f"order_id={order_id}, invoice=INV-{order_id}-1"
+    assert service.mails[0]["X-SES-MESSAGE-TAGS"] == f"order_id={order_id}, invoice=INV-2026-00001, mailing=1"
 
 
 def test_ledger_records_what_was_sent_and_by_whom(service: Service) -> None:
@@ -58,7 +58,7 @@ def test_sending_does_not_change_the_orders_amounts(service: Service) -> None:
     service.post("/admin/orders/1002/send-invoice", {"payment_status": "PENDING"})
     after = service.order("1002")
     changed = {name for name in after if after[name] != before.get(name)}
-    assert changed == {"invoice_count", "mailing_until"}
+    assert changed == {"invoice_count", "mailing_until", "invoice", "archived", "may_have_left"}
 
 
 @pytest.mark.parametrize("body", [None, "", "{}", '{"payment_settings": null, "payment_status": null, "notes": null}'])
@@ -142,14 +142,14 @@ def test_double_click_mails_once_and_succeeds_twice(service: Service) -> None:
     service.post("/admin/orders/1002/send-invoice", SPEC_BODY | {"notes": "Mahnung"})
     service.clock.sleep(2)
     third = service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
-    assert third.headers["location"].endswith("INV-1002-3")
+    assert third.headers["location"] == first.headers["location"]
     assert len(service.mails) == 3
 
 
 def test_requests_of_two_admins_are_separate(service: Service) -> None:
     service.post("/admin/orders/1002/send-invoice", SPEC_BODY)
     service.post("/admin/orders/1002/send-invoice", SPEC_BODY, ERP)
-    assert [mail["Subject"].split(" ")[1] for mail in service.mails] == ["INV-1002-1", "INV-1002-2"]
+    assert [mail["Subject"].split(" ")[1] for mail in service.mails] == ["INV-2026-00001", "INV-2026-00001"]
 
 
 def test_repeated_key_mails_once_within_a_day(service: Service) -> None:

@@ -36,7 +36,7 @@ def test_disallowed_log_entries_are_found(say: Callable[[], object]) -> None:
 
 def test_allowed_log_entries_pass(capsys: pytest.CaptureFixture[str]) -> None:
     with LOGS.listening():
-        logger.info("recorded", order_id="1001", invoice="INV-1001-1", report="delivery")
+        logger.info("recorded", order_id="1001", invoice="INV-2026-00001", report="delivery")
         count("CommentsAdded")
     # Other log handlers still receive it.
     assert "CommentsAdded" in capsys.readouterr().out
