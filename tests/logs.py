@@ -45,6 +45,7 @@ FORMS = {
     "order_id": ORDER,
     "invoice": rf"INV-{ORDER}-\d+|[\w-]+\d{{4}}-\d{{5}}",
     "invoices": r"\d+",
+    "mailing": r"\d+",
     "outcome": "[a-z]+",
     "report": "[a-z_]+",
     "kind": "[A-Za-z ]+",

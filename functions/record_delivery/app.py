@@ -58,7 +58,7 @@ def handler(event: dict[str, Any], _context: Any) -> None:
         logger.info("dropped", why="no invoice of ours", report=report)
         return
     count(f"Invoice{report.title().replace('_', '')}")
-    logger.info("recorded", order_id=order_id, invoice=number, report=report)
+    logger.info("recorded", order_id=order_id, mailing=n, report=report)
 
 
 def _about_copies(detail: dict[str, Any], place: str) -> bool:
