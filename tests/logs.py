@@ -43,7 +43,7 @@ FORMS = {
     "reason": rf"{WORD}|None",
     "trace": r"\[('[^']+\.py:\d+ [\w<>]+'(, )?)+\]",
     "order_id": ORDER,
-    "invoice": rf"INV-{ORDER}-\d+",
+    "invoice": rf"{ORDER}-\d+",
     "invoices": r"\d+",
     "outcome": "[a-z]+",
     "report": "[a-z_]+",
