@@ -123,7 +123,14 @@ def withdraw_invoice(series: Series, invoice: Document, by: str, now: datetime, 
         return Issue(series, series, voided=invoice.model_copy(update={"voided": now}))
     after = series.take(now)
     head = {"number": after.number, "type": DocumentType.CREDIT_NOTE, "issued": after.issued}
-    own = {"corrects": invoice.number, "requested_by": by, "adopted": False}
+    # How to pay and what the shop added were about the invoice.
+    own = {
+        "corrects": invoice.number,
+        "requested_by": by,
+        "adopted": False,
+        "payment_method_options": (),
+        "notes": None,
+    }
     return Issue(series, after, (invoice.model_copy(update={**head, **own}),))
 
 
