@@ -156,9 +156,10 @@ def adopt_invoice(order: Order, mailings: Sequence[Mailing]) -> tuple[Document, 
     return None
 
 
-def current_invoice(document: Document, order: Order) -> CurrentInvoice:
+def current_invoice(document: Document, order: Order, credit_note: str | None = None) -> CurrentInvoice:
     """Returns what the order's header keeps of an invoice that was issued for it as it is now."""
-    return CurrentInvoice(**dict(document.head), buyer=buyer_digest(order.customer_summary))
+    buyer = buyer_digest(order.customer_summary)
+    return CurrentInvoice(**dict(document.head), buyer=buyer, credit_note=credit_note)
 
 
 def read_document(table: Table, order_id: str, number: str) -> Document | None:
