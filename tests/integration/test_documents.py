@@ -26,9 +26,7 @@ def test_three_requests_send_one_document(service: Service) -> None:
     assert [pdfs(mail) for mail in service.mails] == [{"INV-2026-00001.pdf": archived}] * 3
     # The document is what was issued first; the mails say what each request asked for.
     assert "first" in paper(archived)
-    assert [notes in text_of(mail) for mail, notes in zip(service.mails, ("first", "second", "third"), strict=True)] == [
-        True
-    ] * 3
+    assert ["second" in text_of(mail) for mail in service.mails] == [False, True, False]
 
 
 def test_bounced_invoice_keeps_its_number_at_the_corrected_address(service: Service) -> None:
@@ -85,7 +83,7 @@ def test_each_year_of_the_shop_has_its_own_series(
     assert service.post(f"{a}/cancel").status == 204
     assert [each["number"] for each in service.documents("A")] == ["INV-2026-00001", "INV-2027-00002"]
     # The printed date is of the same year as the number.
-    assert "Date: 01.01.2027" in text_of(service.mails[2])
+    assert "Date: 1 Jan 2027" in text_of(service.mails[2])
 
 
 @pytest.mark.parametrize("prefix", ["RE", "shop-2_", "2026-"])
@@ -144,7 +142,7 @@ def test_invoice_that_could_not_be_archived_is_typeset_by_the_next_send(service:
     [pdf] = pdfs(service.mails[0]).values()
     assert service.archived() == {"orders/A/INV-2026-00001.pdf": pdf}
     # As it was issued.
-    assert "23.11.2026" in paper(pdf)
+    assert "23 Nov 2026" in paper(pdf)
     assert "first" in paper(pdf)
     assert "second" not in paper(pdf)
     assert service.documents("A")[0]["archived"]
