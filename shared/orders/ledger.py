@@ -344,7 +344,7 @@ class Ledger:
         return None
 
     def record_archived(self, order_id: str, number: str) -> None:
-        """Records that the PDF of a document is archived, for a document that is not mailed."""
+        """Records that the PDF of a credit note is archived."""
         self._table.write(
             self._table.update_action(
                 item_key(order_id, HEADER),
