@@ -105,8 +105,7 @@ def _withdrawal(table: Table, order: OrderHeader, caller: Caller) -> Issue | Non
     whole = Order.model_validate({**dict(order), **select_fields(items[DETAIL], Order)})
     if not (adopted := adopt_invoice(whole, read_mailings(table, order.order_id))):
         return None
-    issue = withdraw_invoice(series, adopted[0], caller.id, now, may_have_left=True)
-    return Issue(series, issue.after, (adopted[0], *issue.documents))
+    return withdraw_invoice(series, adopted[0], caller.id, now, may_have_left=True)
 
 
 def _header_action(

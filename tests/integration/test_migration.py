@@ -182,6 +182,14 @@ def test_refused_mail_keeps_the_old_number(old: Service) -> None:
     assert summary(old, "sent") == ["INV-sent-1: delivered, failed, sent"]
 
 
+def test_refused_mail_does_not_make_an_old_invoice_void(old: Service) -> None:
+    repair = break_at("SendEmail", "before", REFUSED)
+    assert old.post("/admin/orders/sent/send-invoice").status == 502
+    repair()
+    cancel(old, "sent")
+    assert summary(old, "sent")[0] == "INV-sent-1: credited by INV-2026-00001: delivered, failed"
+
+
 def test_request_that_was_made_before_the_upgrade_is_recognised(old: Service) -> None:
     old.clock.now = datetime(2026, 11, 23, 9, 1, 10, tzinfo=UTC)
     body = {"notes": "Thank you", "payment_settings": {"payment_method_options": ["Vipps"]}}
