@@ -31,7 +31,9 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    for name, described in model.model_fields.items():
+    # The model's own fields first: what an invoice may state besides is inherited.
+    inherited = {name for base in model.__bases__ if issubclass(base, BaseModel) for name in base.model_fields}
+    for name, described in sorted(model.model_fields.items(), key=lambda field: field[0] in inherited):
         below = [part for part in get_args(described.annotation) if isinstance(part, type)]
         inner = next((part for part in below if issubclass(part, BaseModel)), None)
         if inner is None:

@@ -7,7 +7,11 @@ from hypothesis import strategies as st
 
 DECIMALS = {"EUR": 2, "JPY": 0, "KWD": 3, "RSD": 2, "CLF": 4}
 
+CHARGE_RATES = ("shipping_tax_rate", "handling_tax_rate", "surcharge_tax_rate")
+
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
+
+RATES = [(None, None), ("19", "S"), ("5.5", "S"), *(("0", category) for category in ("Z", "E", "AE", "K", "G", "O"))]
 
 _ZERO = Decimal(0)
 
@@ -25,6 +29,7 @@ def lines(draw: st.DrawFn, unit: Decimal, gross: bool) -> dict[str, Any]:
     price = Decimal(draw(st.integers(0, 10**8))).scaleb(-4)
     total = (quantity * price).quantize(unit, ROUND_HALF_UP)
     discount = draw(amounts(unit, total))
+    rate, category = draw(st.sampled_from(RATES))
     return {
         "item_id": draw(st.integers(0, 2**53 - 1)),
         "product_name": draw(TEXT),
@@ -35,6 +40,9 @@ def lines(draw: st.DrawFn, unit: Decimal, gross: bool) -> dict[str, Any]:
         "total_amount": total,
         "discount": discount,
         "tax": draw(amounts(unit, total - discount) if gross else amounts(unit)),
+        "tax_rate": rate,
+        "tax_category": category,
+        "unit_code": draw(st.sampled_from([None, "C62", "KGM", "XBX"])),
     }
 
 
@@ -66,8 +74,15 @@ def orders(draw: st.DrawFn) -> dict[str, Any]:
         return sum((line[part] for line in ordered), _ZERO)
 
     charges = {name: draw(amounts(unit)) for name in ("shipping_cost", "handling_cost", "total_surcharge")}
-    shipping_tax = draw(amounts(unit, charges["shipping_cost"]) if gross else amounts(unit))
-    added = _ZERO if gross else total("tax") + shipping_tax
+    taxes = {
+        tax: draw(amounts(unit, charges[charge]) if gross else amounts(unit))
+        for tax, charge in (
+            ("shipping_tax", "shipping_cost"),
+            ("handling_tax", "handling_cost"),
+            ("surcharge_tax", "total_surcharge"),
+        )
+    }
+    added = _ZERO if gross else total("tax") + sum(taxes.values())
     left = total("total_amount") - total("discount") - (total("tax") if gross else _ZERO)
     discount = total("discount") + draw(amounts(unit, left))
     grand = total("total_amount") - discount + sum(charges.values()) + added
@@ -76,7 +91,7 @@ def orders(draw: st.DrawFn) -> dict[str, Any]:
     grand += rounding
     numbers = {
         **charges,
-        "shipping_tax": shipping_tax,
+        **taxes,
         "total_discount": discount,
         "rounding": rounding,
         "sub_total": total("total_amount"),
@@ -92,6 +107,13 @@ def orders(draw: st.DrawFn) -> dict[str, Any]:
         "shipping_status": draw(st.sampled_from(["awaiting_shipment", "partial", "shipped", "delivered"])),
         "currency_code": currency,
         "prices_include_tax": gross,
+        **{name: draw(st.sampled_from([None, "19", "0"])) for name in CHARGE_RATES},
+        "tax_exemption_reason": draw(st.none() | TEXT),
+        "delivered_on": draw(st.sampled_from([None, "2026-01-14"])),
+        "delivery_country": draw(st.sampled_from([None, "NO"])),
+        "payment_due": draw(st.sampled_from([None, "2026-02-28"])),
+        "purchase_order_number": draw(st.none() | TEXT),
+        "buyer_reference": draw(st.none() | TEXT),
         "customer_summary": draw(
             st.fixed_dictionaries(
                 {
@@ -106,6 +128,8 @@ def orders(draw: st.DrawFn) -> dict[str, Any]:
                     "city": st.none() | TEXT,
                     "state": st.none() | st.fixed_dictionaries({"name": TEXT, "code": st.none() | TEXT}),
                     "post_code": st.none() | TEXT,
+                    "vat_number": st.none() | TEXT,
+                    "peppol_id": st.sampled_from([None, "0088:7300010000001"]),
                     "country": st.none() | st.fixed_dictionaries({"name": TEXT, "code": st.just("NO")}),
                 }
             )

@@ -384,8 +384,8 @@ def clock() -> Clock:
 
 
 @cache
-def _reusable_client(make: Callable[[], Any], endpoints: tuple[str | None, ...]) -> tuple[Any, Any]:
-    """Returns a client that all tests of this process with the same endpoints share, and its event handlers."""
+def _reusable_client(make: Callable[[], Any], settings: tuple[object, ...]) -> tuple[Any, Any]:
+    """Returns a client that all tests of this process with the same settings share, and its event handlers."""
     client = make()
     return client, client.meta.events._emitter
 
@@ -395,7 +395,8 @@ def _once_reusable(make: Callable[[], Any]) -> Callable[[], Any]:
 
     Making three clients takes longer than most tests.
     """
-    client, handlers = _reusable_client(make, tuple(map(os.environ.get, ENDPOINTS)))
+    timeouts = [vars(config)["read_timeout"] for config in (aws.DYNAMODB, aws.S3, aws.SES)]
+    client, handlers = _reusable_client(make, (*map(os.environ.get, ENDPOINTS), *timeouts))
     client.meta.events._emitter = copy.copy(handlers)
     left = [client]
     return cache(lambda: left.pop() if left else make())

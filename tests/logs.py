@@ -43,7 +43,7 @@ FORMS = {
     "reason": rf"{WORD}|None",
     "trace": r"\[('[^']+\.py:\d+ [\w<>]+'(, )?)+\]",
     "order_id": ORDER,
-    "invoice": rf"{ORDER}-\d+",
+    "invoice": rf"INV-{ORDER}-\d+|[\w-]+\d{{4}}-\d{{5}}",
     "invoices": r"\d+",
     "outcome": "[a-z]+",
     "report": "[a-z_]+",

@@ -65,7 +65,14 @@ class Gateway:
     def outbox(self, order_id: str, about: str) -> list[dict[str, Any]]:
         """Returns the mails about an order, oldest first: either each `invoice` or each `notice`."""
         mails: list[dict[str, Any]] = self.call("GET", "/_local/outbox", token="", accept="application/json").json
-        return [mail for mail in mails if mail["tags"]["order_id"] == order_id and about in mail["tags"]]
+        of_order = [mail for mail in mails if mail["tags"]["order_id"] == order_id]
+        # A credit note comes with a notice.
+        return [mail for mail in of_order if ("notice" if "notice" in mail["tags"] else "invoice") == about]
+
+    def documents(self, order_id: str) -> list[dict[str, Any]]:
+        """Returns the documents of an order as the staff sees them."""
+        documents: list[dict[str, Any]] = self.call("GET", f"/admin/orders/{order_id}/invoices").json["invoices"]
+        return documents
 
 
 @contextmanager

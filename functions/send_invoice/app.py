@@ -99,6 +99,7 @@ def send_invoice(
         OrderNotFound,
         StateConflict,
         InvoiceOutdated,
+        headers={"Invoice-Missing": "What the invoice lacks to be legally complete, if anything: `seller.vat_id, …`."},
         content={
             "text/html": {"type": "string", "examples": ["<!doctype html>…"]},
             PDF: {"type": "string", "format": "binary"},
@@ -115,10 +116,11 @@ def preview_invoice(
     """Shows the invoice that the same body would mail now. Nothing is sent or stored."""
     request = request or InvoiceRequest()
     check_same_order(order_id, request.order_id, "order_id")
-    content = sender.preview(order_id, who, request, document=pdf)
+    content, missing = sender.preview(order_id, who, request, document=pdf)
+    headers = {"Invoice-Missing": ", ".join(missing)} if missing else {}
     if not pdf:
-        return Response(200, content_type="text/html; charset=utf-8", body=render_html(content))
+        return Response(200, content_type="text/html; charset=utf-8", body=render_html(content), headers=headers)
     # Powertools' validation would read bytes as text.
-    answer = Response(200, content_type=PDF, body=base64.b64encode(render_pdf(content)).decode())
+    answer = Response(200, content_type=PDF, body=base64.b64encode(render_pdf(content)).decode(), headers=headers)
     answer.base64_encoded = True
     return answer

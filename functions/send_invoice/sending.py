@@ -7,9 +7,10 @@ counts as unknown once its lease has expired, until SES reports the outcome.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from orders.archive import Archive
+from orders.completeness import missing
 from orders.documents import Issue, Series, adopt_invoice, current_invoice, issue_invoice, reissue_invoice
 from orders.errors import DomainError, Invalid, InvoiceOutdated, MailUnknown, StillRunning
 from orders.identity import Caller
@@ -32,6 +33,18 @@ ATTEMPTS = 4
 
 DRAFT = "DRAFT"
 """What a preview shows instead of the number, which is only taken when the invoice is issued."""
+
+
+class Preview(NamedTuple):
+    """What would be mailed.
+
+    Attributes:
+        content: What it says.
+        missing: What the document lacks to be legally complete.
+    """
+
+    content: Content
+    missing: tuple[str, ...]
 
 
 class InvoiceSender:
@@ -91,7 +104,7 @@ class InvoiceSender:
             return self._deliver(order, recorded)
         raise StillRunning("The order keeps changing. No mail was sent; try again.", retry_after=1)
 
-    def preview(self, order_id: str, caller: Caller, request: InvoiceRequest, *, document: bool) -> Content:
+    def preview(self, order_id: str, caller: Caller, request: InvoiceRequest, *, document: bool) -> Preview:
         """Computes what the same request would mail now. Nothing is sent or stored.
 
         Args:
@@ -108,6 +121,7 @@ class InvoiceSender:
                 address that a copy should go to.
         """
         found = self._ledger.read_for_invoice(order_id, None, again=False)
+        lacks = missing(found.order, self._shop.seller())
         refuse_invoice(found.order, resend=bool(request.resend))
         draft = draft_mailing(found.order, caller, request, self._shop, self._ledger.now())
         plan = self._plan(found.order, draft, request)(found.series)
@@ -117,8 +131,8 @@ class InvoiceSender:
             mailing = mailing.model_copy(update={"document": DRAFT})
         elif document and not plan.issue:
             issued = self._ledger.document(order_id, mailing.number)
-            return invoice_content(issued, issued.order_as_issued(found.order), self._shop)
-        return invoice_content(mailing, self._order_as_mailed(found.order, mailing), self._shop)
+            return Preview(invoice_content(issued, issued.order_as_issued(found.order), self._shop), issued.missing)
+        return Preview(invoice_content(mailing, self._order_as_mailed(found.order, mailing), self._shop), lacks)
 
     def _plan(self, order: Order, draft: Mailing, request: InvoiceRequest) -> Callable[[Series], Plan]:
         """Decides which document the mail brings, and what has to be issued for it.
@@ -126,7 +140,9 @@ class InvoiceSender:
         Raises:
             InvoiceOutdated: See `send`.
         """
-        by, now, content = draft.requested_by, draft.started, _frozen(draft)
+        by, now, seller = draft.requested_by, draft.started, self._shop.seller()
+        content = _frozen(draft) | {"seller": seller, "missing": missing(order, seller)}
+        content["payment_due"] = self._shop.payment_due(order, now)
         current = order.invoice
         if current is None and order.invoice_count:
             adopted = adopt_invoice(order, self._ledger.mailings(order.order_id))

@@ -14,7 +14,7 @@ from orders import settings
 from orders.invoices import Document, Mailing, Outcome
 from orders.items import select_fields
 from orders.keys import DOCUMENT, EPOCH, document_sk, item_key, series_key
-from orders.models import CurrentInvoice, DocumentHead, DocumentType, Order, buyer_digest
+from orders.models import CurrentInvoice, DocumentType, Order, buyer_digest
 from orders.table import Action, Table
 
 
@@ -113,8 +113,7 @@ def issue_invoice(series: Series, order: Order, by: str, now: datetime, **conten
         content: What it says besides: the other attributes of a document.
     """
     after = series.take(now)
-    head = DocumentHead(number=after.number, issued=after.issued)
-    return Issue(series, after, (_document(head, order, by, **content),))
+    return Issue(series, after, (_document({"number": after.number, "issued": after.issued}, order, by, **content),))
 
 
 def withdraw_invoice(series: Series, invoice: Document, by: str, now: datetime, *, may_have_left: bool) -> Issue:
@@ -123,12 +122,14 @@ def withdraw_invoice(series: Series, invoice: Document, by: str, now: datetime, 
         return Issue(series, series, voided=invoice.model_copy(update={"voided": now}))
     after = series.take(now)
     head = {"number": after.number, "type": DocumentType.CREDIT_NOTE, "issued": after.issued}
-    # How to pay and what the shop added were about the invoice.
+    # When and how to pay and what the shop added were about the invoice.
     own = {
         "corrects": invoice.number,
         "requested_by": by,
         "adopted": False,
+        "payment_due": None,
         "payment_method_options": (),
+        "missing": (),
         "notes": None,
     }
     return Issue(series, after, (invoice.model_copy(update={**head, **own}),))
@@ -148,7 +149,7 @@ def adopt_invoice(order: Order, mailings: Sequence[Mailing]) -> tuple[Document, 
     """
     for mailing in reversed(mailings):
         if mailing.document is None and (mailing.outcome is not Outcome.FAILED or mailing.events):
-            head = DocumentHead(number=mailing.number, issued=mailing.started)
+            head = {"number": mailing.number, "issued": mailing.started}
             shown = {name: getattr(mailing, name) for name in _SHOWN}
             paid = {"paid": mailing.paid, "payment_status": mailing.payment_status}
             then = order.model_copy(update=paid)
@@ -185,6 +186,6 @@ _NOT_FROZEN = {
 """What a document does not keep of an order: its lines, which never change, and what no document says."""
 
 
-def _document(head: DocumentHead, order: Order, by: str, **content: Any) -> Document:
+def _document(head: Mapping[str, Any], order: Order, by: str, **content: Any) -> Document:
     snapshot = order.model_dump(exclude=_NOT_FROZEN, exclude_none=True)
-    return Document(**dict(head), order_id=order.order_id, order=snapshot, requested_by=by, **content)
+    return Document(**head, order_id=order.order_id, order=snapshot, requested_by=by, **content)

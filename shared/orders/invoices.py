@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from orders.models import DocumentHead, DocumentType, Order, PaymentStatus
-from orders.types import Model, Moment, OrderId
+from orders.types import Day, Model, Moment, OrderId
 
 
 class Outcome(StrEnum):
@@ -64,6 +64,7 @@ class Mailing(Model):
         credit_note: The number of the credit note that the mail brings as well, because it corrects an earlier invoice.
         document_issued: When the document was issued; None as for `document`.
         document_type: Its type.
+        payment_due: The last day to pay it.
         outcome: The result of sending, as this service saw it. `lifecycle.mailing_state` combines it with `events`.
         events: What SES reported, and when each event first happened.
         started: When the mailing began.
@@ -80,6 +81,7 @@ class Mailing(Model):
     credit_note: str | None = None
     document_issued: Moment | None = None
     document_type: DocumentType = DocumentType.INVOICE
+    payment_due: Day | None = None
     outcome: Outcome
     events: dict[DeliveryEvent, Moment] = Field(default_factory=dict)
     started: Moment
@@ -125,7 +127,35 @@ class Mailing(Model):
     def brings(self, document: DocumentHead, credit_note: str | None = None) -> "Mailing":
         """Returns this mailing with the document that it brings, and perhaps the credit note for an earlier one."""
         own = {"document": document.number, "document_issued": document.issued, "document_type": document.type}
-        return self.model_copy(update={**own, "credit_note": credit_note})
+        return self.model_copy(update={**own, "payment_due": document.payment_due, "credit_note": credit_note})
+
+
+class Seller(Model):
+    """The shop as a document names it.
+
+    Attributes:
+        name: The name that the shop trades under.
+        legal_name: The name of the company or person, "" if it is the same.
+        address: The postal address, line by line.
+        country: ISO 3166-1 alpha-2, "" if not known.
+        vat_id: The VAT identification number.
+        tax_number: The national tax number.
+        register_number: The number in the trade register.
+        tax_id: Any other id, as it is printed.
+        iban: The bank account that invoices are paid to (ISO 13616).
+        bic: The bank's code (ISO 9362).
+    """
+
+    name: str
+    legal_name: str = ""
+    address: tuple[str, ...] = ()
+    country: str = ""
+    vat_id: str = ""
+    tax_number: str = ""
+    register_number: str = ""
+    tax_id: str = ""
+    iban: str = ""
+    bic: str = ""
 
 
 class Document(DocumentHead):
@@ -134,6 +164,7 @@ class Document(DocumentHead):
     Attributes:
         order_id: The order that it is about.
         order: The order as it was, without its lines, which never change.
+        seller: The shop as it was; None for an invoice of version 0.1, which did not keep it.
         requested_by: The id of the caller who issued it.
         payment_status: The status that it prints.
         payment_method_options: The ways to pay that it names.
@@ -146,6 +177,7 @@ class Document(DocumentHead):
 
     order_id: OrderId
     order: dict[str, Any]
+    seller: Seller | None = None
     requested_by: str
     payment_status: PaymentStatus
     payment_method_options: tuple[str, ...] = ()
@@ -158,7 +190,7 @@ class Document(DocumentHead):
     @property
     def head(self) -> DocumentHead:
         """What identifies it."""
-        return DocumentHead(number=self.number, type=self.type, issued=self.issued, corrects=self.corrects)
+        return DocumentHead(**{name: getattr(self, name) for name in DocumentHead.model_fields})
 
     def order_as_issued(self, order: Order) -> Order:
         """Returns the order that the document states. Its lines come from the order as it is now."""

@@ -12,10 +12,12 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr, StringConstraints, model_validator
 
 from orders.money import line_total, mismatch_text, order_totals
+from orders.terms import LineTerms, OrderTerms
 from orders.types import (
     Amount,
     Currency,
     CustomerId,
+    Day,
     Line,
     Model,
     Moment,
@@ -77,6 +79,7 @@ class Country(Model):
 class CustomerSummary(Model):
     """The customer's contact details and address.
 
+    `vat_number` is the customer's VAT number, `peppol_id` their electronic address (scheme and value, `0088:…`).
     Invoices may be copied to `billing_email`. `email` may be an address that was valid when it was stored:
     `types.email_problem` tells whether it still is.
     """
@@ -97,9 +100,11 @@ class CustomerSummary(Model):
     state: State | None = None
     post_code: Line | None = None
     country: Country | None = None
+    vat_number: Line | None = None
+    peppol_id: Annotated[StrictStr, StringConstraints(pattern=r"^[0-9]{4}:[!-~]{1,50}$")] | None = None
 
 
-class OrderLine(Model):
+class OrderLine(LineTerms):
     """One line of an order.
 
     `total_amount` is `quantity` × `price`, rounded half up to the currency's minor unit, before `discount` and `tax`
@@ -125,19 +130,21 @@ class DocumentType(StrEnum):
 
 
 class DocumentHead(Model):
-    """What identifies a document.
+    """What identifies a document, and when it has to be paid.
 
     Attributes:
         number: Its number in the shop's series.
         type: Invoice or credit note.
         issued: When it was issued. Numbers of a series are in this order.
         corrects: The number of the invoice that a credit note cancels.
+        payment_due: The last day to pay an invoice, in the shop's time zone.
     """
 
     number: str
     type: DocumentType = DocumentType.INVOICE
     issued: Moment
     corrects: str | None = None
+    payment_due: Day | None = None
 
 
 class CurrentInvoice(DocumentHead):
@@ -157,8 +164,9 @@ class OrderHeader(Model):
     """An order without its lines and customer details: everything that a rule depends on.
 
     `grand_total` = `sub_total` − `total_discount` + `total_tax` + `shipping_cost` + `shipping_tax` + `handling_cost`
-    + `total_surcharge` + `rounding`; `items_total` is the sum of all quantities. With `prices_include_tax`, prices and
-    charges contain the taxes, so `grand_total` does not add them. `rounding` is what the shop rounded at the subtotal.
+    + `handling_tax` + `total_surcharge` + `surcharge_tax` + `rounding`; `items_total` is the sum of all quantities.
+    With `prices_include_tax`, prices and charges contain the taxes, so `grand_total` does not add them. `rounding` is
+    what the shop rounded at the subtotal.
 
     `paid` is everything that was received, `refunded` what went back of it. `refund_due` is what still has to go back
     after a cancellation.
@@ -214,7 +222,7 @@ class OrderHeader(Model):
         return max(self.grand_total - self.paid, Decimal(0))
 
 
-class Order(OrderHeader):
+class Order(OrderHeader, OrderTerms):
     """A whole order, whose totals match its lines."""
 
     customer_summary: CustomerSummary = Field(default_factory=CustomerSummary)

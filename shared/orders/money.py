@@ -48,10 +48,11 @@ def order_totals(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -
         return sum((line.get(part, _ZERO) for line in lines), _ZERO)
 
     def sum_charges(*parts: str) -> Decimal:
-        return sum((order.get(part, _ZERO) for part in parts), _ZERO)
+        return sum((order.get(part) or _ZERO for part in parts), _ZERO)
 
     sub_total, total_tax = sum_lines("total_amount"), sum_lines("tax")
-    added_tax = _ZERO if order.get("prices_include_tax") else total_tax + sum_charges("shipping_tax")
+    charged = sum_charges("shipping_tax", "handling_tax", "surcharge_tax")
+    added_tax = _ZERO if order.get("prices_include_tax") else total_tax + charged
     return {
         "sub_total": sub_total,
         "total_tax": total_tax,

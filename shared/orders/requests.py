@@ -19,6 +19,7 @@ from pydantic import (
 from orders.models import CustomerSummary, Order, OrderLine, OrderStatus, PaymentStatus, ShippingStatus
 from orders.money import line_total, mismatch_text, order_totals, refuse_unpayable
 from orders.payments import Payment, change_payment, complete_payment, payment_violations
+from orders.terms import LineTerms, OrderTerms, term_violations
 from orders.types import (
     IN_LINE,
     IN_TEXT,
@@ -26,6 +27,7 @@ from orders.types import (
     Amount,
     Currency,
     CustomerId,
+    Day,
     EmailAddress,
     GivenMoment,
     LanguageTag,
@@ -55,7 +57,7 @@ class NewCustomerSummary(CustomerSummary):
     billing_email: EmailAddress | None = None
 
 
-class NewOrderLine(Model):
+class NewOrderLine(LineTerms):
     """One line of an order to be created. `total_amount` is computed if it is left out."""
 
     item_id: Number
@@ -69,7 +71,7 @@ class NewOrderLine(Model):
     discount: Amount | None = None
 
 
-class NewOrder(Model):
+class NewOrder(OrderTerms):
     """An order to be created.
 
     Totals that are left out are computed; totals that are given must add up: `sub_total`, `total_tax` and `items_total`
@@ -152,6 +154,8 @@ class NewOrder(Model):
         if order.total_discount < (least := _sum_discounts(order.order_line_details)):
             problem = f"is {order.total_discount:f} but must be at least {least:f}, the sum of the lines' discounts"
             yield ("total_discount",), problem
+        for index, line in enumerate(self.order_line_details):
+            yield from term_violations(index, line)
         if order.prices_include_tax:
             yield from _excessive_taxes(order)
         payment = Payment(order.payment_status, order.paid, order.refunded)
@@ -171,7 +175,7 @@ class NewOrder(Model):
 
 _ORDER_AMOUNTS = (
     *("sub_total", "shipping_cost", "shipping_tax", "handling_cost", "total_surcharge", "total_discount", "total_tax"),
-    *("rounding", "grand_total", "paid", "refunded", "due"),
+    *("rounding", "grand_total", "paid", "refunded", "due", "handling_tax", "surcharge_tax"),
 )
 _LINE_AMOUNTS = ("total_amount", "tax", "discount")
 
@@ -188,6 +192,8 @@ def _excessive_taxes(order: Order) -> Iterator[Violation]:
     }
     taxes["total_tax",] = order.total_tax, order.sub_total - order.total_discount
     taxes["shipping_tax",] = order.shipping_tax, order.shipping_cost
+    taxes["handling_tax",] = order.handling_tax or Decimal(0), order.handling_cost
+    taxes["surcharge_tax",] = order.surcharge_tax or Decimal(0), order.total_surcharge
     for location, (tax, amount) in taxes.items():
         if tax > max(amount, Decimal(0)):
             yield location, f"is {tax:f}, but the amount that contains it is {amount:f}"
@@ -201,8 +207,8 @@ def _left_out() -> Any:
 class OrderPatch(Model):
     """Changes of an order: a JSON Merge Patch (RFC 7396).
 
-    Fields that are left out stay as they are. In `customer_summary`, null removes a value; no other field can be
-    removed. `version` is the version that the change is based on, like the header `If-Match`.
+    Fields that are left out stay as they are. Null removes a value of `customer_summary`, a date or a reference; no
+    other field can be removed. `version` is the version that the change is based on, like the header `If-Match`.
 
     `paid` is everything that was received, `refunded` what went back of it; both only rise. `payment_status` must agree
     with them; if it is left out, they give it. `payment_status` `paid` alone means that the rest was received, and
@@ -226,6 +232,10 @@ class OrderPatch(Model):
     refunded: Amount = Field(default_factory=_left_out)
     shipping_status: ShippingStatus = Field(default_factory=_left_out)
     customer_summary: NewCustomerSummary | None = None
+    delivered_on: Day | None = None
+    payment_due: Day | None = None
+    purchase_order_number: Line | None = None
+    buyer_reference: Line | None = None
     version: Annotated[StrictInt, Field(ge=1, lt=2**53)] | None = None
 
     def applied_to(self, order: Order) -> Order:

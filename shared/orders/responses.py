@@ -11,7 +11,8 @@ from orders.comment_views import NextCursor, StaffComment
 from orders.history import FieldChange, TimelineEvent
 from orders.invoices import DeliveryEvent, MailingState
 from orders.models import CustomerSummary, DocumentType, OrderStatus, PaymentStatus, ShippingStatus
-from orders.types import Model, Moment
+from orders.terms import TaxCategory
+from orders.types import Day, Model, Moment
 
 
 class DeliveryReport(Model):
@@ -31,6 +32,7 @@ _DOCUMENT: dict[str, Any] = {
     "paid": "0.00",
     "due": "92.26",
     "payment_status": "unpaid",
+    "payment_due": "2026-12-07",
 }
 
 
@@ -74,6 +76,7 @@ class OwnDocument(Model):
     paid: str
     due: str
     payment_status: PaymentStatus
+    payment_due: Day | None
 
 
 class DocumentRecord(OwnDocument):
@@ -133,7 +136,7 @@ class DocumentRecord(OwnDocument):
 
 
 class OrderLineRecord(Model):
-    """One line of an order. Amounts and the quantity are strings; amounts have the decimals of the currency."""
+    """One line of an order. Amounts, quantity and rate are strings; amounts have the decimals of the currency."""
 
     item_id: Annotated[int, Field(examples=[1])]
     product_name: Annotated[str, Field(examples=["Brunost, 250 g"])]
@@ -144,6 +147,9 @@ class OrderLineRecord(Model):
     total_amount: Annotated[str, Field(examples=["25.00"])]
     tax: Annotated[str, Field(examples=["1.75"])]
     discount: Annotated[str, Field(examples=["0.00"])]
+    tax_rate: Annotated[str | None, Field(examples=["7"])]
+    tax_category: TaxCategory | None
+    unit_code: Annotated[str | None, Field(examples=["C62"])]
 
 
 class OrderRecord(Model):
@@ -162,7 +168,9 @@ class OrderRecord(Model):
     shipping_cost: Annotated[str, Field(examples=["4.90"])]
     shipping_tax: Annotated[str, Field(examples=["0.00"])]
     handling_cost: Annotated[str, Field(examples=["0.00"])]
+    handling_tax: Annotated[str, Field(examples=["0.00"])]
     total_surcharge: Annotated[str, Field(examples=["0.00"])]
+    surcharge_tax: Annotated[str, Field(examples=["0.00"])]
     total_discount: Annotated[str, Field(examples=["0.00"])]
     total_tax: Annotated[str, Field(examples=["1.75"])]
     rounding: Annotated[str, Field(examples=["0.00"])]
@@ -176,6 +184,15 @@ class OrderRecord(Model):
     version: Annotated[int, Field(examples=[1])]
     cancelled_at: Moment | None
     cancel_reason: str | None
+    shipping_tax_rate: Annotated[str | None, Field(examples=["19"])]
+    handling_tax_rate: Annotated[str | None, Field(examples=[None])]
+    surcharge_tax_rate: Annotated[str | None, Field(examples=[None])]
+    tax_exemption_reason: str | None
+    delivered_on: Day | None
+    delivery_country: str | None
+    payment_due: Day | None
+    purchase_order_number: str | None
+    buyer_reference: str | None
     customer_summary: CustomerSummary
     order_line_details: tuple[OrderLineRecord, ...]
 

@@ -27,6 +27,7 @@ from orders.models import Order, OrderHeader, OrderStatus, PaymentStatus
 from orders.money import amount_text
 from orders.requests import NewOrder, OrderPatch
 from orders.table import PAUSES, Action, ConditionFailed, Table, index_query
+from orders.terms import LineTerms, OrderTerms
 from orders.types import utc_text
 
 SHARDS = 4
@@ -38,6 +39,8 @@ LARGEST_ORDER = 380_000
 _SHARDS = tuple(map(str, range(SHARDS)))
 _IF_SET = {"rounding", "prices_include_tax", "refunded", "billing_email"}
 """Fields that count and are stored only if they are set: version 0.1 had none of them, and the header stays small."""
+_IF_GIVEN = {"vat_number", "peppol_id", *OrderTerms.model_fields, *LineTerms.model_fields}
+"""Fields that count only if they are given, also as zero."""
 _IN_DETAIL = Order.model_fields.keys() - OrderHeader.model_fields.keys()
 
 
@@ -227,15 +230,17 @@ class OrderStore:
         """Returns the actions that turn one version of an order into the next, and record who did it."""
         before, after = (each.model_dump(exclude={"customer_summary", "version"}) for each in (order, changed))
         different = [name for name in after if after[name] != before[name]]
+        in_header = [name for name in different if name not in _IN_DETAIL]
+        details = {name: after[name] for name in different if name in _IN_DETAIL}
         actions = [
             self._table.update_action(
                 item_key(order.order_id, HEADER),
-                "SET version = :version" + "".join(f", {name} = :{name}" for name in different),
+                "SET version = :version" + "".join(f", {name} = :{name}" for name in in_header),
                 condition="version = :before",
                 values={
                     ":version": changed.version,
                     ":before": order.version,
-                    **{f":{name}": after[name] for name in different},
+                    **{f":{name}": after[name] for name in in_header},
                 },
             )
         ]
@@ -250,12 +255,14 @@ class OrderStore:
             old = order.customer_summary.model_dump(exclude_none=True)
             names = sorted(name for name in {*summary, *old} if summary.get(name) != old.get(name))
             fields += [FieldChange(field=f"customer_summary.{name}") for name in names]
+            details["customer_summary"] = summary
+        if details:
             actions.append(
                 self._table.update_action(
                     item_key(order.order_id, DETAIL),
-                    "SET customer_summary = :summary",
+                    "SET " + ", ".join(f"{name} = :{name}" for name in details),
                     condition="attribute_exists(pk)",
-                    values={":summary": summary},
+                    values={f":{name}": value for name, value in details.items()},
                 )
             )
         now = self.now()
@@ -274,11 +281,14 @@ def order_digest(order: Order) -> str:
     facts = order.model_dump(include=NewOrder.model_fields.keys() - {"created"})
     # An order that version 0.1 stored is thus recognised when it is sent again.
     facts["customer_summary"] = _without_unset(facts["customer_summary"])
+    facts["order_line_details"] = [_without_unset(line) for line in facts["order_line_details"]]
     return digest(json.dumps(_without_unset(facts), default=lambda amount: str(amount.normalize())))
 
 
 def _without_unset(fields: Item) -> Item:
-    return {name: value for name, value in fields.items() if value or name not in _IF_SET}
+    unset = {name for name in _IF_SET if not fields.get(name)}
+    unset |= {name for name in _IF_GIVEN if fields.get(name) is None}
+    return {name: value for name, value in fields.items() if name not in unset}
 
 
 def check_order_access(table: Table, order_id: str, caller: Caller | None = None) -> None:

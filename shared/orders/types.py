@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -136,6 +136,10 @@ Rounding = Annotated[
 ]
 Quantity = Annotated[Money, Field(gt=0), _decimal_schema(rf"^{_DIGITS}$", exclusiveMinimum=0, exclusiveMaximum=1e11)]
 
+_RATE = r"(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)"
+TaxRate = Annotated[Money, Field(ge=0, le=100, decimal_places=2), _decimal_schema(f"^{_RATE}$", minimum=0, maximum=100)]
+"""A tax rate in percent, with at most 2 decimals."""
+
 Number = Annotated[StrictInt, Field(ge=0, lt=2**53), BeforeValidator(_whole)]
 """A numeric id in another system, within what JavaScript and DynamoDB keep exactly."""
 
@@ -157,6 +161,23 @@ def _in_utc(moment: datetime) -> datetime:
     except OverflowError:
         raise ValueError("must be in the years 1 to 9999, also in UTC") from None
 
+
+def _iso_day(value: Any) -> Any:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if not (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
+        raise ValueError("must be a day, such as 2026-11-23")
+    return value
+
+
+Day = Annotated[
+    date,
+    BeforeValidator(_iso_day),
+    # Also in Python: that is how it is stored.
+    PlainSerializer(date.isoformat, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-23"]}),
+]
+"""A day (RFC 3339, full-date)."""
 
 GivenMoment = Annotated[Moment, BeforeValidator(_iso), AfterValidator(_in_utc)]
 """A time in a request (RFC 3339)."""

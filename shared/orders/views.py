@@ -35,14 +35,23 @@ _AS_STORED = (
     "version",
     "cancelled_at",
     "cancel_reason",
+    "tax_exemption_reason",
+    "delivered_on",
+    "delivery_country",
+    "payment_due",
+    "purchase_order_number",
+    "buyer_reference",
     "customer_summary",
 )
+_RATES = ("shipping_tax_rate", "handling_tax_rate", "surcharge_tax_rate")
 _AMOUNTS = (
     "sub_total",
     "shipping_cost",
     "shipping_tax",
     "handling_cost",
+    "handling_tax",
     "total_surcharge",
+    "surcharge_tax",
     "total_discount",
     "total_tax",
     "rounding",
@@ -169,7 +178,8 @@ def _timeline_details(step: TimelineStep) -> dict[str, Any]:
 def _common(order: Order) -> dict[str, Any]:
     return {
         **{name: getattr(order, name) for name in _AS_STORED},
-        **{name: amount_text(getattr(order, name), order.currency_code) for name in _AMOUNTS},
+        **{name: amount_text(getattr(order, name) or Decimal(0), order.currency_code) for name in _AMOUNTS},
+        **{name: _rate(getattr(order, name)) for name in _RATES},
         "items_total": quantity_text(order.items_total),
         "order_line_details": tuple(_line(line, order.currency_code) for line in order.order_line_details),
     }
@@ -186,4 +196,11 @@ def _line(line: OrderLine, currency: str) -> OrderLineRecord:
         total_amount=amount_text(line.total_amount, currency),
         tax=amount_text(line.tax, currency),
         discount=amount_text(line.discount, currency),
+        tax_rate=_rate(line.tax_rate),
+        tax_category=line.category,
+        unit_code=line.unit_code,
     )
+
+
+def _rate(rate: Decimal | None) -> str | None:
+    return None if rate is None else quantity_text(rate)

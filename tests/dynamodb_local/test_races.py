@@ -5,6 +5,7 @@ table and clock. Mails stay in the memory of their process, which reports them.
 """
 
 import io
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -97,8 +98,14 @@ class Outcome:
     answered: float
 
 
-def race(service: Service, events: Sequence[Event], meetings: Sequence[Meeting] = ()) -> list[Outcome]:
-    """Handles each event in its own process, all at once unless meetings say otherwise."""
+def race(
+    service: Service, events: Sequence[Event], meetings: Sequence[Meeting] = (), may_die: bool = False
+) -> list[Any]:
+    """Handles each event in its own process, all at once unless meetings say otherwise.
+
+    Returns:
+        The outcomes; None for a process that died, if it may.
+    """
     # Processes cannot share a connection, so each opens its own.
     aws.dynamodb().close()
     running = []
@@ -108,10 +115,14 @@ def race(service: Service, events: Sequence[Event], meetings: Sequence[Meeting] 
         process.start()
         writer.close()
         running.append((process, reader))
-    outcomes = list[Outcome]()
+    outcomes = list[Outcome | None]()
     for _, reader in running:
         assert reader.poll(120), "a request did not end"
-        outcomes.append(reader.recv())
+        try:
+            outcomes.append(reader.recv())
+        except EOFError:
+            assert may_die
+            outcomes.append(None)
     for process, reader in running:
         process.join()
         reader.close()
@@ -120,6 +131,7 @@ def race(service: Service, events: Sequence[Event], meetings: Sequence[Meeting] 
 
 def handle(service: Service, event: Event, meeting: Meeting, writer: Connection) -> None:
     mailed: list[float] = []
+    earlier = len(service.mails)
 
     def before_call(model: Any, **_: Any) -> None:
         if f"{model.name} {service.calls[model.name]}" == meeting.step:
@@ -134,7 +146,7 @@ def handle(service: Service, event: Event, meeting: Meeting, writer: Connection)
         meeting.hold()
     with redirect_stdout(io.StringIO()) as printed:
         answer = service.send(event)
-    assert len(mailed) == len(service.mails)
+    assert len(mailed) == len(service.mails) - earlier
     writer.send(Outcome(answer, service.calls, printed.getvalue(), mailed, time.monotonic()))
 
 
@@ -213,7 +225,7 @@ def test_one_of_many_orders_gets_the_id(service: Service, key: dict[str, str], r
 def test_one_request_sends_one_mail(service: Service, key: dict[str, str]) -> None:
     outcomes = race(service, [service.event("POST", "/admin/orders/1002/send-invoice", {"notes": "x"}, **key)] * MANY)
     done = [each.answer for each in outcomes if each.answer.status == 200]
-    assert {answer.headers["location"] for answer in done} == {"/admin/orders/1002/invoices/INV-1002-1"}
+    assert {answer.headers["location"] for answer in done} == {"/admin/orders/1002/invoices/INV-2026-00001"}
     # The other requests came while the mail was being sent.
     early = [each.answer for each in outcomes if each.answer.status != 200]
     assert {(answer.status, answer.json["type"]) for answer in early} <= {(409, "urn:problem:orders:still-running")}
@@ -323,6 +335,91 @@ def test_many_conflicts_lose_and_duplicate_nothing(service: Service) -> None:
     assert not mails or not ends or mails[0] < min(ends)
 
 
+# Documents ------------------------------------------------------------------------------------------------------------
+
+
+def issued(service: Service, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns the documents of some orders, by number."""
+    found = [each for order_id in ids for each in service.items(order_id, "DOC#")]
+    return sorted(found, key=lambda each: str(each["number"]))
+
+
+def die_often(service: Service) -> None:
+    """Makes processes that are forked from now on die in the middle of issuing, archiving and mailing."""
+    chance, parent = SystemRandom(), os.getpid()
+
+    def die(model: Any, **_: Any) -> None:
+        mailed = service.calls["SendEmail"] and model.name != "SendEmail"
+        if os.getpid() != parent and not mailed and chance.random() < 0.1:
+            os._exit(1)
+
+    for client, operation in (
+        (aws.dynamodb(), "TransactWriteItems"),
+        (aws.s3(), "PutObject"),
+        (aws.ses(), "SendEmail"),
+    ):
+        for moment in ("before", "after"):
+            client.meta.events.register(f"{moment}-call.*.{operation}", die)
+
+
+def test_numbers_have_no_gaps_whatever_fails(service: Service, request: pytest.FixtureRequest) -> None:
+    """Issues 64 invoices at once. Half of all writes are refused, processes die, and clients repeat their requests."""
+    sample = Order.model_validate_json((ROOT / "tests" / "order.json").read_bytes())
+    ids = [f"number-{n}" for n in range(MANY)]
+    for order_id in ids:
+        OrderStore(get_table()).create(sample.model_copy(update={"order_id": order_id}))
+    request.getfixturevalue("conflicts")
+    die_often(service)
+    left, died = set(ids), 0
+    for attempt in range(30):
+        waiting = sorted(left)
+        path = "/admin/orders/{}/send-invoice"
+        events = [service.event("POST", path.format(each), idempotency_key=f"{attempt}") for each in waiting]
+        for order_id, outcome in zip(waiting, race(service, events, may_die=True), strict=True):
+            died += outcome is None
+            if outcome is not None:
+                assert outcome.answer.status in {200, 409, 503}, outcome.answer.text
+                left -= {order_id} if outcome.answer.status == 200 else set()
+        if not left:
+            break
+    assert not left
+    assert died
+    documents = issued(service, ids)
+    assert [each["number"] for each in documents] == [f"INV-{utc_now().year}-{n + 1:05}" for n in range(MANY)]
+    assert len({each["order_id"] for each in documents}) == MANY
+    assert [each["issued"] for each in documents] == sorted(each["issued"] for each in documents)
+    # Whatever failed kept the number of its order.
+    for order_id in ids:
+        [number] = [each["number"] for each in issued(service, [order_id])]
+        assert {each["document"] for each in service.invoices(order_id)} == {number}
+
+
+def test_sends_and_cancellations_of_one_order_leave_one_document_valid_at_most(service: Service) -> None:
+    service.skip_records()
+    send, cancel = "/admin/orders/1002/send-invoice", "/admin/orders/1002/cancel"
+    events = [service.event("POST", send, idempotency_key=f"{n}") for n in range(MANY)]
+    events += [service.event("POST", cancel) for _ in range(MANY)]
+    SystemRandom().shuffle(events)
+    outcomes = race(service, events)
+    cancelled = [each.answered for each in outcomes if each.answer.status == 204]
+    mailed = [mail for each in outcomes for mail in each.mailed]
+    assert {each.answer.status for each in outcomes} <= {200, 204, 409, 503}
+    documents = issued(service, ["1002"])
+    invoices = [each for each in documents if each["type"] == "invoice"]
+    credit_notes = [each for each in documents if each["type"] == "credit_note"]
+    assert len(invoices) <= 1
+    assert len(mailed) == 0 or len(invoices) == 1
+    if cancelled:
+        assert len(credit_notes) + sum("voided" in each for each in invoices) == len(invoices)
+        assert all(mail < min(cancelled) for mail in mailed)
+        assert service.notify(service.records()) == []
+        [notice] = service.notices
+        attached = [each.get_filename() for each in notice.iter_attachments()]
+        assert attached == [f"{each['number']}.pdf" for each in credit_notes]
+    else:
+        assert not credit_notes
+
+
 BEGIN, MAIL, END = "TransactWriteItems 1", "SendEmail 1", "TransactWriteItems 2"
 
 
@@ -334,10 +431,12 @@ def test_no_mail_leaves_after_a_cancellation_was_acknowledged(service: Service, 
     events, meetings = [], []
     for n, order_id in enumerate(ids):
         OrderStore(get_table()).create(sample.model_copy(update={"order_id": order_id}))
+        # Issued before, so that the mailings do not wait for each other's numbers.
+        assert service.post(f"/admin/orders/{order_id}/send-invoice").status == 200
         barrier, lead = FORK.Barrier(2), n - 8
         # From zero to two seconds, which is enough for the other request to write.
         head_start = 0.03 * lead**2
-        events.append(service.event("POST", f"/admin/orders/{order_id}/send-invoice"))
+        events.append(service.event("POST", f"/admin/orders/{order_id}/send-invoice", {"notes": "again"}))
         meetings.append(Meeting(barrier, step, then_sleep=head_start if lead > 0 else 0))
         events.append(service.event("POST", f"/orders/{order_id}/cancel"))
         meetings.append(Meeting(barrier, "UpdateItem 1", then_sleep=head_start if lead < 0 else 0))
@@ -347,13 +446,15 @@ def test_no_mail_leaves_after_a_cancellation_was_acknowledged(service: Service, 
         order, ledger = service.order(order_id), service.invoices(order_id)
         # Either mailed and recorded as mailed, or neither …
         outcome = (invoiced.answer.status, [each["outcome"] for each in ledger], len(invoiced.mailed))
-        assert outcome in [(200, ["sent"], 1), (409, [], 0)]
+        assert outcome in [(200, ["sent", "sent"], 1), (409, ["sent"], 0)]
         assert "mailing" not in order
         # … and no mail leaves after the cancellation was acknowledged. A cancellation that waited too long for a mail
         # is refused.
         assert (cancelled.answer.status, order["order_status"]) in [(204, "cancelled"), (409, "in_progress")]
         assert cancelled.answer.status == 409 or all(mail < cancelled.answered for mail in invoiced.mailed)
-        seen.add((bool(invoiced.mailed), cancelled.calls["UpdateItem"] > 1))
+        types = [each["type"] for each in service.documents(order_id)]
+        assert types == ["invoice", "credit_note"][: 1 + (cancelled.answer.status == 204)]
+        seen.add((bool(invoiced.mailed), cancelled.calls["UpdateItem"] + cancelled.calls["TransactWriteItems"] > 2))
     # A mailing that has begun is completed.
     assert {mailed for mailed, _ in seen} == ({True, False} if step == BEGIN else {True})
     # A cancellation waits for a mail in progress.

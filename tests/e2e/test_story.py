@@ -193,12 +193,22 @@ def test_invoice_is_mailed_recorded_and_archived(api: Api, order: str) -> None:
     sent = api("POST", f"/admin{order}/send-invoice", idempotency_key="first")
     assert (sent.status, sent.json) == (200, {"status": "success"})
     assert api("POST", f"/admin{order}/send-invoice", idempotency_key="first").status == 200
+    # Sent again, it is the same invoice.
+    assert (
+        api("POST", f"/admin{order}/send-invoice", idempotency_key="second").headers["Location"]
+        == sent.headers["Location"]
+    )
     [invoice] = api("GET", f"/admin{order}/invoices").json["invoices"]
-    assert invoice["state"] in {"sent", "delivered"}
+    assert {mailing["state"] for mailing in invoice["mailings"]} <= {"sent", "delivered"}
     assert sent.headers["Location"].endswith(invoice["number"])
     link = api("GET", sent.headers["Location"], accept="application/pdf")
     assert link.status == 303
     assert http.request("GET", link.headers["Location"]).data.startswith(b"%PDF-")
+    # The customer reads it too, and the credit note once the order is cancelled.
+    assert api("GET", f"{order}/invoices").json["invoices"][0]["number"] == invoice["number"]
+    assert api("POST", f"{order}/cancel").status == 204
+    _, credit_note = api("GET", f"/admin{order}/invoices").json["invoices"]
+    assert (credit_note["type"], credit_note["corrects"]) == ("credit_note", invoice["number"])
 
 
 def test_cancelled_order_refuses_invoice_shipment_and_payment(api: Api, order: str) -> None:

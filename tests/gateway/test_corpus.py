@@ -74,7 +74,7 @@ def test_bodies(api: Gateway, route: str) -> None:
 
 @pytest.mark.parametrize("route", [route.key for route in TEMPLATE.routes if "{order_id}" in route.path])
 def test_paths(api: Gateway, route: str) -> None:
-    method, path = route.replace("{number}", "INV-1001-1").split()
+    method, path = route.replace("{number}", "INV-2026-00001").split()
     for segment in SEGMENTS:
         answer = send(api, method, path.replace("{order_id}", segment), b"{}")
         check_http_answer(answer, segment[:50])

@@ -110,10 +110,12 @@ def test_invoice_is_mailed_to_the_orders_address(api: Gateway) -> None:
     }
     answer = api.post("/admin/orders/1002/send-invoice", body)
     assert (answer.status, answer.json) == (200, {"status": "success"})
-    assert answer.headers["location"] == "/admin/orders/1002/invoices/INV-1002-1"
+    [invoice] = api.documents("1002")
+    number = invoice["number"]
+    assert answer.headers["location"] == f"/admin/orders/1002/invoices/{number}"
     [mail] = api.outbox("1002", "invoice")
     assert mail["to"] == "bob@example.com"
-    assert mail["tags"] == {"order_id": "1002", "invoice": "INV-1002-1"}
+    assert mail["tags"] == {"order_id": "1002", "invoice": number, "mailing": "1"}
     assert "&lt;script&gt;" in mail["html"]
     assert "<script" not in mail["html"]
     assert "<script>alert('Grüße')</script>" in mail["text"]
@@ -122,15 +124,17 @@ def test_invoice_is_mailed_to_the_orders_address(api: Gateway) -> None:
 
 
 def test_bounced_invoice_is_recorded_and_blocks_the_next(api: Gateway) -> None:
-    invoice = "/admin/orders/1008/invoices/INV-1008-1"
-    assert api.post("/admin/orders/1008/send-invoice").status == 200
+    sent = api.post("/admin/orders/1008/send-invoice")
+    assert sent.status == 200
+    invoice = sent.headers["location"]
+    number = invoice.rpartition("/")[2]
     [mail] = api.outbox("1008", "invoice")
     [attachment] = mail["attachments"]
-    assert (attachment["filename"], attachment["content_type"]) == ("INV-1008-1.pdf", "application/pdf")
-    assert api.call("GET", invoice).json["state"] == "sent"
-    played = api.post("/_local/ses-events", {"invoice": "INV-1008-1", "event": "hard_bounce"}, token="")
+    assert (attachment["filename"], attachment["content_type"]) == (f"{number}.pdf", "application/pdf")
+    assert [mailing["state"] for mailing in api.call("GET", invoice).json["mailings"]] == ["sent"]
+    played = api.post("/_local/ses-events", {"order_id": "1008", "mailing": 1, "event": "hard_bounce"}, token="")
     assert played.json == {"taken_by": ["RecordDeliveryFunction"]}
-    assert api.call("GET", invoice).json["state"] == "bounced"
+    assert [mailing["state"] for mailing in api.call("GET", invoice).json["mailings"]] == ["bounced"]
     refused = api.post("/admin/orders/1008/send-invoice", {"notes": "again"})
     assert (refused.status, refused.json["invoice_delivery"]) == (409, "bounced")
     link = api.call("GET", invoice, accept="application/pdf")
@@ -140,7 +144,7 @@ def test_bounced_invoice_is_recorded_and_blocks_the_next(api: Gateway) -> None:
     assert len(pdf.data) == attachment["size"]
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", '{"invoice": "INV-1008-1", "event": "burnt"}', '{"event": "send"}'])
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"order_id": "1008", "event": "burnt"}', '{"event": "send"}'])
 def test_invalid_ses_event_is_refused(api: Gateway, body: str) -> None:
     answer = api.post("/_local/ses-events", body, token="")
     assert answer.status == 422

@@ -25,6 +25,7 @@ from importer import reading, writing
 from local import emulator, server
 from orders import table as tables
 from orders.bulk import BulkStore, batches
+from orders.cancellation import cancel
 from orders.errors import Unavailable
 from orders.identity import Caller, Role
 from orders.models import Order
@@ -387,7 +388,7 @@ def test_second_import_changes_nothing(table: Table, run: Any, tmp_path: Path) -
     assert (status, counts(said)) == (0, summary(new=120))
     assert "120 orders in" in said
     assert table.holds(*ids)
-    table.store.cancel("7", ADA, None)
+    cancel(tables.Table(table.client, "OrdersTable"), "7", ADA, None)
     table.store.change("8", ADA, OrderPatch.model_validate({"customer_summary": {"city": "Oslo"}}), None)
     before = table.items()
     table.faults.calls.clear()

@@ -42,6 +42,9 @@ def test_missing_totals_are_computed(service: Service) -> None:
             "quantity": "2",
             "total_amount": "25.00",
             "discount": "0.00",
+            "tax_rate": None,
+            "tax_category": None,
+            "unit_code": None,
         }
     ]
     assert {name: order[name] for name in ("sub_total", "total_tax", "grand_total", "due", "items_total")} == {
@@ -267,6 +270,8 @@ AMOUNTS = {
     "shipping_cost",
     "shipping_tax",
     "handling_cost",
+    "handling_tax",
+    "surcharge_tax",
 } | {*("total_surcharge", "total_discount", "total_tax", "rounding", "grand_total", "paid", "refunded", "due")}
 
 

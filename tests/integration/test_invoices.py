@@ -98,9 +98,10 @@ def test_admin_reads_sent_invoices(sent: Service) -> None:
         "paid": "0.00",
         "due": "199.11",
         "payment_status": "unpaid",
+        "payment_due": "2026-12-07",
         "archived": True,
         "e_invoice": None,
-        "missing": [],
+        "missing": [*(f"order_line_details.{n}.tax_rate" for n in range(4)), "shipping_tax_rate", "handling_tax_rate"],
         "mailings": [mailing],
     }
     assert sent.get(LIST).json == {"invoices": [record]}

@@ -13,9 +13,10 @@ LAYERS = (
     {"lazy"},
     {"errors", "settings", "startup", "strict_json", "telemetry", "types"},
     {"aws", "cursors", "identity", "money"},
+    {"terms"},
     {"models"},
-    {"invoices", "payments"},
-    {"comment_views", "history", "items", "keys", "lifecycle", "requests"},
+    {"invoices", "payments", "tax"},
+    {"comment_views", "completeness", "history", "items", "keys", "lifecycle", "requests"},
     {"responses"},
     {"archive", "http", "mailing", "stream", "table", "views"},
     {"documents", "printing", "store"},
@@ -39,7 +40,7 @@ WITHOUT_AWS = {
         "payments",
         "requests",
     ),
-    *("responses", "settings", "stream", "types", "views"),
+    *("completeness", "responses", "settings", "stream", "tax", "terms", "types", "views"),
 }
 """Modules that load no AWS library, not even through the modules that they import."""
 

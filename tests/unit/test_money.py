@@ -30,10 +30,17 @@ ADDED = {
     "Shipping": "shipping_cost",
     "Shipping tax": "shipping_tax",
     "Handling": "handling_cost",
+    "Handling tax": "handling_tax",
     "Surcharge": "total_surcharge",
+    "Surcharge tax": "surcharge_tax",
     "Rounding": "rounding",
 }
-INCLUDED = {"Includes tax": "total_tax", "Includes shipping tax": "shipping_tax"}
+INCLUDED = {
+    "Includes tax": "total_tax",
+    "Includes shipping tax": "shipping_tax",
+    "Includes handling tax": "handling_tax",
+    "Includes surcharge tax": "surcharge_tax",
+}
 ALWAYS = {"Subtotal"}
 
 
@@ -111,7 +118,8 @@ def test_totals_add_up_and_are_payable(body: dict[str, Any]) -> None:
     ]
     # What is left out is computed as it was given.
     assert NewOrder.model_validate(given).order(NOW) == order
-    taxes = Decimal(0) if order.prices_include_tax else order.total_tax + order.shipping_tax
+    charged = order.total_tax + order.shipping_tax + (order.handling_tax or 0) + (order.surcharge_tax or 0)
+    taxes = Decimal(0) if order.prices_include_tax else charged
     charges = order.shipping_cost + order.handling_cost + order.total_surcharge
     assert order.grand_total == order.sub_total - order.total_discount + taxes + charges + order.rounding
     unit = Decimal(1).scaleb(-DECIMALS[order.currency_code])

@@ -424,7 +424,8 @@ def test_minimal_order_has_a_pdf() -> None:
     paper = printed(an_order_of(a_line()), Shop(name="Shop", sender="shop@example.com"))
 
     assert len(paper.pages) == 1
-    assert paper.says("Shop Details Invoice INV-2001-1 Date Jan 15, 2026 Order 2001 Currency EUR Invoice INV-2001-1")
+    details = "Invoice INV-2001-1 Date Jan 15, 2026 Order 2001 Order date Jan 2, 2026 Currency EUR"
+    assert paper.says(f"Shop Details {details} Invoice INV-2001-1")
     assert [word for word in ("Billed to", "Notes", "Questions", "SKU", "Ways to pay") if paper.says(word)] == []
 
 

@@ -11,6 +11,7 @@ from babel.dates import format_date
 from babel.numbers import NumberPattern, format_decimal
 
 from orders.money import amount_text, minor_units
+from orders.types import Day
 
 # CLDR has a space between a currency code and the number ("KWD 12.500", but "$12.50"), which Babel leaves out.
 _CODE_MEETS_NUMBER = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
@@ -54,6 +55,14 @@ class Formats:
     def date(self, moment: datetime) -> str:
         """Formats the day in the time zone, with the month as a word where the locale does so."""
         return format_date(moment.astimezone(self._time_zone), "medium", locale=self._locale)
+
+    def day(self, day: Day) -> str:
+        """Formats a day as `date` does."""
+        return format_date(day, "medium", locale=self._locale)
+
+    def percent(self, rate: Decimal) -> str:
+        """Formats a rate in percent, without trailing zeros."""
+        return f"{self.quantity(rate)}%"
 
     def country(self, code: str) -> str:
         """Returns the name of a country in the shop's language."""

@@ -1,5 +1,6 @@
 """The shop's own details, from the function's environment."""
 
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -7,6 +8,8 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from orders import settings
+from orders.invoices import Seller
+from orders.models import Order
 from orders.types import EmailAddress
 
 
@@ -22,8 +25,16 @@ class Shop(BaseModel):
         sender: The e-mail address that SES may send from.
         reply_to: Address for replies, if not the sender.
         invoice_cc: Addresses that an invoice may be copied to, besides the order's.
+        legal_name: The name of the company or person that sells, if it differs from `name`.
         address: Postal address, its lines separated by commas.
-        tax_id: The tax id as printed, e.g. `VAT DE123456789`.
+        country: The shop's country (ISO 3166-1 alpha-2).
+        vat_id: The VAT identification number.
+        tax_number: The national tax number.
+        register_number: The number in the trade register.
+        tax_id: Any other tax id, as it is printed.
+        iban: The bank account that invoices are paid to.
+        bic: The code of its bank.
+        payment_days: Days to pay an invoice, counted from its date; None if it states none.
         support_contact: Contact for questions: an address, a telephone number or a link.
         payment_link: URL of the payment page; `{order_id}`, `{invoice}`, `{amount}` and `{currency}` are filled in.
         order_page: URL of the page where a customer sees an order; `{order_id}` is filled in.
@@ -37,8 +48,16 @@ class Shop(BaseModel):
     sender: EmailAddress
     reply_to: EmailAddress | None = None
     invoice_cc: Annotated[tuple[EmailAddress, ...], BeforeValidator(_split)] = ()
+    legal_name: str = ""
     address: str = ""
+    country: str = ""
+    vat_id: str = ""
+    tax_number: str = ""
+    register_number: str = ""
     tax_id: str = ""
+    iban: str = ""
+    bic: str = ""
+    payment_days: int | None = None
     support_contact: str = ""
     payment_link: str = ""
     order_page: str = ""
@@ -49,6 +68,17 @@ class Shop(BaseModel):
         """The postal address, line by line."""
         return [line.strip() for line in self.address.split(",") if line.strip()]
 
+    def seller(self) -> Seller:
+        """Returns the shop as a document names it."""
+        own = {name: getattr(self, name) for name in Seller.model_fields if name != "address"}
+        return Seller(**own, address=tuple(self.address_lines()))
+
+    def payment_due(self, order: Order, now: datetime) -> date | None:
+        """Returns the last day to pay an invoice that is issued now: the order's, else by the shop's terms."""
+        if order.payment_due or self.payment_days is None:
+            return order.payment_due
+        return now.astimezone(self.time_zone).date() + timedelta(days=self.payment_days)
+
 
 @cache
 def get_shop() -> Shop:
@@ -56,5 +86,7 @@ def get_shop() -> Shop:
     names = {"name": "SHOP_NAME", "sender": "SENDER", "reply_to": "REPLY_TO", "address": "SHOP_ADDRESS"}
     names |= {"tax_id": "SHOP_TAX_ID", "support_contact": "SUPPORT_CONTACT", "payment_link": "PAYMENT_LINK"}
     names |= {"language": "SHOP_LANGUAGE", "time_zone": "SHOP_TIME_ZONE", "invoice_cc": "INVOICE_CC"}
-    names |= {"order_page": "ORDER_PAGE"}
+    names |= {"order_page": "ORDER_PAGE", "legal_name": "SHOP_LEGAL_NAME", "country": "SHOP_COUNTRY"}
+    names |= {"vat_id": "SHOP_VAT_ID", "tax_number": "SHOP_TAX_NUMBER", "register_number": "SHOP_REGISTER_NUMBER"}
+    names |= {"iban": "SHOP_IBAN", "bic": "SHOP_BIC", "payment_days": "PAYMENT_DAYS"}
     return Shop.model_validate(settings.variables(names))

@@ -12,25 +12,13 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import TypedDict
 
-from orders.invoices import Document, Mailing
+from orders.invoices import Document, Mailing, Seller
 from orders.mailing.formatting import Formats
 from orders.mailing.letters import Imprint, formats_for, imprint, one_line, order_page, web_link
 from orders.mailing.shop import Shop
-from orders.models import Country, CustomerSummary, Order, PaymentStatus, State
-
-STATUS = {
-    PaymentStatus.UNPAID: "Unpaid",
-    PaymentStatus.PENDING: "Payment pending",
-    PaymentStatus.PARTIAL: "Partly paid",
-    PaymentStatus.PAID: "Paid",
-    PaymentStatus.PARTIALLY_REFUNDED: "Partly refunded",
-    PaymentStatus.REFUNDED: "Refunded",
-}
-SETTLED = frozenset({PaymentStatus.PAID, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED})
-"""Statuses with which an invoice never asks for money, whatever the figures say."""
-
-LETTER = frozenset({"BZ", "CA", "CL", "CO", "CR", "GT", "MX", "NI", "PA", "PH", "PR", "SV", "US", "VE"})
-"""Countries whose paper is Letter (Unicode CLDR, `paperSize`). All others print on A4."""
+from orders.models import Country, CustomerSummary, Order, OrderLine, State
+from orders.printing.words import CATEGORIES, LETTER, NOTES, SETTLED, STATUS, TAX_INVOICE, UNITS
+from orders.tax import TaxGroup, tax_groups
 
 _ZERO = Decimal(0)
 
@@ -42,23 +30,34 @@ class Row(TypedDict):
     amount: str
 
 
+class TaxRow(TypedDict):
+    """The amounts with one tax rate."""
+
+    label: str
+    net: str
+    tax: str
+
+
 class Item(TypedDict):
-    """One line of the order. `extras` are its discount and tax, where it has them."""
+    """One line of the order. `extras` are its discount, rate and tax, where it has them. `unit` is "" for pieces."""
 
     name: str
     sku: str
     quantity: str
+    unit: str
     price: str
     total: str
     extras: list[Row]
 
 
 class Payment(TypedDict):
-    """How to pay what is due. `link` is empty where the shop has no page to pay on."""
+    """How to pay what is due. `link` is empty where the shop has no page to pay on, `bank` without a bank account."""
 
     amount: str
+    due: str
     link: str
     ways: list[str]
+    bank: list[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +75,13 @@ class Content:
         settled: True when the status alone says that nothing is left to pay.
         headline: What is due, else the total.
         pay: How to pay; None when the invoice asks for no money.
+        details: The dates and references of the document.
         notes: What the shop adds, line by line.
+        seller: The shop's legal name and address and its ids, line by line.
         customer: Name and address, line by line.
         carried: What the lines come to so far, after each of them.
+        taxes: The amounts by tax rate, if rates are stated.
+        legal_notes: Why there is no tax, where the law asks to say so.
         included: The taxes that the grand total contains, if prices include tax.
         balance: What is paid and what is left.
         tax_note: That prices include tax, if they do.
@@ -99,12 +102,16 @@ class Content:
     settled: bool
     headline: Row
     pay: Payment | None
+    details: list[Row]
     notes: list[str]
+    seller: list[str]
     customer: list[str]
     items: list[Item]
     carried: list[str]
     totals: list[Row]
     grand_total: Row
+    taxes: list[TaxRow]
+    legal_notes: list[str]
     included: list[Row]
     balance: list[Row]
     tax_note: str
@@ -126,21 +133,30 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
     formats = formats_for(order, shop, invoice.language)
     settled = bool(corrects) or invoice.payment_status in SETTLED
     line_tax = "Incl. tax" if order.prices_include_tax else "Tax"
-    taxes = (order.total_tax, order.shipping_tax)
-    added, included = ((_ZERO, _ZERO), taxes) if order.prices_include_tax else (taxes, (_ZERO, _ZERO))
+    charged = {
+        "Tax": order.total_tax,
+        "Shipping tax": order.shipping_tax,
+        "Handling tax": order.handling_tax or _ZERO,
+        "Surcharge tax": order.surcharge_tax or _ZERO,
+    }
+    added = dict.fromkeys(charged, _ZERO) if order.prices_include_tax else charged
+    seller = (isinstance(invoice, Document) and invoice.seller) or shop.seller()
+    groups = tax_groups(order)
     country = order.customer_summary.country
     headline, pay = _row("Amount credited" if corrects else "Total", formats.money(order.grand_total)), None
     if order.due > 0 and not settled:
         headline = _row("Amount due", formats.money(order.due))
         pay = Payment(
             amount=formats.money(order.due),
+            due=formats.day(invoice.payment_due) if invoice.payment_due else "",
             link=_payment_link(shop.payment_link, invoice, order, formats),
             ways=[one_line(way) for way in invoice.payment_method_options],
+            bank=_bank(seller, invoice.number),
         )
     return Content(
         number=invoice.number,
         order_id=order.order_id,
-        title="Credit note" if corrects else "Invoice",
+        title="Credit note" if corrects else "Tax invoice" if seller.country in TAX_INVOICE else "Invoice",
         corrects=corrects or "",
         credit_note=(isinstance(invoice, Mailing) and invoice.credit_note) or "",
         issued=invoice.issued,
@@ -151,16 +167,19 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
         settled=settled,
         headline=headline,
         pay=pay,
+        details=_details(invoice, order, formats),
         notes=_lines(invoice.notes or ""),
+        seller=_seller_lines(seller),
         customer=_customer_lines(order.customer_summary, formats),
         items=[
             Item(
                 name=one_line(line.product_name),
                 sku=one_line(line.sku),
                 quantity=formats.quantity(line.quantity),
+                unit="" if line.unit_code is None else UNITS.get(line.unit_code, line.unit_code),
                 price=formats.money(line.price),
                 total=formats.money(line.total_amount),
-                extras=_rows({"Discount": -line.discount, line_tax: line.tax}, formats),
+                extras=_extras(line, line_tax, formats),
             )
             for line in order.order_line_details
         ],
@@ -170,24 +189,102 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
             *_rows(
                 {
                     "Discount": -order.total_discount,
-                    "Tax": added[0],
+                    "Tax": added["Tax"],
                     "Shipping": order.shipping_cost,
-                    "Shipping tax": added[1],
+                    "Shipping tax": added["Shipping tax"],
                     "Handling": order.handling_cost,
+                    "Handling tax": added["Handling tax"],
                     "Surcharge": order.total_surcharge,
+                    "Surcharge tax": added["Surcharge tax"],
                     "Rounding": order.rounding,
                 },
                 formats,
             ),
         ],
         grand_total=_row("Grand total", formats.money(order.grand_total)),
-        included=_rows({"Includes tax": included[0], "Includes shipping tax": included[1]}, formats),
+        taxes=[
+            TaxRow(label=_tax_label(group, formats), net=formats.money(group.net), tax=formats.money(group.tax))
+            for group in groups
+            if any(each.rate is not None for each in groups)
+        ],
+        legal_notes=_legal_notes(groups, order),
+        included=_rows(
+            {f"Includes {name.lower()}": tax for name, tax in charged.items() if order.prices_include_tax}, formats
+        ),
         balance=[] if corrects else _balance(order, settled, formats),
         paper="us-letter" if country and country.code in LETTER else "a4",
         tax_note="Prices include tax." if order.prices_include_tax else "",
         order_page=order_page(shop, order.order_id),
         shop=imprint(shop),
     )
+
+
+def _details(invoice: Document | Mailing, order: Order, formats: Formats) -> list[Row]:
+    """Dates and references. Those that are not set are left out."""
+    due = invoice.payment_due if order.due > 0 else None
+    corrects = invoice.corrects if isinstance(invoice, Document) else None
+    rows = {
+        "Credit note" if corrects else "Invoice": invoice.number,
+        "Cancels": corrects or "",
+        "Date": formats.date(invoice.issued),
+        "Date of supply": formats.day(order.delivered_on) if order.delivered_on else "",
+        "Payment due": formats.day(due) if due else "",
+        "Order": order.order_id,
+        "Order date": formats.date(order.created),
+        "Purchase order": one_line(order.purchase_order_number),
+        "Your reference": one_line(order.buyer_reference),
+        "Your VAT number": one_line(order.customer_summary.vat_number),
+        "Currency": order.currency_code,
+    }
+    return [_row(label, text) for label, text in rows.items() if text]
+
+
+def _seller_lines(seller: Seller) -> list[str]:
+    """The shop's legal name and address, and its ids with what they are."""
+    lines = (
+        seller.legal_name,
+        *seller.address,
+        seller.vat_id and f"VAT ID {seller.vat_id}",
+        seller.tax_number and f"Tax number {seller.tax_number}",
+        seller.register_number and f"Registration {seller.register_number}",
+        seller.tax_id,
+    )
+    return [line for line in map(one_line, lines) if line]
+
+
+def _bank(seller: Seller, number: str) -> list[Row]:
+    """The account to pay to, and the reference to give."""
+    if not seller.iban:
+        return []
+    rows = {
+        "Account holder": one_line(seller.legal_name or seller.name),
+        "IBAN": " ".join(re.findall(".{1,4}", seller.iban)),
+        "BIC": seller.bic,
+        "Reference": number,
+    }
+    return [_row(label, text) for label, text in rows.items() if text]
+
+
+def _extras(line: OrderLine, tax_label: str, formats: Formats) -> list[Row]:
+    """The discount, rate and tax of a line, and its amount after the discount."""
+    rows = _rows({"Discount": -line.discount}, formats)
+    if line.tax_rate is not None:
+        if line.discount:
+            rows.append(_row("After discount", formats.money(line.total_amount - line.discount)))
+        rows.append(_row("Tax rate", formats.percent(line.tax_rate)))
+    return rows + _rows({tax_label: line.tax}, formats)
+
+
+def _tax_label(group: TaxGroup, formats: Formats) -> str:
+    if group.rate is None:
+        return "Rate not stated"
+    kind = CATEGORIES.get(group.category) if group.category else None
+    return f"{formats.percent(group.rate)} {kind}" if kind else formats.percent(group.rate)
+
+
+def _legal_notes(groups: tuple[TaxGroup, ...], order: Order) -> list[str]:
+    notes = [NOTES[category] for category in dict.fromkeys(group.category for group in groups) if category in NOTES]
+    return notes + _lines(order.tax_exemption_reason or "")
 
 
 def _lines(text: str) -> list[str]:
