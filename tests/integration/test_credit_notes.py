@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 from documents import NO_ANSWER, REFUSED, create, paper, pdfs, send, summary, text_of
-from harness import BOB, DYNAMODB_LOCAL, ProcessCrash, Service, break_at, invoke
+from harness import BOB, DYNAMODB_LOCAL, ProcessCrash, Service, break_at, html_of, invoke
 from traffic import traffic
 
 from orders import aws
@@ -45,7 +45,8 @@ def test_cancelling_an_invoiced_order_mails_a_credit_note(sent: Service) -> None
     [_, mail] = sent.mails
     assert mail["To"] == "alice@example.com"
     assert "cancelled" in mail["Subject"]
-    assert "attached credit note INV-2026-00002 cancels the invoice INV-2026-00001" in " ".join(text_of(mail).split())
+    for text in (text_of(mail), html_of(mail)):
+        assert "attached credit note INV-2026-00002 cancels the invoice INV-2026-00001" in " ".join(text.split())
     [(name, pdf)] = pdfs(mail).items()
     assert name == "INV-2026-00002.pdf"
     assert sent.archived()["orders/A/INV-2026-00002.pdf"] == pdf
@@ -62,6 +63,8 @@ def test_cancelling_an_invoiced_order_mails_a_credit_note(sent: Service) -> None
         "corrected_by": None,
         "requested_by": "alice",
         "due": "0.00",
+        "payment_due": None,
+        "missing": [],
         "archived": True,
         "mailings": credit_note["mailings"],
     }
@@ -212,6 +215,17 @@ def test_process_crash_while_cancelling(sent: Service, step: str, moment: str, c
     # Both or neither: an order is never cancelled without its credit note.
     assert (sent.order("A")["order_status"] == "cancelled") == cancelled
     assert (len(sent.documents("A")) == 2) == cancelled
+    assert sent.post(f"{PATH}/cancel").status == 204
+    assert summary(sent) == CREDITED
+
+
+@pytest.mark.parametrize("step", ["UpdateItem", "BatchGetItem", "TransactWriteItems"])
+def test_cancellation_without_dynamodb_changes_nothing(sent: Service, step: str) -> None:
+    repair = break_at(step, "before", ReadTimeoutError(endpoint_url="https://dynamodb"))
+    answer = sent.post(f"{PATH}/cancel")
+    assert (answer.status, int(answer.headers["retry-after"]) > 0) == (503, True)
+    repair()
+    assert (sent.order("A")["order_status"], summary(sent)) == ("in_progress", ["INV-2026-00001: sent"])
     assert sent.post(f"{PATH}/cancel").status == 204
     assert summary(sent) == CREDITED
 

@@ -94,6 +94,7 @@ def test_invoice_says_what_was_recorded(old: Service) -> None:
         "paid": "0.00",
         "due": "100.00",
         "payment_status": "unpaid",
+        "payment_due": None,
         "archived": True,
         "e_invoice": None,
         "missing": [],
