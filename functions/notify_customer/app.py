@@ -77,8 +77,6 @@ def _handle(notice: Notice) -> None:
     pdf = _archive(ledger, order, head) if head else b""
     email = order.customer_summary.email
     if not enabled or email is None or email_problem(email) or invoice_delivery(order):
-        if head and head.number not in order.archived:
-            ledger.record_archived(order.order_id, head.number)
         _note(notice, "NoticesWithoutAddress" if enabled else "NoticesOff")
         return
     message = render(notice, order, shop)
@@ -99,7 +97,10 @@ def _archive(ledger: Ledger, order: Order, head: DocumentHead) -> bytes:
 
     document = ledger.document(order.order_id, head.number)
     content = invoice_content(document, document.order_as_issued(order), get_shop())
-    return get_archive().put(order.order_id, head.number, render_pdf(content))
+    pdf = get_archive().put(order.order_id, head.number, render_pdf(content))
+    # Not with the outcome of the mail: there may be none, and the process may crash before it.
+    ledger.record_archived(order.order_id, head.number)
+    return pdf
 
 
 def _mailing(order: Order, recipient: str, head: DocumentHead, now: datetime) -> Mailing:
@@ -150,9 +151,9 @@ class CreditNoteRecord:
         return self._ledger.begin_credit_note(self._mailing)
 
     def end(self, outcome: Outcome, message_id: str | None = None, reason: str | None = None) -> None:
-        """Records its outcome, and that the credit note is archived."""
+        """Records its outcome."""
         known = {"outcome": outcome, "ended": self._ledger.now(), "message_id": message_id, "reason": reason}
-        self._ledger.end(self._mailing.model_copy(update=known), [self._mailing.number])
+        self._ledger.end(self._mailing.model_copy(update=known))
 
 
 def _mail(notice: Notice, message: EmailMessage, record: NoticeRecord | CreditNoteRecord) -> None:

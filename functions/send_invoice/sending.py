@@ -166,7 +166,7 @@ class InvoiceSender:
 
             return first
         if current.buyer == buyer_digest(order.customer_summary) or request.as_issued:
-            return lambda _: Plan(draft.brings(current))
+            return lambda _: Plan(draft.brings(current, current.credit_note))
         outdated = self._ledger.document(order.order_id, current.number)
         if not request.reissue:
             raise _outdated_error(order, outdated)
@@ -175,7 +175,7 @@ class InvoiceSender:
             issue = reissue_invoice(series, order, outdated, by, now, **content)
             *credit_notes, invoice = issue.documents
             credited = credit_notes[0].number if credit_notes else None
-            return Plan(draft.brings(invoice.head, credited), issue, current_invoice(invoice, order))
+            return Plan(draft.brings(invoice.head, credited), issue, current_invoice(invoice, order, credited))
 
         return again
 

@@ -46,7 +46,10 @@ def cancel(table: Table, order_id: str, caller: Caller, reason: str | None) -> b
                 known, order = order, _read_refusal(failed.items[0], caller)
                 if order is None:
                     return False
-                if known is None and order.invoice_count and not _is_mailing(table, failed.items[0] or {}):
+                if _is_mailing(table, failed.items[0] or {}):
+                    # Read again after it: a mail that fails has not left.
+                    order = None
+                elif known is None and order.invoice_count:
                     continue
         if (pause := next(pauses, None)) is None:
             raise StillRunning(
@@ -102,8 +105,7 @@ def _withdrawal(table: Table, order: OrderHeader, caller: Caller) -> Issue | Non
     whole = Order.model_validate({**dict(order), **select_fields(items[DETAIL], Order)})
     if not (adopted := adopt_invoice(whole, read_mailings(table, order.order_id))):
         return None
-    issue = withdraw_invoice(series, adopted[0], caller.id, now, may_have_left=True)
-    return Issue(series, issue.after, (adopted[0], *issue.documents))
+    return withdraw_invoice(series, adopted[0], caller.id, now, may_have_left=True)
 
 
 def _header_action(

@@ -122,11 +122,13 @@ def withdraw_invoice(series: Series, invoice: Document, by: str, now: datetime, 
         return Issue(series, series, voided=invoice.model_copy(update={"voided": now}))
     after = series.take(now)
     head = {"number": after.number, "type": DocumentType.CREDIT_NOTE, "issued": after.issued}
+    # When and how to pay and what the shop added were about the invoice.
     own = {
         "corrects": invoice.number,
         "requested_by": by,
         "adopted": False,
         "payment_due": None,
+        "payment_method_options": (),
         "missing": (),
         "notes": None,
     }
@@ -155,9 +157,10 @@ def adopt_invoice(order: Order, mailings: Sequence[Mailing]) -> tuple[Document, 
     return None
 
 
-def current_invoice(document: Document, order: Order) -> CurrentInvoice:
+def current_invoice(document: Document, order: Order, credit_note: str | None = None) -> CurrentInvoice:
     """Returns what the order's header keeps of an invoice that was issued for it as it is now."""
-    return CurrentInvoice(**dict(document.head), buyer=buyer_digest(order.customer_summary))
+    buyer = buyer_digest(order.customer_summary)
+    return CurrentInvoice(**dict(document.head), buyer=buyer, credit_note=credit_note)
 
 
 def read_document(table: Table, order_id: str, number: str) -> Document | None:

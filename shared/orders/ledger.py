@@ -158,7 +158,9 @@ class Ledger:
         mailings = self.mailings(order_id)
         documents = {each.number: own_document(each) for each in mailings if each.document is None}
         documents |= {each.number: each for each in read_documents(self._table, order_id)}
-        archived = header.get("archived", set()) | {each.number for each in mailings if each.archived}
+        # What SES reports about was archived before it was mailed, even if the process crashed before recording it.
+        mailed = {number for each in mailings if each.archived or each.events for number in each.numbers}
+        archived = header.get("archived", set()) | mailed
         corrected = {each.corrects: number for number, each in documents.items() if each.corrects}
         return [
             FiledDocument(
@@ -342,7 +344,7 @@ class Ledger:
         return None
 
     def record_archived(self, order_id: str, number: str) -> None:
-        """Records that the PDF of a document is archived, for a document that is not mailed."""
+        """Records that the PDF of a credit note is archived."""
         self._table.write(
             self._table.update_action(
                 item_key(order_id, HEADER),

@@ -148,9 +148,16 @@ class DocumentHead(Model):
 
 
 class CurrentInvoice(DocumentHead):
-    """The invoice that is valid for an order, with the digest of the buyer that it names."""
+    """The invoice that is valid for an order.
+
+    Attributes:
+        buyer: The digest of the buyer that it names.
+        credit_note: The number of the credit note that cancels the invoice which this one replaces. Every mail of this
+            invoice brings it, because no other mail does.
+    """
 
     buyer: str
+    credit_note: str | None = None
 
 
 class OrderHeader(Model):
