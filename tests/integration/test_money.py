@@ -396,9 +396,9 @@ def test_old_order_with_fractions_of_a_cent_can_be_paid_in_full(service: Service
 
 def test_old_order_is_recognised_when_it_is_created_again(service: Service) -> None:
     sample = next(
-        each for each in json.loads((ROOT / "local" / "orders.json").read_text("utf-8")) if each["order_id"] == "1001"
+        each for each in json.loads((ROOT / "local" / "orders.json").read_text("utf-8")) if each["order_id"] == "1003"
     )
     # As version 0.1 computed it.
-    [detail] = service.items("1001", "ORDER#DETAIL")
-    assert detail["as_created"] == "93c86a7b686456795a13dd8a1a6a4bd0cd0ee5b82149a5dde6912b92b64af68b"
+    [detail] = service.items("1003", "ORDER#DETAIL")
+    assert detail["as_created"] == "8879ccbcae0d3eb5e4064c7b6680fa91c810c2d29a4c3475465823d7ca5af440"
     assert service.post(ORDERS, sample).status == 200

@@ -466,10 +466,11 @@ def test_structure_for_screen_readers() -> None:
     roles = [node["/S"] for node in paper.elements]
 
     assert [role for role in roles if role in ("/H1", "/H2", "/Table", "/Link")] == [
-        *("/Table", "/H1", "/Link", "/H2", "/Table", "/H2"),
+        *("/Table", "/H1", "/Link", "/H2", "/Table", "/Table", "/H2"),
     ]
-    # The table's head, with the zero-width column that keeps rows together.
-    assert roles.count("/TH") == len(("", "Item", "Quantity", "Price", "Discount", "Tax", "Amount"))
+    # The heads of the lines, with the zero-width column that keeps rows together, and of the taxes.
+    lines = ("", "Item", "Quantity", "Price", "Discount", "After discount", "Tax rate", "Tax", "Amount")
+    assert roles.count("/TH") == len((*lines, "Tax rate", "Net amount", "Tax"))
 
 
 def test_same_invoice_has_the_same_bytes_everywhere() -> None:
