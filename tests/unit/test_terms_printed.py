@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pypdfium2
+import pypdfium2  # type: ignore[import-untyped]
 import pytest
 from mails import Page
 
