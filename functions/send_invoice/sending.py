@@ -174,7 +174,8 @@ class InvoiceSender:
         def again(series: Series) -> Plan:
             issue = reissue_invoice(series, order, outdated, by, now, **content)
             *credit_notes, invoice = issue.documents
-            credited = credit_notes[0].number if credit_notes else None
+            # An invoice that becomes void did not bring the credit note for the one before it.
+            credited = credit_notes[0].head if credit_notes else current.credit_note
             return Plan(draft.brings(invoice.head, credited), issue, current_invoice(invoice, order, credited))
 
         return again

@@ -84,7 +84,9 @@ def _cancel_invoiced(table: Table, order: OrderHeader, caller: Caller, reason: s
         ConditionFailed: The order changed since it was read (position 0), or another order took the number.
     """
     issue = _withdrawal(table, order, caller)
-    credit_note = issue.documents[-1].head if issue and issue.documents else None
+    # An invoice that becomes void did not bring the credit note for the one before it.
+    earlier = order.invoice.credit_note if order.invoice else None
+    credit_note = issue.documents[-1].head if issue and issue.documents else earlier
     header = _header_action(table, order.order_id, caller, reason, order.invoice_count, credit_note)
     table.transact(header, *(issue.actions(table) if issue else ()))
 

@@ -14,7 +14,7 @@ from orders import settings
 from orders.invoices import Document, Mailing, Outcome
 from orders.items import select_fields
 from orders.keys import DOCUMENT, EPOCH, document_sk, item_key, series_key
-from orders.models import CurrentInvoice, DocumentType, Order, buyer_digest
+from orders.models import CurrentInvoice, DocumentHead, DocumentType, Order, buyer_digest
 from orders.table import Action, Table
 
 
@@ -157,7 +157,7 @@ def adopt_invoice(order: Order, mailings: Sequence[Mailing]) -> tuple[Document, 
     return None
 
 
-def current_invoice(document: Document, order: Order, credit_note: str | None = None) -> CurrentInvoice:
+def current_invoice(document: Document, order: Order, credit_note: DocumentHead | None = None) -> CurrentInvoice:
     """Returns what the order's header keeps of an invoice that was issued for it as it is now."""
     buyer = buyer_digest(order.customer_summary)
     return CurrentInvoice(**dict(document.head), buyer=buyer, credit_note=credit_note)

@@ -124,10 +124,11 @@ class Mailing(Model):
             return Decimal(0)
         return max(self.grand_total - self.paid, Decimal(0))
 
-    def brings(self, document: DocumentHead, credit_note: str | None = None) -> "Mailing":
+    def brings(self, document: DocumentHead, credit_note: DocumentHead | None = None) -> "Mailing":
         """Returns this mailing with the document that it brings, and perhaps the credit note for an earlier one."""
         own = {"document": document.number, "document_issued": document.issued, "document_type": document.type}
-        return self.model_copy(update={**own, "payment_due": document.payment_due, "credit_note": credit_note})
+        number = credit_note and credit_note.number
+        return self.model_copy(update={**own, "payment_due": document.payment_due, "credit_note": number})
 
 
 class Seller(Model):

@@ -152,12 +152,12 @@ class CurrentInvoice(DocumentHead):
 
     Attributes:
         buyer: The digest of the buyer that it names.
-        credit_note: The number of the credit note that cancels the invoice which this one replaces. Every mail of this
-            invoice brings it, because no other mail does.
+        credit_note: The credit note that cancels the invoice which this one replaces. Every mail of this invoice brings
+            it, because no other mail does.
     """
 
     buyer: str
-    credit_note: str | None = None
+    credit_note: DocumentHead | None = None
 
 
 class OrderHeader(Model):

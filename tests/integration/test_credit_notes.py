@@ -176,6 +176,18 @@ def test_one_mail_that_may_have_left_is_enough(service: Service) -> None:
     assert summary(service)[0] == "INV-2026-00001: credited by INV-2026-00002: unknown, failed"
 
 
+def test_credit_note_of_a_void_invoice_comes_with_the_cancellation(sent: Service) -> None:
+    """No mail of the second invoice left, so the customer does not have the credit note for the first one."""
+    sent.patch(PATH, {"customer_summary": {"city": "Bergen"}})
+    repair = break_at("SendEmail", "before", REFUSED)
+    assert sent.post(f"{PATH}/send-invoice", {"reissue": True}).status == 502
+    repair()
+    sent.notify(cancel(sent))
+    assert summary(sent) == [MAILED[0], f"{CREDITED[1]}: failed, sent", "INV-2026-00003: void: failed"]
+    assert list(pdfs(sent.mails[-1])) == ["INV-2026-00002.pdf"]
+    assert "credit note INV-2026-00002 cancels the invoice INV-2026-00001" in " ".join(text_of(sent.mails[-1]).split())
+
+
 # Exactly once --------------------------------------------------------------------------------------------------------
 
 

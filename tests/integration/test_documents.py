@@ -375,6 +375,22 @@ def test_credit_note_comes_with_every_mail_of_the_invoice_that_replaces(
     assert [line.count("sent") for line in summary(moved)] == [1] + [2 if fault is None else 1] * 2
 
 
+def test_credit_note_of_a_void_invoice_comes_with_the_next_one(moved: Service) -> None:
+    """No mail of the second invoice left, so the customer does not have the credit note for the first one."""
+    repair = break_at("SendEmail", "before", REFUSED)
+    assert moved.post(f"{PATH}/send-invoice", {"reissue": True}).status == 502
+    repair()
+    moved.patch(PATH, {"customer_summary": {"city": "Tromsø"}})
+    assert send(moved, PATH, reissue=True) == "INV-2026-00004"
+    assert summary(moved) == [
+        "INV-2026-00001: credited by INV-2026-00002: sent",
+        "INV-2026-00002: credits INV-2026-00001: failed, sent",
+        "INV-2026-00003: void: failed",
+        "INV-2026-00004: sent",
+    ]
+    assert set(pdfs(moved.mails[-1])) == {"INV-2026-00002.pdf", "INV-2026-00004.pdf"}
+
+
 @pytest.mark.parametrize("changed", [False, True])
 def test_reissue_without_a_changed_buyer_is_a_plain_resend(service: Service, changed: bool) -> None:
     path = create(service)

@@ -29,7 +29,7 @@ SECRET = "Geheim"
 PERSON: dict[str, Any] = {name: f"{SECRET} {name}" for name in CustomerSummary.model_fields} | {
     "email": f"{SECRET}@example.com",
     "billing_email": f"{SECRET}@billing.example.com",
-    "peppol_id": f"0088:{SECRET}",
+    "peppol_id": f"0192:{SECRET}",
     "state": {"name": f"{SECRET} state", "code": f"{SECRET} code"},
     "country": {"name": f"{SECRET} country", "code": "DE"},
 }
