@@ -51,11 +51,11 @@ class Roles:
     def acting(self, function: str) -> Iterator[None]:
         """Attributes all calls in the block to a function. Calls outside of it are not checked."""
         # Not a context variable, because a function may use several threads.
-        self._acting = function
+        before, self._acting = self._acting, function
         try:
             yield
         finally:
-            self._acting = None
+            self._acting = before
 
     def watch(self, events: Any) -> None:
         """Checks the calls of a client, or of all clients that a session creates from now on."""

@@ -87,7 +87,7 @@ def _cancel_invoiced(table: Table, order: OrderHeader, caller: Caller, reason: s
     # An invoice that becomes void did not bring the credit note for the one before it.
     earlier = order.invoice.credit_note if order.invoice else None
     credit_note = issue.documents[-1].head if issue and issue.documents else earlier
-    header = _header_action(table, order.order_id, caller, reason, order.invoice_count, credit_note)
+    header = _header_action(table, order.order_id, caller, reason, order, credit_note)
     table.transact(header, *(issue.actions(table) if issue else ()))
 
 
@@ -115,12 +115,17 @@ def _header_action(
     order_id: str,
     caller: Caller,
     reason: str | None,
-    mailings: int = 0,
+    order: OrderHeader | None = None,
     credit_note: DocumentHead | None = None,
 ) -> Action:
-    """Returns the action that cancels an order that has exactly so many mailings, none of them in progress."""
+    """Returns the action that cancels an order if no mailing is in progress or was made since it was read.
+
+    Without `order`, the order must not have any mailings.
+    """
     now, shipping = table.now(), lifecycle.CANCELLABLE_SHIPPING[caller.role]
     orders, shipments = _aliases("o", lifecycle.CANCELLABLE_ORDER), _aliases("s", shipping)
+    # The outcome of a mailing decides between a credit note and a void invoice.
+    left = f" AND attribute_{'exists' if order.may_have_left else 'not_exists'}(may_have_left)" if order else ""
     credited = {":credit_note": credit_note.model_dump(exclude_none=True)} if credit_note else {}
     return table.update_action(
         item_key(order_id, HEADER),
@@ -130,6 +135,7 @@ def _header_action(
         + (", credit_note = :credit_note" if credited else ""),
         condition=f"order_status IN ({', '.join(orders)}) AND shipping_status IN ({', '.join(shipments)})"
         " AND invoice_count = :mailings AND (attribute_not_exists(mailing) OR mailing_until < :now)"
+        + left
         + ("" if caller.is_admin else " AND customer_id = :by"),
         values={
             ":cancelled": OrderStatus.CANCELLED,
@@ -140,7 +146,7 @@ def _header_action(
             ":as": caller.role,
             ":reason": reason,
             ":now": epoch_seconds(now),
-            ":mailings": mailings,
+            ":mailings": order.invoice_count if order else 0,
             **credited,
             **orders,
             **shipments,

@@ -219,6 +219,7 @@ class Ledger:
     def _begin_on_header(self, order: Order, plan: Plan) -> Item:
         now, n = self.now(), plan.mailing.n
         sets, adds = ["invoice_count = :n", "mailing_until = :until"], []
+        condition = "order_status <> :cancelled AND version = :version AND invoice_count = :before"
         values = {":n": n, ":until": epoch_seconds(now + MAIL_LEASE), ":set": {n}}
         # An expired lease means that the process which took it crashed. No other mailing has begun since, because the
         # count would differ.
@@ -228,6 +229,8 @@ class Ledger:
             sets.append("mailing = :set")
         if plan.invoice:
             sets += ["invoice = :invoice", "may_have_left = :left"]
+            # Decides between a credit note and a void invoice.
+            condition += f" AND attribute_{'exists' if order.may_have_left else 'not_exists'}(may_have_left)"
             values |= {":invoice": plan.invoice.model_dump(exclude_none=True), ":left": {n} | plan.may_have_left}
         else:
             adds.append("may_have_left :set")
@@ -237,7 +240,7 @@ class Ledger:
         return self._table.update_action(
             item_key(order.order_id, HEADER),
             f"SET {', '.join(sets)}" + (f" ADD {', '.join(adds)}" if adds else ""),
-            condition="order_status <> :cancelled AND version = :version AND invoice_count = :before",
+            condition=condition,
             values={
                 **values,
                 ":before": order.invoice_count,
