@@ -29,6 +29,9 @@ def test_every_example_works() -> None:
             for method, operation in item.items():
                 needed = [each for each in operation.get("parameters", []) if each["required"]]
                 values = {each["name"]: each["example"] for each in needed}
+                if "number" in values:
+                    # The year in the example is not today's.
+                    values["number"] = api.documents(values["order_id"])[0]["number"]
                 headers = {each["name"]: values[each["name"]] for each in needed if each["in"] == "header"}
                 content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
                 answer = api.call(method.upper(), path.format(**values), body=content.get("example"), **headers)
