@@ -313,7 +313,15 @@ def test_unreadable_files_are_reported(
 
 
 @pytest.mark.parametrize(
-    "name", ["orders.json", "orders.jsonl", "orders.ndjson", "orders.csv", "excel.csv", "bom.jsonl"]
+    "name",
+    [
+        "orders.jsonl",
+        "orders.csv",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("orders.json", "orders.ndjson", "excel.csv", "bom.jsonl")
+        ),
+    ],
 )
 def test_each_format_imports_the_orders_that_the_service_would_create(
     table: Table, run: Any, tmp_path: Path, name: str
@@ -622,6 +630,7 @@ def test_import_can_be_stopped_during_validation(
     assert table.holds()
 
 
+@pytest.mark.slow
 def test_progress_is_one_line_on_a_terminal(table: Table, tmp_path: Path) -> None:
     path = write(tmp_path / "orders.jsonl", [order(str(each)) for each in range(400)])
 

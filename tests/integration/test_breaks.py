@@ -32,6 +32,7 @@ MAILED: Any = (["sending"], [(409, 1), (504, 1)])
 RECORDED: Any = (["sent"], [(200, 1), (200, 1)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "step", "then"),
     [
@@ -90,6 +91,7 @@ def test_aws_answer_is_lost(service: Service, step: str, status: int, then: Any)
     assert story(service) == answers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
 def test_interrupted_request_never_sends_two_mails(service: Service, step: str, moment: str) -> None:

@@ -12,6 +12,8 @@ from traffic import traffic
 
 from orders import aws
 
+pytestmark = pytest.mark.slow
+
 PATH, OWN = "/admin/orders/A", "/orders/A"
 
 

@@ -150,6 +150,7 @@ def test_invoice_that_could_not_be_archived_is_typeset_by_the_next_send(service:
 STEPS = ["BatchGetItem", "TransactWriteItems 1", "PutObject", "SendEmail", "TransactWriteItems 2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
 def test_process_crash_leaves_no_gap_and_no_second_number(service: Service, step: str, moment: str) -> None:
@@ -360,6 +361,7 @@ def test_reissue_happens_as_a_whole_or_not_at_all(moved: Service, moment: str) -
     assert len(moved.documents("A")) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [REFUSED, NO_ANSWER, None])
 def test_credit_note_comes_with_every_mail_of_the_invoice_that_replaces(
     moved: Service, fault: Exception | None

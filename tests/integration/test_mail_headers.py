@@ -30,6 +30,7 @@ def head_of(raw: bytes) -> list[bytes]:
     return raw.partition(b"\r\n\r\n")[0].split(b"\r\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shops_name_arrives_as_it_is_in_lines_of_legal_length(
     service: Service, monkeypatch: pytest.MonkeyPatch, name: str

@@ -13,6 +13,8 @@ from harness import BOB, ROOT, Service, break_at, invoke
 
 from orders import aws
 
+pytestmark = pytest.mark.slow
+
 ITEMS: list[dict[str, Any]] = json.loads((ROOT / "tests" / "version-0.1.json").read_text(encoding="utf-8"))["items"]
 MAILINGS = [item for item in ITEMS if item["sk"]["S"].startswith("INVOICE#")]
 

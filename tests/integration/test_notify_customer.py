@@ -479,6 +479,7 @@ OUTCOMES = [
 ]
 
 
+@pytest.mark.slow
 def test_only_refused_mails_are_reported_and_retried(
     service: Service, ses: Ses, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -127,6 +127,7 @@ def recipients(service: Service) -> list[tuple[set[str], list[str]]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_unusual_address_gets_its_mails_and_no_other_does(service: Service, address: str) -> None:
     assert service.post("/admin/orders", an_order("old@example.com")).status == 201
@@ -318,6 +319,7 @@ def test_order_with_invalid_stored_address_works_but_gets_no_mail(service: Servi
     assert service.mails == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", [*NASTY, "x\r\nBcc: eve@evil.example\r\n\r\n<p>hi", "eve@evil.example", "=?utf-8?q?=0A?="]
 )

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from harness import ADA, ALICE, BOB, Answer, Clock, Service, break_at
 from hypothesis import HealthCheck, settings
@@ -525,6 +526,7 @@ def tags(mail: EmailMessage) -> dict[str, str]:
     return dict(tag.split("=") for tag in mail["X-SES-MESSAGE-TAGS"].split(", "))
 
 
+@pytest.mark.slow
 def test_guarantees_hold_whatever_happens(service: Service) -> None:
     run_state_machine_as_test(
         partial(Story, service),  # type: ignore[arg-type]

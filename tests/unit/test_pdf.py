@@ -226,6 +226,7 @@ def words(value: Any) -> Iterator[str]:
 # What it says ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order_id", SAMPLES)
 @pytest.mark.parametrize("status", PaymentStatus)
 def test_pdf_contains_everything_in_the_mail(order_id: str, status: PaymentStatus) -> None:
@@ -386,6 +387,7 @@ def test_500_lines_have_head_carried_sum_and_number_on_each_page() -> None:
         assert carried == ([sums[int(printed_names[-1])]] if number < len(paper.pages) else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", range(1, 46))
 def test_totals_stay_together_with_the_last_lines(count: int) -> None:
     paper = printed(an_order_of(*lines(count)), notes=LONG_NAME)
@@ -473,6 +475,7 @@ def test_structure_for_screen_readers() -> None:
     assert roles.count("/TH") == len((*lines, "Tax rate", "Net amount", "Tax"))
 
 
+@pytest.mark.slow
 def test_same_invoice_has_the_same_bytes_everywhere() -> None:
     order, another = an_order("1008"), an_order("1001")
     first = printed(order, notes="Thank you!").content
