@@ -75,7 +75,7 @@ def _split(total: Decimal, order: Order, weights: list[Decimal]) -> list[Decimal
     weight = sum(weights, _ZERO)
     if not total or not weight:
         return [total, *[_ZERO] * (len(weights) - 1)]
-    unit = Decimal(1).scaleb(-max(minor_units(order.currency_code), 2))
+    unit = Decimal(1).scaleb(-minor_units(order.currency_code))
     exact = [total * each / weight for each in weights]
     shares = [each.quantize(unit, ROUND_FLOOR) for each in exact]
     places = sorted(range(len(weights)), key=lambda place: shares[place] - exact[place])

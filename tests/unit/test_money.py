@@ -11,12 +11,14 @@ from hypothesis import given
 from mails import SHOP, Page, spaced
 
 from orders import views
+from orders.documents import Series, issue_invoice
 from orders.identity import Caller, Role
-from orders.money import MINOR_UNITS, minor_units
+from orders.money import MINOR_UNITS, amount_text, minor_units
 from orders.payments import OPEN
 from orders.printing.content import invoice_content
 from orders.printing.pdf import render_pdf
 from orders.requests import InvoiceRequest, NewOrder
+from orders.tax import tax_groups
 from send_invoice.mail import render_html, render_mail
 from send_invoice.sending import draft_mailing
 
@@ -75,14 +77,18 @@ def test_json_mail_and_pdf_state_the_same_amounts(body: dict[str, Any]) -> None:
     for line in body["order_line_details"]:
         line |= {"product_name": "Widget", "sku": None}
     order = NewOrder.model_validate(body).order(NOW)
-    mailing = draft_mailing(order, Caller(Role.ADMIN, "ada"), InvoiceRequest(), SHOP, NOW)
+    draft = draft_mailing(order, Caller(Role.ADMIN, "ada"), InvoiceRequest(), SHOP, NOW)
+    own = {"payment_status": draft.payment_status, "seller": SHOP.seller(), "payment_due": SHOP.payment_due(order, NOW)}
+    [document] = issue_invoice(Series("INV-2026"), order, "ada", NOW, **own).documents
+    mailing = draft.brings(document.head)
     content = invoice_content(mailing, order, SHOP)
     json = views.order_for_staff(order).model_dump(mode="json")
     plain_part = render_mail(content, mailing, SHOP, {}).get_body(("plain",))
     assert plain_part
     plain = plain_part.get_content()
     page = Page(render_html(content))
-    paper = " ".join(each.get_textpage().get_text_range() for each in pypdfium2.PdfDocument(render_pdf(content)))
+    pdf = render_pdf(invoice_content(document, document.order_as_issued(order), SHOP))
+    paper = " ".join(each.get_textpage().get_text_range() for each in pypdfium2.PdfDocument(pdf))
 
     expected = expected_rows(json)
     _, _, totals = plain.partition("\nTOTALS\n\n")
@@ -91,6 +97,19 @@ def test_json_mail_and_pdf_state_the_same_amounts(body: dict[str, Any]) -> None:
     rows = [[spaced(cell) for cell in row] for row in page.rows if len(row) == 2]
     assert [(label, digits(amount)) for label, amount in rows[-len(expected) :]] == expected
     assert paper_rows(paper, printed) == expected
+    for told in (plain, page.text, paper):
+        text = spaced(told)
+        # Dates and references: as JSON has them, printed for the United States.
+        dates = [json["created"], json["delivered_on"], json["payment_due"] if Decimal(json["due"]) else None]
+        for day in (datetime.fromisoformat(date) for date in dates if date):
+            assert f"{day:%b} {day.day}, {day.year}" in text
+        for said in (mailing.number, json["order_id"], json["currency_code"]):
+            assert said in text
+    rates = {group.rate for group in tax_groups(order)}
+    for group in tax_groups(order) if rates != {None} else ():
+        for amount in (group.net, group.tax):
+            for text in (plain, page.text, paper):
+                assert amount_text(abs(amount), order.currency_code) in text.replace(",", "")
     for line in json["order_line_details"]:
         for name in ("price", "total_amount", "tax", "discount"):
             for text in (plain, page.text, paper):

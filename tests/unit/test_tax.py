@@ -59,6 +59,12 @@ def test_a_discount_on_the_whole_order_is_split_by_the_largest_remainder() -> No
     assert [net for _, _, net, _ in groups(order)] == ["6.67", "6.67", "6.66"]
 
 
+def test_a_discount_is_split_in_units_of_the_currency() -> None:
+    lines = [{"price": "10", "tax_rate": rate, "tax": "0"} for rate in (1, 2, 3)]
+    order = an_order(*lines, total_discount="10", currency_code="JPY")
+    assert [net for _, _, net, _ in groups(order)] == ["7.00", "7.00", "6.00"]
+
+
 def test_gross_prices_contain_the_tax() -> None:
     order = an_order({"price": "119", "tax": "19", "tax_rate": 19}, prices_include_tax=True)
     assert groups(order) == [("S", "19", "100.00", "19.00")]

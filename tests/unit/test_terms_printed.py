@@ -107,6 +107,7 @@ def test_two_rates_dates_references_and_the_account() -> None:
             *("ESB12345678", "DE02 1203 0000 0000 2020 51", "BYLADEM1001", "2 kg", "€180.00", "€60.00", "€11.40"),
         ):
             assert said in text, f"{name} does not say {said}"
+        assert "Amounts are quantity × price, before discount and tax." in text, name
     paper = readings(document, order)["PDF"]
     for said in (
         "Käsekönig & Töchter GmbH",
@@ -137,6 +138,7 @@ def test_gross_prices_are_said() -> None:
     order = an_order({"price": "119", "tax": "19", "tax_rate": 19}, prices_include_tax=True)
     for name, text in readings(an_invoice(order), order).items():
         assert "Prices include tax." in text, name
+        assert "Amounts are" not in text, name
         assert "€100.00" in text, name
 
 

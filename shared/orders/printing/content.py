@@ -84,7 +84,7 @@ class Content:
         legal_notes: Why there is no tax, where the law asks to say so.
         included: The taxes that the grand total contains, if prices include tax.
         balance: What is paid and what is left.
-        tax_note: That prices include tax, if they do.
+        tax_note: What prices and amounts contain.
         paper: Typst's name of the paper that the customer's country prints on.
         order_page: Where the customer sees the order, "" if nowhere.
     """
@@ -213,7 +213,7 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
         ),
         balance=[] if corrects else _balance(order, settled, formats),
         paper="us-letter" if country and country.code in LETTER else "a4",
-        tax_note="Prices include tax." if order.prices_include_tax else "",
+        tax_note=_amount_note(order),
         order_page=order_page(shop, order.order_id),
         shop=imprint(shop),
     )
@@ -250,6 +250,16 @@ def _seller_lines(seller: Seller) -> list[str]:
         seller.tax_id,
     )
     return [line for line in map(one_line, lines) if line]
+
+
+def _amount_note(order: Order) -> str:
+    """Says what the amount of a line is, where that is not plain: with gross prices, discounts or taxes."""
+    after = [
+        *(["discount"] if any(line.discount for line in order.order_line_details) else []),
+        *(["tax"] if not order.prices_include_tax and any(line.tax for line in order.order_line_details) else []),
+    ]
+    amounts = f"Amounts are quantity × price, before {' and '.join(after)}." if after else ""
+    return " ".join(filter(None, ("Prices include tax." if order.prices_include_tax else "", amounts)))
 
 
 def _bank(seller: Seller, number: str) -> list[Row]:
