@@ -3,14 +3,11 @@
 from typing import Any
 
 from orders import lifecycle
-from orders.documents import Issue, Series, adopt_invoice, series_name, withdraw_invoice
-from orders.errors import OrderNotFound, StillRunning, Unavailable
+from orders.errors import OrderNotFound, StillRunning
 from orders.identity import Caller
-from orders.invoices import Document
 from orders.items import Item, select_fields
-from orders.keys import DETAIL, HEADER, SERIES, document_sk, epoch_seconds, item_key, series_key
-from orders.ledger import read_mailings
-from orders.models import DocumentHead, Order, OrderHeader, OrderStatus
+from orders.keys import HEADER, epoch_seconds, item_key
+from orders.models import DocumentHead, OrderHeader, OrderStatus
 from orders.table import PAUSES, Action, ConditionFailed, Table, WriteConflict
 
 
@@ -83,31 +80,15 @@ def _cancel_invoiced(table: Table, order: OrderHeader, caller: Caller, reason: s
     Raises:
         ConditionFailed: The order changed since it was read (position 0), or another order took the number.
     """
-    issue = _withdrawal(table, order, caller)
+    # Imported here: most orders that are cancelled have no invoice.
+    from orders.withdrawal import withdraw  # noqa: PLC0415
+
+    issue = withdraw(table, order, caller)
     # An invoice that becomes void did not bring the credit note for the one before it.
     earlier = order.invoice.credit_note if order.invoice else None
     credit_note = issue.documents[-1].head if issue and issue.documents else earlier
     header = _header_action(table, order.order_id, caller, reason, order, credit_note)
     table.transact(header, *(issue.actions(table) if issue else ()))
-
-
-def _withdrawal(table: Table, order: OrderHeader, caller: Caller) -> Issue | None:
-    """Reads the invoice of an order and withdraws it; None if version 0.1 recorded only mailings that failed."""
-    now = table.now()
-    name, number = series_name(now), order.invoice.number if order.invoice else None
-    sks = (document_sk(number),) if number else (DETAIL,)
-    found, left = table.get_many([series_key(name), *(item_key(order.order_id, sk) for sk in sks)], consistent=True)
-    if left:
-        raise Unavailable
-    items = {item["sk"]: item for item in found}
-    series = Series.of(name, items.get(SERIES))
-    if number:
-        invoice = Document.model_validate(select_fields(items[document_sk(number)], Document))
-        return withdraw_invoice(series, invoice, caller.id, now, may_have_left=bool(order.may_have_left))
-    whole = Order.model_validate({**dict(order), **select_fields(items[DETAIL], Order)})
-    if not (adopted := adopt_invoice(whole, read_mailings(table, order.order_id))):
-        return None
-    return withdraw_invoice(series, adopted[0], caller.id, now, may_have_left=True)
 
 
 def _header_action(

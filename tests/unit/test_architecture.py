@@ -21,7 +21,8 @@ LAYERS = (
     {"archive", "http", "mailing", "stream", "table", "views"},
     {"documents", "printing", "store"},
     {"bulk", "comments", "ledger"},
-    {"cancellation", "timeline"},
+    {"timeline", "withdrawal"},
+    {"cancellation"},
 )
 """The modules of `orders`, lowest layer first. A module imports only from layers below its own."""
 
