@@ -25,7 +25,13 @@ LOG = KEPT / "log"
 UNAVAILABLE = 69
 MAIN = "software.amazon.dynamodb.services.local.main.ServerRunner"
 
-RUNS = (["-n", "auto", "tests/integration"], ["tests/dynamodb_local"])
+ABOUT_OTHERS = ("corpus", "mail_headers", "privileges", "recipients")
+"""Integration tests about requests, mails and roles. On DynamoDB Local they would only take longer."""
+
+RUNS = (
+    ["-n", "auto", "tests/integration", *(f"--ignore=tests/integration/test_{name}.py" for name in ABOUT_OTHERS)],
+    ["tests/dynamodb_local"],
+)
 """The arguments of pytest, one run after the other: the races need the machine for themselves."""
 
 # Runs a command until our end of the pipe closes, which it does even if this process is killed.
