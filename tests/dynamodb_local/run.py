@@ -92,7 +92,7 @@ def dynamodb_local() -> Iterator[str]:
     # It unpacks a library into the folder for temporary files and does not delete it.
     with TemporaryDirectory() as temporary, LOG.open("wb") as log:
         # It runs for minutes, so thorough compilation would cost more than it gains.
-        options = ["-Xmx512m", "-XX:TieredStopAtLevel=1", f"-Djava.io.tmpdir={temporary}", "-cp", f"{jars}/*"]
+        options = ["-Xmx1g", "-XX:TieredStopAtLevel=1", f"-Djava.io.tmpdir={temporary}", "-cp", f"{jars}/*"]
         process = subprocess.Popen(
             [*GUARDED, command, *options, MAIN, "-inMemory", "-disableTelemetry", "-port", str(port)],
             stdin=subprocess.PIPE,
@@ -141,9 +141,12 @@ def main(arguments: list[str]) -> int:
     # So that context managers are closed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        with dynamodb_local() as url:
-            ends = [pytest(url, run) for run in ([arguments] if arguments else RUNS)]
-            return next(filter(None, ends), 0)
+        ends = []
+        for run in [arguments] if arguments else RUNS:
+            # A new one for each run: it keeps the data of deleted tables in memory, and slows down.
+            with dynamodb_local() as url:
+                ends.append(pytest(url, run))
+        return next(filter(None, ends), 0)
     except Missing as missing:
         print(f"The tests on DynamoDB Local were left out: {missing}", file=sys.stderr)
         return UNAVAILABLE
