@@ -30,9 +30,10 @@ ABOUT_OTHERS = ("corpus", "mail_headers", "privileges", "recipients")
 
 RUNS = (
     ["-n", "auto", "tests/integration", *(f"--ignore=tests/integration/test_{name}.py" for name in ABOUT_OTHERS)],
-    ["tests/dynamodb_local"],
+    ["tests/dynamodb_local/test_many_orders.py"],
+    ["tests/dynamodb_local/test_races.py", "tests/dynamodb_local/test_series.py"],
 )
-"""The arguments of pytest, one run after the other: the races need the machine for themselves."""
+"""The arguments of pytest, one run after the other: the races need the machine and DynamoDB Local for themselves."""
 
 # Runs a command until our end of the pipe closes, which it does even if this process is killed.
 GUARDED = ("sh", "-c", 'exec 3<&0; { read -r _ <&3; kill $$; } & exec "$@" 3<&- </dev/null', "sh")
@@ -143,7 +144,7 @@ def main(arguments: list[str]) -> int:
     try:
         ends = []
         for run in [arguments] if arguments else RUNS:
-            # A new one for each run: it keeps the data of deleted tables in memory, and slows down.
+            # A new one for each run: it keeps the data of deleted tables, and every call takes longer.
             with dynamodb_local() as url:
                 ends.append(pytest(url, run))
         return next(filter(None, ends), 0)

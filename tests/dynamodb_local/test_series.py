@@ -1,5 +1,6 @@
 """How many documents a second one series of numbers bears. `docs/scale.md` has the figures."""
 
+import os
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -27,7 +28,8 @@ pytestmark = [
 ]
 
 FORK = get_context("fork")
-DOCUMENTS = 128
+DOCUMENTS = int(os.environ.get("DOCUMENTS") or 32)
+"""How many each number of senders issues."""
 
 
 def issue_all(ids: Sequence[str], barrier: Any, results: Any) -> None:
