@@ -85,6 +85,8 @@ def _costs(runner: Runner, aws: Aws, client: Any, say: Callable[[str], None]) ->
         say(f"DynamoDB Local: an order with {lines} lines and {comments} comments")
         order_id = _id(lines, comments)
         _put(client, [*items(order(order_id, lines)), *_comments(order_id, comments), *items(order(f"W{order_id}", 5))])
+        # Cancelled without an invoice, which would cost a credit note.
+        _put(client, [*items(order(f"C{order_id}", lines)), *items(order(f"D{order_id}", 5))])
     found: dict[tuple[str, int, int], Cost] = {}
     for name, function, file, body in (
         ("comment", COMMENT, "add-comment-as-customer", {"content": TEXT}),
@@ -95,7 +97,8 @@ def _costs(runner: Runner, aws: Aws, client: Any, say: Callable[[str], None]) ->
         say(f"DynamoDB Local: cost of {name}")
         for point in points:
             # Another order first: the first request costs more, and each invoice clears the cache of the one before.
-            asked = [event(file, order_id, body) for order_id in (f"W{_id(*point)}", _id(*point))]
+            before, asked_for = ("D", "C") if name == "cancel" else ("W", "")
+            asked = [event(file, f"{prefix}{_id(*point)}", body) for prefix in (before, asked_for)]
             cost = runner.ask(ours(function), aws, "cost", events=asked)["found"][1]
             assert cost["status"] < 300, f"{name} of {point}: {cost}"
             found[name, *point] = Cost(cost["calls"], cost["read"], cost["write"], cost["cpu"])

@@ -5,10 +5,14 @@ and Australia's A New Tax System (Goods and Services Tax) Act 1999, section 29-7
 """
 
 from collections.abc import Iterator
+from itertools import islice
 
 from orders.invoices import Seller
 from orders.models import Order, ShippingStatus
 from orders.terms import TaxCategory
+
+MOST_LINES = 10
+"""How many lines are named at most, so that a document's size does not grow with its lines."""
 
 _BUYER = ("address_line_1", "city", "country")
 _NEEDS_BUYERS_VAT_NUMBER = {TaxCategory.REVERSE_CHARGE, TaxCategory.INTRA_COMMUNITY}
@@ -17,6 +21,14 @@ _NEEDS_BUYERS_VAT_NUMBER = {TaxCategory.REVERSE_CHARGE, TaxCategory.INTRA_COMMUN
 def missing(order: Order, seller: Seller) -> tuple[str, ...]:
     """Returns the paths of the fields that an invoice about an order needs and that are not set."""
     return tuple(_missing(order, seller))
+
+
+def _missing_on_lines(order: Order) -> Iterator[str]:
+    for index, line in enumerate(order.order_line_details):
+        if line.tax_rate is None:
+            yield f"order_line_details.{index}.tax_rate"
+        elif line.category is None:
+            yield f"order_line_details.{index}.tax_category"
 
 
 def _missing(order: Order, seller: Seller) -> Iterator[str]:
@@ -31,11 +43,7 @@ def _missing(order: Order, seller: Seller) -> Iterator[str]:
     categories = {line.category for line in order.order_line_details}
     if categories & _NEEDS_BUYERS_VAT_NUMBER and not customer.vat_number:
         yield "customer_summary.vat_number"
-    for index, line in enumerate(order.order_line_details):
-        if line.tax_rate is None:
-            yield f"order_line_details.{index}.tax_rate"
-        elif line.category is None:
-            yield f"order_line_details.{index}.tax_category"
+    yield from islice(_missing_on_lines(order), MOST_LINES)
     charges = (
         ("shipping_tax_rate", order.shipping_cost, order.shipping_tax_rate),
         ("handling_tax_rate", order.handling_cost, order.handling_tax_rate),

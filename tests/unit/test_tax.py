@@ -97,6 +97,12 @@ def test_contradicting_terms_of_a_line_are_refused(line: dict[str, Any], field: 
     assert f"order_line_details.0.{field}" in str(refused.value)
 
 
+def test_ten_lines_at_most_are_named() -> None:
+    assert missing(an_order(*[{"price": "1"}] * 500), SELLER) == tuple(
+        f"order_line_details.{n}.tax_rate" for n in range(10)
+    )
+
+
 def test_a_complete_invoice_lacks_nothing() -> None:
     assert missing(an_order({"price": "1", "tax_rate": 7}), SELLER) == ()
 
