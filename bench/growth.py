@@ -86,7 +86,8 @@ def _costs(runner: Runner, aws: Aws, client: Any, say: Callable[[str], None]) ->
         order_id = _id(lines, comments)
         _put(client, [*items(order(order_id, lines)), *_comments(order_id, comments), *items(order(f"W{order_id}", 5))])
         # Cancelled without an invoice, which would cost a credit note.
-        _put(client, [*items(order(f"C{order_id}", lines)), *items(order(f"D{order_id}", 5))])
+        without = [*items(order(f"C{order_id}", lines)), *_comments(f"C{order_id}", comments)]
+        _put(client, [*without, *items(order(f"D{order_id}", 5))])
     found: dict[tuple[str, int, int], Cost] = {}
     for name, function, file, body in (
         ("comment", COMMENT, "add-comment-as-customer", {"content": TEXT}),
