@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
 """
 
-from datetime import datetime
 from email.message import EmailMessage
 from typing import Any
 
@@ -73,7 +72,7 @@ def _handle(notice: Notice) -> None:
         return
     ledger, shop = Ledger(get_table()), get_shop()
     order = OrderStore(get_table()).get(notice.order_id, ourselves)
-    # Archived even if nobody is mailed.
+    # Archived even if the customer gets no mail.
     pdf = _archive(ledger, order, head) if head else b""
     email = order.customer_summary.email
     if not enabled or email is None or email_problem(email) or invoice_delivery(order):
@@ -82,7 +81,9 @@ def _handle(notice: Notice) -> None:
     message = render(notice, order, shop)
     if head:
         message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{head.number}.pdf")
-        _mail(notice, message, CreditNoteRecord(ledger, _mailing(order, email, head, ledger.now())))
+        # Its order is cancelled, so no other mailing can take the number.
+        mailing = Mailing.next_for(order, ledger.now(), ourselves.id, email).brings(head)
+        _mail(notice, message, CreditNoteRecord(ledger, mailing))
     else:
         _mail(notice, message, NoticeRecord(ledger, notice))
 
@@ -92,32 +93,13 @@ def _archive(ledger: Ledger, order: Order, head: DocumentHead) -> bytes:
     if head.number in order.archived:
         return get_archive().get(order.order_id, head.number)
     # Imported here, because other notices need no typesetting.
-    from orders.printing.content import invoice_content  # noqa: PLC0415
-    from orders.printing.pdf import render_pdf  # noqa: PLC0415
+    from orders.printing.pdf import render_document  # noqa: PLC0415
 
     document = ledger.document(order.order_id, head.number)
-    content = invoice_content(document, document.order_as_issued(order), get_shop())
-    pdf = get_archive().put(order.order_id, head.number, render_pdf(content))
+    pdf = get_archive().put(order.order_id, head.number, render_document(document, order, get_shop()))
     # Not with the outcome of the mail: there may be none, and the process may crash before it.
     ledger.record_archived(order.order_id, head.number)
     return pdf
-
-
-def _mailing(order: Order, recipient: str, head: DocumentHead, now: datetime) -> Mailing:
-    """Returns the mailing of a credit note. Its order is cancelled, so no other mailing can take the number."""
-    return Mailing(
-        order_id=order.order_id,
-        n=order.invoice_count + 1,
-        outcome=Outcome.SENDING,
-        started=now,
-        requested_by=ourselves.id,
-        recipient=recipient,
-        version=order.version,
-        currency_code=order.currency_code,
-        grand_total=order.grand_total,
-        paid=order.paid,
-        payment_status=order.payment_status,
-    ).brings(head)
 
 
 class NoticeRecord:

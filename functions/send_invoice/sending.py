@@ -23,7 +23,7 @@ from orders.mailing.shop import Shop
 from orders.models import Order, PaymentStatus, buyer_details, buyer_digest
 from orders.payments import OPEN, refuse_status
 from orders.printing.content import Content, invoice_content
-from orders.printing.pdf import render_pdf
+from orders.printing.pdf import render_document
 from orders.requests import InvoiceRequest
 from orders.telemetry import count, logger
 from send_invoice.mail import render_mail
@@ -140,10 +140,7 @@ class InvoiceSender:
         Raises:
             InvoiceOutdated: See `send`.
         """
-        by, now, seller = draft.requested_by, draft.started, self._shop.seller()
-        content = _frozen(draft) | {"seller": seller, "missing": missing(order, seller)}
-        content["payment_due"] = self._shop.payment_due(order, now)
-        current = order.invoice
+        by, now, current = draft.requested_by, draft.started, order.invoice
         if current is None and order.invoice_count:
             adopted = adopt_invoice(order, self._ledger.mailings(order.order_id))
             if adopted:
@@ -158,6 +155,7 @@ class InvoiceSender:
                     archived,
                 )
         if current is None:
+            content = self._content(order, draft)
 
             def first(series: Series) -> Plan:
                 issue = issue_invoice(series, order, by, now, **content)
@@ -170,6 +168,7 @@ class InvoiceSender:
         outdated = self._ledger.document(order.order_id, current.number)
         if not request.reissue:
             raise _outdated_error(order, outdated)
+        content = self._content(order, draft)
 
         def again(series: Series) -> Plan:
             issue = reissue_invoice(series, order, outdated, by, now, **content)
@@ -180,23 +179,27 @@ class InvoiceSender:
 
         return again
 
+    def _content(self, order: Order, draft: Mailing) -> dict[str, Any]:
+        """Returns what a new invoice says besides the order."""
+        seller, due = self._shop.seller(), self._shop.payment_due(order, draft.started)
+        return draft.printed | {"seller": seller, "missing": missing(order, seller), "payment_due": due}
+
     def _deliver(self, order: Order, plan: Plan) -> Mailing:
         """Archives what is new, mails it and records the outcome."""
         mailing = plan.mailing
         issued = {document.number: document for document in (plan.issue.documents if plan.issue else ())}
         known = order.archived | plan.archived
-        new = [number for number in mailing.numbers if number not in known]
         archived: list[str] = []
         try:
             pdfs = {}
             for number in mailing.numbers:
-                if number in new:
-                    document = issued.get(number) or self._ledger.document(order.order_id, number)
-                    content = invoice_content(document, document.order_as_issued(order), self._shop)
-                    pdfs[number] = self._archive.put(order.order_id, number, render_pdf(content))
-                    archived.append(number)
-                else:
+                if number in known:
                     pdfs[number] = self._archive.get(order.order_id, number)
+                else:
+                    document = issued.get(number) or self._ledger.document(order.order_id, number)
+                    pdf = render_document(document, order, self._shop)
+                    pdfs[number] = self._archive.put(order.order_id, number, pdf)
+                    archived.append(number)
             content = invoice_content(mailing, self._order_as_mailed(order, mailing), self._shop)
             message = render_mail(content, mailing, self._shop, pdfs)
         except Exception as error:
@@ -283,17 +286,11 @@ def draft_mailing(order: Order, caller: Caller, request: InvoiceRequest, shop: S
         # Stored by version 0.1, which did not compare status and figures. An invoice that asks for nothing is not open.
         status = PaymentStatus.PAID
     options = request.payment_settings and request.payment_settings.payment_method_options
-    return Mailing(
-        order_id=order.order_id,
-        n=order.invoice_count + 1,
-        outcome=Outcome.SENDING,
-        started=now,
-        requested_by=caller.id,
-        recipient=order.customer_summary.email or "",
-        version=order.version,
-        currency_code=order.currency_code,
-        grand_total=order.grand_total,
-        paid=order.paid,
+    return Mailing.next_for(
+        order,
+        now,
+        caller.id,
+        order.customer_summary.email or "",
         payment_status=status,
         payment_method_options=options or (),
         notes=request.notes,
@@ -301,12 +298,6 @@ def draft_mailing(order: Order, caller: Caller, request: InvoiceRequest, shop: S
         subject=request.subject,
         language=request.language,
     )
-
-
-def _frozen(mailing: Mailing) -> dict[str, Any]:
-    """Returns what a new invoice takes from the request."""
-    names = ("payment_status", "payment_method_options", "notes", "language")
-    return {name: getattr(mailing, name) for name in names}
 
 
 def _outdated_error(order: Order, invoice: Document) -> InvoiceOutdated:

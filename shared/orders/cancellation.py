@@ -61,7 +61,7 @@ def _read_refusal(item: Item | None, caller: Caller) -> OrderHeader | None:
     Raises:
         OrderNotFound, StateConflict: See `cancel`.
     """
-    if item is None or not (caller.is_admin or item["customer_id"] == caller.id):
+    if item is None or not caller.may_read(item["customer_id"]):
         raise OrderNotFound
     order = OrderHeader.model_validate(select_fields(item, OrderHeader))
     if order.order_status is OrderStatus.CANCELLED:

@@ -150,10 +150,9 @@ def adopt_invoice(order: Order, mailings: Sequence[Mailing]) -> tuple[Document, 
     for mailing in reversed(mailings):
         if mailing.document is None and (mailing.outcome is not Outcome.FAILED or mailing.events):
             head = {"number": mailing.number, "issued": mailing.started}
-            shown = {name: getattr(mailing, name) for name in _SHOWN}
             paid = {"paid": mailing.paid, "payment_status": mailing.payment_status}
             then = order.model_copy(update=paid)
-            return _document(head, then, mailing.requested_by, adopted=True, **shown), mailing
+            return _document(head, then, mailing.requested_by, adopted=True, **mailing.printed), mailing
     return None
 
 
@@ -163,21 +162,12 @@ def current_invoice(document: Document, order: Order, credit_note: DocumentHead 
     return CurrentInvoice(**dict(document.head), buyer=buyer, credit_note=credit_note)
 
 
-def read_document(table: Table, order_id: str, number: str) -> Document | None:
-    """Reads a document of an order."""
-    item = table.get(order_id, document_sk(number))
-    return Document.model_validate(select_fields(item, Document)) if item else None
-
-
 def read_documents(table: Table, order_id: str) -> list[Document]:
     """Reads all documents of an order, in order of issue."""
     items = table.collection(order_id, f"{DOCUMENT}#", consistent=True)
     found = [Document.model_validate(select_fields(item, Document)) for item in items]
     return sorted(found, key=lambda document: (document.issued, document.number))
 
-
-_SHOWN = ("payment_status", "payment_method_options", "notes", "language")
-"""Attributes that a mailing of version 0.1 and a document have in common."""
 
 _NOT_FROZEN = {
     *("order_line_details", "invoice_count", "mailing_until", "bounced", "complained", "invoice", "archived"),

@@ -38,6 +38,10 @@ class Caller:
         """True for the staff."""
         return self.role is Role.ADMIN
 
+    def may_read(self, customer_id: str) -> bool:
+        """Whether the caller may read an order of a customer: admins may read all, customers their own."""
+        return self.is_admin or customer_id == self.id
+
 
 def identify_caller(event: Mapping[str, Any]) -> Caller:
     """Returns the caller of an HTTP API event of payload format 2.0.

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from orders.models import DocumentHead, DocumentType, Order, PaymentStatus
+from orders.money import amount_due
 from orders.types import Day, Model, Moment, OrderId
 
 
@@ -102,6 +103,19 @@ class Mailing(Model):
     message_id: str | None = None
     reason: str | None = None
 
+    @classmethod
+    def next_for(cls, order: Order, now: datetime, requested_by: str, recipient: str, **more: Any) -> "Mailing":
+        """Returns the next mailing of an order, which begins now. It does not say yet which document it brings."""
+        same = ("order_id", "version", "currency_code", "grand_total", "paid", "payment_status")
+        own = {"n": order.invoice_count + 1, "outcome": Outcome.SENDING, "started": now, "requested_by": requested_by}
+        return cls(**{name: getattr(order, name) for name in same} | own | {"recipient": recipient} | more)
+
+    @property
+    def printed(self) -> dict[str, Any]:
+        """What a document takes from the mailing that issues it."""
+        names = ("payment_status", "payment_method_options", "notes", "language")
+        return {name: getattr(self, name) for name in names}
+
     @property
     def number(self) -> str:
         """The number of the document."""
@@ -122,7 +136,7 @@ class Mailing(Model):
         """The amount that the mail asks for: a credit note asks for nothing."""
         if self.document_type is DocumentType.CREDIT_NOTE:
             return Decimal(0)
-        return max(self.grand_total - self.paid, Decimal(0))
+        return amount_due(self.grand_total, self.paid)
 
     def brings(self, document: DocumentHead, credit_note: DocumentHead | None = None) -> "Mailing":
         """Returns this mailing with the document that it brings, and perhaps the credit note for an earlier one."""
@@ -131,13 +145,12 @@ class Mailing(Model):
         return self.model_copy(update={**own, "payment_due": document.payment_due, "credit_note": number})
 
 
-class Seller(Model):
-    """The shop as a document names it.
+class SellerDetails(Model):
+    """What a document says about the shop, besides its address.
 
     Attributes:
         name: The name that the shop trades under.
         legal_name: The name of the company or person, "" if it is the same.
-        address: The postal address, line by line.
         country: ISO 3166-1 alpha-2, "" if not known.
         vat_id: The VAT identification number.
         tax_number: The national tax number.
@@ -149,7 +162,6 @@ class Seller(Model):
 
     name: str
     legal_name: str = ""
-    address: tuple[str, ...] = ()
     country: str = ""
     vat_id: str = ""
     tax_number: str = ""
@@ -157,6 +169,12 @@ class Seller(Model):
     tax_id: str = ""
     iban: str = ""
     bic: str = ""
+
+
+class Seller(SellerDetails):
+    """The shop as a document names it. `address` is its postal address, line by line."""
+
+    address: tuple[str, ...] = ()
 
 
 class Document(DocumentHead):
@@ -218,9 +236,8 @@ class FiledDocument:
 def own_document(mailing: Mailing) -> Document:
     """Returns the invoice that a mailing of version 0.1 was. Its order has only the amounts that were recorded."""
     order = {name: getattr(mailing, name) for name in ("currency_code", "grand_total", "paid", "version")}
-    same = ("order_id", "requested_by", "payment_status", "payment_method_options", "notes", "language")
     head = {"number": mailing.number, "issued": mailing.started, "order": order, "adopted": True}
-    return Document(**head, **{name: getattr(mailing, name) for name in same})
+    return Document(**head, **mailing.printed, order_id=mailing.order_id, requested_by=mailing.requested_by)
 
 
 def own_number(order_id: str, n: int) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr, StringConstraints, model_validator
 
-from orders.money import line_total, mismatch_text, order_totals
+from orders.money import amount_due, line_total, mismatch_text, order_totals
 from orders.terms import LineTerms, OrderTerms
 from orders.types import (
     Amount,
@@ -219,7 +219,7 @@ class OrderHeader(Model):
     @property
     def due(self) -> Decimal:
         """The amount left to pay."""
-        return max(self.grand_total - self.paid, Decimal(0))
+        return amount_due(self.grand_total, self.paid)
 
 
 class Order(OrderHeader, OrderTerms):

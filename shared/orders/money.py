@@ -64,6 +64,11 @@ def order_totals(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -
     }
 
 
+def amount_due(total: Decimal, paid: Decimal) -> Decimal:
+    """Returns what is left to pay, at least 0."""
+    return max(total - paid, _ZERO)
+
+
 def amount_text(amount: Decimal, currency: str) -> str:
     """Formats an amount with at least the decimals of its currency: `12.50`."""
     return f"{amount:.{max(minor_units(currency), decimals(amount))}f}"

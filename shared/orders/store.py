@@ -299,7 +299,7 @@ def check_order_access(table: Table, order_id: str, caller: Caller | None = None
     """
     for consistent in (False, True):
         item = table.get(order_id, HEADER, consistent=consistent, projection="customer_id")
-        if item and (caller is None or caller.is_admin or item["customer_id"] == caller.id):
+        if item and (caller is None or caller.may_read(item["customer_id"])):
             return
     raise OrderNotFound
 

@@ -10,7 +10,7 @@ from orders.identity import Role
 from orders.invoices import DeliveryEvent, Document, FiledDocument, Mailing, Outcome
 from orders.lifecycle import mailing_state
 from orders.models import Order, OrderHeader, OrderLine, StoredComment
-from orders.money import amount_text, quantity_text
+from orders.money import amount_due, amount_text, quantity_text
 from orders.responses import (
     AdminOrderRecord,
     DeliveryReport,
@@ -87,7 +87,7 @@ def listed_order(item: Mapping[str, Any]) -> ListedOrder:
         | {
             "grand_total": amount_text(total, currency),
             "paid": amount_text(paid, currency),
-            "due": amount_text(max(total - paid, Decimal(0)), currency),
+            "due": amount_text(amount_due(total, paid), currency),
         }
     )
 
@@ -120,7 +120,7 @@ def _document(document: Document) -> dict[str, Any]:
         "currency_code": currency,
         "grand_total": amount_text(total, currency),
         "paid": amount_text(paid, currency),
-        "due": amount_text(Decimal(0) if document.corrects else max(total - paid, Decimal(0)), currency),
+        "due": amount_text(Decimal(0) if document.corrects else amount_due(total, paid), currency),
         "payment_status": document.payment_status,
     }
 

@@ -14,7 +14,7 @@ from orders import aws
 from orders.documents import Series, current_invoice, issue_invoice
 from orders.errors import StillRunning
 from orders.identity import Caller, Role
-from orders.invoices import Mailing, Outcome
+from orders.invoices import Mailing
 from orders.keys import RequestKey
 from orders.ledger import Ledger, Plan
 from orders.models import Order, PaymentStatus
@@ -59,19 +59,7 @@ def plan(order: Order, ledger: Ledger, series: Series) -> Plan:
     now = ledger.now()
     issue = issue_invoice(series, order, "ada", now, payment_status=PaymentStatus.UNPAID)
     [invoice] = issue.documents
-    mailing = Mailing(
-        order_id=order.order_id,
-        n=1,
-        outcome=Outcome.SENDING,
-        started=now,
-        requested_by="ada",
-        recipient="alice@example.com",
-        version=order.version,
-        currency_code=order.currency_code,
-        grand_total=order.grand_total,
-        paid=order.paid,
-        payment_status=PaymentStatus.UNPAID,
-    ).brings(invoice)
+    mailing = Mailing.next_for(order, now, "ada", "alice@example.com").brings(invoice)
     return Plan(mailing, issue, current_invoice(invoice, order))
 
 

@@ -11,7 +11,7 @@ from mails import Page
 
 from orders.completeness import missing
 from orders.documents import Series, issue_invoice, withdraw_invoice
-from orders.invoices import Document, Mailing, Outcome
+from orders.invoices import Document, Mailing
 from orders.mailing.shop import Shop
 from orders.models import Order
 from orders.printing.content import invoice_content
@@ -67,19 +67,7 @@ def an_invoice(order: Order, shop: Shop = SHOP) -> Document:
 def readings(document: Document, order: Order, shop: Shop = SHOP) -> dict[str, str]:
     """Returns what a reader sees in the PDF, and in the plain text and the page of the mail."""
     content = invoice_content(document, document.order_as_issued(order), shop)
-    mailing = Mailing(
-        order_id=order.order_id,
-        n=1,
-        outcome=Outcome.SENDING,
-        started=NOW,
-        requested_by="ada",
-        recipient="a@example.com",
-        version=1,
-        currency_code=order.currency_code,
-        grand_total=order.grand_total,
-        paid=order.paid,
-        payment_status=order.payment_status,
-    ).brings(document.head)
+    mailing = Mailing.next_for(order, NOW, "ada", "a@example.com").brings(document.head)
     mail = render_mail(invoice_content(mailing, order, shop), mailing, shop, {})
     plain = mail.get_body(("plain",))
     assert plain

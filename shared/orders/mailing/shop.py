@@ -5,10 +5,10 @@ from functools import cache
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator, ConfigDict
 
 from orders import settings
-from orders.invoices import Seller
+from orders.invoices import Seller, SellerDetails
 from orders.models import Order
 from orders.types import EmailAddress
 
@@ -17,23 +17,14 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-class Shop(BaseModel):
-    """What an invoice says about the shop.
+class Shop(SellerDetails):
+    """The shop: what its documents and mails say about it. `name` is also the display name of the sender.
 
     Attributes:
-        name: The shop's name, also the display name of the sender.
         sender: The e-mail address that SES may send from.
         reply_to: Address for replies, if not the sender.
         invoice_cc: Addresses that an invoice may be copied to, besides the order's.
-        legal_name: The name of the company or person that sells, if it differs from `name`.
         address: Postal address, its lines separated by commas.
-        country: The shop's country (ISO 3166-1 alpha-2).
-        vat_id: The VAT identification number.
-        tax_number: The national tax number.
-        register_number: The number in the trade register.
-        tax_id: Any other tax id, as it is printed.
-        iban: The bank account that invoices are paid to.
-        bic: The code of its bank.
         payment_days: Days to pay an invoice, counted from its date; None if it states none.
         support_contact: Contact for questions: an address, a telephone number or a link.
         payment_link: URL of the payment page; `{order_id}`, `{invoice}`, `{amount}` and `{currency}` are filled in.
@@ -44,19 +35,10 @@ class Shop(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    name: str
     sender: EmailAddress
     reply_to: EmailAddress | None = None
     invoice_cc: Annotated[tuple[EmailAddress, ...], BeforeValidator(_split)] = ()
-    legal_name: str = ""
     address: str = ""
-    country: str = ""
-    vat_id: str = ""
-    tax_number: str = ""
-    register_number: str = ""
-    tax_id: str = ""
-    iban: str = ""
-    bic: str = ""
     payment_days: int | None = None
     support_contact: str = ""
     payment_link: str = ""
@@ -70,7 +52,7 @@ class Shop(BaseModel):
 
     def seller(self) -> Seller:
         """Returns the shop as a document names it."""
-        own = {name: getattr(self, name) for name in Seller.model_fields if name != "address"}
+        own = {name: getattr(self, name) for name in SellerDetails.model_fields}
         return Seller(**own, address=tuple(self.address_lines()))
 
     def payment_due(self, order: Order, now: datetime) -> date | None:

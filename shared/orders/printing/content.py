@@ -142,6 +142,7 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
     added = dict.fromkeys(charged, _ZERO) if order.prices_include_tax else charged
     seller = (isinstance(invoice, Document) and invoice.seller) or shop.seller()
     groups = tax_groups(order)
+    rates_stated = any(group.rate is not None for group in groups)
     country = order.customer_summary.country
     headline, pay = _row("Amount credited" if corrects else "Total", formats.money(order.grand_total)), None
     if order.due > 0 and not settled:
@@ -205,7 +206,7 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
         taxes=[
             TaxRow(label=_tax_label(group, formats), net=formats.money(group.net), tax=formats.money(group.tax))
             for group in groups
-            if any(each.rate is not None for each in groups)
+            if rates_stated
         ],
         legal_notes=_legal_notes(groups, order),
         included=_rows(
