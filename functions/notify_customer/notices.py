@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from orders.identity import Role
+from orders.mailing.addresses import one_line
 from orders.mailing.formatting import Formats
-from orders.mailing.letters import formats_for, imprint, letter, one_line, order_page, templates
+from orders.mailing.letters import formats_for, imprint, letter, order_page, templates
 from orders.mailing.shop import Shop
 from orders.models import Order, OrderHeader, PaymentStatus
 from orders.stream import CommentAddition, DomainEvent, OrderCancellation

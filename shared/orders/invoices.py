@@ -55,6 +55,13 @@ class MailingState(StrEnum):
     COMPLAINED = "complained"
 
 
+class XmlFormat(StrEnum):
+    """The XML files that may be archived beside a document's PDF."""
+
+    PEPPOL = "Peppol BIS Billing 3.0"
+    XRECHNUNG = "XRechnung 3.0"
+
+
 class Mailing(Model):
     """One attempt to mail a document of an order: what was requested, and the result.
 
@@ -158,6 +165,13 @@ class SellerDetails(Model):
         tax_id: Any other id, as it is printed.
         iban: The bank account that invoices are paid to (ISO 13616).
         bic: The bank's code (ISO 9362).
+        street: The address line with street and number.
+        post_code: The post code.
+        city: The city.
+        contact_name: Whom to ask about an invoice: a person or a department.
+        contact_phone: Their telephone number.
+        contact_email: Their e-mail address.
+        peppol_id: The electronic address in Peppol: scheme and value (`0088:…`).
     """
 
     name: str
@@ -169,6 +183,13 @@ class SellerDetails(Model):
     tax_id: str = ""
     iban: str = ""
     bic: str = ""
+    street: str = ""
+    post_code: str = ""
+    city: str = ""
+    contact_name: str = ""
+    contact_phone: str = ""
+    contact_email: str = ""
+    peppol_id: str = ""
 
 
 class Seller(SellerDetails):
@@ -189,7 +210,10 @@ class Document(DocumentHead):
         payment_method_options: The ways to pay that it names.
         notes: What the shop adds.
         language: How amounts and dates are written, if not in the shop's language.
-        missing: What it lacks to be legally complete, as paths of fields.
+        e_invoice: The profile of the e-invoice in its PDF; None without one.
+        xml: The format of the XML file beside its PDF; None without one.
+        missing: What it lacks to be legally complete or an e-invoice: paths of fields, with the reason if a field is
+            set but unfit.
         voided: When it became void: no mail of it had left, and the order was cancelled or another one issued.
         adopted: True for an invoice of version 0.1, whose content was not stored when it was issued.
     """
@@ -202,6 +226,8 @@ class Document(DocumentHead):
     payment_method_options: tuple[str, ...] = ()
     notes: str | None = None
     language: str | None = None
+    e_invoice: str | None = None
+    xml: XmlFormat | None = None
     missing: tuple[str, ...] = ()
     voided: Moment | None = None
     adopted: bool = False

@@ -3,29 +3,47 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
+from enum import StrEnum
 
-from orders.models import Order
+from orders.models import Order, OrderLine
 from orders.money import minor_units
 from orders.terms import TaxCategory
 
 _ZERO = Decimal(0)
 
 
+class ChargeKind(StrEnum):
+    """The charges of an order, as they are printed."""
+
+    SHIPPING = "Shipping"
+    HANDLING = "Handling"
+    SURCHARGE = "Surcharge"
+
+
 @dataclass(frozen=True, slots=True)
 class TaxGroup:
-    """The amounts with one tax rate.
+    """The amounts with one tax rate, without the tax: `net` = `items` − `discount` + `charges`.
 
     Attributes:
         category: The tax category; None if it is not stated.
         rate: In percent; None if it is not stated.
-        net: The taxable amount, without the tax.
+        items: The lines, after their own discounts.
+        discount: The share of the discount on the whole order.
+        charges: The charges and what they are for, without those that are 0.
         tax: The tax.
     """
 
     category: TaxCategory | None
     rate: Decimal | None
-    net: Decimal
+    items: Decimal
+    discount: Decimal
+    charges: tuple[tuple[ChargeKind, Decimal], ...]
     tax: Decimal
+
+    @property
+    def net(self) -> Decimal:
+        """The taxable amount."""
+        return self.items - self.discount + sum((amount for _, amount in self.charges), _ZERO)
 
 
 def tax_groups(order: Order) -> tuple[TaxGroup, ...]:
@@ -34,32 +52,55 @@ def tax_groups(order: Order) -> tuple[TaxGroup, ...]:
     A discount on the whole order is split over the lines' groups in proportion to their amounts; what rounding leaves
     goes to the largest remainders. The sum of all nets and taxes, and the rounding, is the grand total.
     """
-    amounts: dict[tuple[TaxCategory | None, Decimal | None], list[Decimal]] = {}
+    included = order.prices_include_tax
+    lines: dict[_Rate, list[OrderLine]] = {}
     for line in order.order_line_details:
-        group = amounts.setdefault((line.category, line.tax_rate), [_ZERO, _ZERO])
-        group[0] += line.total_amount - line.discount
-        group[1] += line.tax
+        lines.setdefault((line.category, line.tax_rate), []).append(line)
+    amounts = {at: sum((line.total_amount - line.discount for line in each), _ZERO) for at, each in lines.items()}
     discount = order.total_discount - sum((line.discount for line in order.order_line_details), _ZERO)
-    for group, share in zip(
-        amounts.values(), _split(discount, order, [amount for amount, _ in amounts.values()]), strict=True
-    ):
-        group[0] -= share
-    for amount, tax, rate in _charges(order):
+    shares = dict(zip(lines, _split(discount, order, list(amounts.values())), strict=True))
+    charges: dict[_Rate, list[tuple[ChargeKind, Decimal, Decimal]]] = {}
+    for kind, amount, tax, rate in _charges(order):
         if amount or tax:
-            group = amounts.setdefault((_category(rate, order), rate), [_ZERO, _ZERO])
-            group[0] += amount
-            group[1] += tax
-    found = [
-        TaxGroup(category, rate, amount - tax if order.prices_include_tax else amount, tax)
-        for (category, rate), (amount, tax) in amounts.items()
-    ]
+            charges.setdefault((_category(rate, order), rate), []).append((kind, amount, tax))
+    found = []
+    for at in {**lines, **charges}:
+        added = charges.get(at, [])
+        tax = sum((line.tax for line in lines.get(at, [])), _ZERO)
+        found.append(
+            TaxGroup(
+                *at,
+                items=amounts.get(at, _ZERO) - (tax if included else _ZERO),
+                discount=shares.get(at, _ZERO),
+                charges=tuple((kind, amount - (tax if included else _ZERO)) for kind, amount, tax in added),
+                tax=tax + sum((tax for _, _, tax in added), _ZERO),
+            )
+        )
     return tuple(sorted(found, key=lambda group: (group.rate is None, -(group.rate or 0), group.category or "")))
 
 
-def _charges(order: Order) -> Iterator[tuple[Decimal, Decimal, Decimal | None]]:
-    yield order.shipping_cost, order.shipping_tax, order.shipping_tax_rate
-    yield order.handling_cost, order.handling_tax or _ZERO, order.handling_tax_rate
-    yield order.total_surcharge, order.surcharge_tax or _ZERO, order.surcharge_tax_rate
+def total(groups: tuple[TaxGroup, ...]) -> TaxGroup:
+    """Adds up the amounts of all rates."""
+    charges: dict[ChargeKind, Decimal] = {}
+    for kind, amount in (charge for group in groups for charge in group.charges):
+        charges[kind] = charges.get(kind, _ZERO) + amount
+    return TaxGroup(
+        None,
+        None,
+        items=sum((group.items for group in groups), _ZERO),
+        discount=sum((group.discount for group in groups), _ZERO),
+        charges=tuple(charges.items()),
+        tax=sum((group.tax for group in groups), _ZERO),
+    )
+
+
+_Rate = tuple[TaxCategory | None, Decimal | None]
+
+
+def _charges(order: Order) -> Iterator[tuple[ChargeKind, Decimal, Decimal, Decimal | None]]:
+    yield ChargeKind.SHIPPING, order.shipping_cost, order.shipping_tax, order.shipping_tax_rate
+    yield ChargeKind.HANDLING, order.handling_cost, order.handling_tax or _ZERO, order.handling_tax_rate
+    yield ChargeKind.SURCHARGE, order.total_surcharge, order.surcharge_tax or _ZERO, order.surcharge_tax_rate
 
 
 def _category(rate: Decimal | None, order: Order) -> TaxCategory | None:

@@ -52,9 +52,13 @@ class Formats:
         """Formats a number without trailing zeros."""
         return format_decimal(number, locale=self._locale, decimal_quantization=False)
 
+    def local_day(self, moment: datetime) -> Day:
+        """Returns the day in the time zone."""
+        return moment.astimezone(self._time_zone).date()
+
     def date(self, moment: datetime) -> str:
         """Formats the day in the time zone, with the month as a word where the locale does so."""
-        return format_date(moment.astimezone(self._time_zone), "medium", locale=self._locale)
+        return self.day(self.local_day(moment))
 
     def day(self, day: Day) -> str:
         """Formats a day as `date` does."""

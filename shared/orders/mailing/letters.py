@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, ModuleLoader, StrictUndefined, select_autoescape
 
+from orders.mailing.addresses import one_line
 from orders.mailing.formatting import Formats
 from orders.mailing.shop import Shop
 from orders.models import Order
@@ -160,8 +161,3 @@ def _support_link(contact: str) -> str:
         # A zero in brackets is dialled only without the country's number: +44 (0)20 …
         return "tel:" + re.sub(r"[^+0-9]", "", contact.replace("(0)", "") if contact.startswith("+") else contact)
     return web_link(contact, {})
-
-
-def one_line(text: str | None) -> str:
-    """Returns text without line ends, so that it cannot add lines to a header or to plain text."""
-    return " ".join((text or "").split())

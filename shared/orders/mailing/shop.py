@@ -1,6 +1,7 @@
 """The shop's own details, from the function's environment."""
 
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -9,12 +10,21 @@ from pydantic import BeforeValidator, ConfigDict
 
 from orders import settings
 from orders.invoices import Seller, SellerDetails
+from orders.mailing.addresses import place_lines
 from orders.models import Order
 from orders.types import EmailAddress
 
 
 def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+class EInvoices(StrEnum):
+    """Whether the invoices of a shop are e-invoices. `required`: an order without the data for one is not invoiced."""
+
+    OFF = "off"
+    WHEN_POSSIBLE = "when_possible"
+    REQUIRED = "required"
 
 
 class Shop(SellerDetails):
@@ -24,7 +34,8 @@ class Shop(SellerDetails):
         sender: The e-mail address that SES may send from.
         reply_to: Address for replies, if not the sender.
         invoice_cc: Addresses that an invoice may be copied to, besides the order's.
-        address: Postal address, its lines separated by commas.
+        address: Postal address, its lines separated by commas; not needed with `city`.
+        e_invoices: Whether invoices are e-invoices: never, where the order allows it, or always.
         payment_days: Days to pay an invoice, counted from its date; None if it states none.
         support_contact: Contact for questions: an address, a telephone number or a link.
         payment_link: URL of the payment page; `{order_id}`, `{invoice}`, `{amount}` and `{currency}` are filled in.
@@ -39,6 +50,7 @@ class Shop(SellerDetails):
     reply_to: EmailAddress | None = None
     invoice_cc: Annotated[tuple[EmailAddress, ...], BeforeValidator(_split)] = ()
     address: str = ""
+    e_invoices: EInvoices = EInvoices.WHEN_POSSIBLE
     payment_days: int | None = None
     support_contact: str = ""
     payment_link: str = ""
@@ -48,7 +60,8 @@ class Shop(SellerDetails):
 
     def address_lines(self) -> list[str]:
         """The postal address, line by line."""
-        return [line.strip() for line in self.address.split(",") if line.strip()]
+        lines = (self.street, *place_lines(self.country, self.city, self.post_code)) if self.city else ()
+        return [line.strip() for line in lines or self.address.split(",") if line.strip()]
 
     def seller(self) -> Seller:
         """Returns the shop as a document names it."""
@@ -71,4 +84,7 @@ def get_shop() -> Shop:
     names |= {"order_page": "ORDER_PAGE", "legal_name": "SHOP_LEGAL_NAME", "country": "SHOP_COUNTRY"}
     names |= {"vat_id": "SHOP_VAT_ID", "tax_number": "SHOP_TAX_NUMBER", "register_number": "SHOP_REGISTER_NUMBER"}
     names |= {"iban": "SHOP_IBAN", "bic": "SHOP_BIC", "payment_days": "PAYMENT_DAYS"}
+    names |= {"street": "SHOP_STREET", "post_code": "SHOP_POST_CODE", "city": "SHOP_CITY"}
+    names |= {"contact_name": "SHOP_CONTACT_NAME", "contact_phone": "SHOP_CONTACT_PHONE"}
+    names |= {"contact_email": "SHOP_CONTACT_EMAIL", "peppol_id": "SHOP_PEPPOL_ID", "e_invoices": "E_INVOICE"}
     return Shop.model_validate(settings.variables(names))

@@ -12,13 +12,16 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import TypedDict
 
+from orders.e_invoice.semantic import EInvoice, e_invoice
 from orders.invoices import Document, Mailing, Seller
+from orders.mailing.addresses import customer_lines, one_line
 from orders.mailing.formatting import Formats
-from orders.mailing.letters import Imprint, formats_for, imprint, one_line, order_page, web_link
+from orders.mailing.letters import Imprint, formats_for, imprint, order_page, web_link
 from orders.mailing.shop import Shop
-from orders.models import Country, CustomerSummary, Order, OrderLine, State
+from orders.models import Order, OrderLine
 from orders.printing.words import CATEGORIES, LETTER, NOTES, SETTLED, STATUS, TAX_INVOICE, UNITS
-from orders.tax import TaxGroup, tax_groups
+from orders.tax import ChargeKind, TaxGroup, tax_groups, total
+from orders.terms import TaxCategory
 
 _ZERO = Decimal(0)
 
@@ -31,9 +34,10 @@ class Row(TypedDict):
 
 
 class TaxRow(TypedDict):
-    """The amounts with one tax rate."""
+    """The amounts with one tax rate, or of all rates. `parts` are what the net amount is made of, if of more than items."""
 
     label: str
+    parts: list[Row]
     net: str
     tax: str
 
@@ -80,13 +84,14 @@ class Content:
         seller: The shop's legal name and address and its ids, line by line.
         customer: Name and address, line by line.
         carried: What the lines come to so far, after each of them.
-        taxes: The amounts by tax rate, if rates are stated.
+        taxes: The amounts by tax rate, if rates are stated, and their sums, if there are several.
         legal_notes: Why there is no tax, where the law asks to say so.
         included: The taxes that the grand total contains, if prices include tax.
         balance: What is paid and what is left.
         tax_note: What prices and amounts contain.
         paper: Typst's name of the paper that the customer's country prints on.
         order_page: Where the customer sees the order, "" if nowhere.
+        e_invoice: The same for software; None if the document is no e-invoice, and for a mail.
     """
 
     title: str
@@ -118,6 +123,7 @@ class Content:
     paper: str
     order_page: str
     shop: Imprint
+    e_invoice: EInvoice | None
 
 
 def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Content:
@@ -132,7 +138,6 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
     corrects = invoice.corrects if isinstance(invoice, Document) else None
     formats = formats_for(order, shop, invoice.language)
     settled = bool(corrects) or invoice.payment_status in SETTLED
-    line_tax = "Incl. tax" if order.prices_include_tax else "Tax"
     charged = {
         "Tax": order.total_tax,
         "Shipping tax": order.shipping_tax,
@@ -142,6 +147,7 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
     added = dict.fromkeys(charged, _ZERO) if order.prices_include_tax else charged
     seller = (isinstance(invoice, Document) and invoice.seller) or shop.seller()
     groups = tax_groups(order)
+    reasons = {group.category: NOTES[group.category] for group in groups if group.category in NOTES}
     rates_stated = any(group.rate is not None for group in groups)
     country = order.customer_summary.country
     headline, pay = _row("Amount credited" if corrects else "Total", formats.money(order.grand_total)), None
@@ -171,7 +177,7 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
         details=_details(invoice, order, formats),
         notes=_lines(invoice.notes or ""),
         seller=_seller_lines(seller),
-        customer=_customer_lines(order.customer_summary, formats),
+        customer=customer_lines(order.customer_summary, formats),
         items=[
             Item(
                 name=one_line(line.product_name),
@@ -180,7 +186,7 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
                 unit="" if line.unit_code is None else UNITS.get(line.unit_code, line.unit_code),
                 price=formats.money(line.price),
                 total=formats.money(line.total_amount),
-                extras=_extras(line, line_tax, formats),
+                extras=_extras(line, order.prices_include_tax, formats),
             )
             for line in order.order_line_details
         ],
@@ -197,18 +203,15 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
                     "Handling tax": added["Handling tax"],
                     "Surcharge": order.total_surcharge,
                     "Surcharge tax": added["Surcharge tax"],
+                    "Before rounding": order.grand_total - order.rounding if order.rounding else _ZERO,
                     "Rounding": order.rounding,
                 },
                 formats,
             ),
         ],
         grand_total=_row("Grand total", formats.money(order.grand_total)),
-        taxes=[
-            TaxRow(label=_tax_label(group, formats), net=formats.money(group.net), tax=formats.money(group.tax))
-            for group in groups
-            if rates_stated
-        ],
-        legal_notes=_legal_notes(groups, order),
+        taxes=_taxes(groups, formats) if rates_stated else [],
+        legal_notes=list(dict.fromkeys((*reasons.values(), *_lines(order.tax_exemption_reason or "")))),
         included=_rows(
             {f"Includes {name.lower()}": tax for name, tax in charged.items() if order.prices_include_tax}, formats
         ),
@@ -217,6 +220,16 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
         tax_note=_amount_note(order),
         order_page=order_page(shop, order.order_id),
         shop=imprint(shop),
+        e_invoice=e_invoice(
+            invoice,
+            order,
+            seller,
+            issued=formats.local_day(invoice.issued),
+            terms=f"Cancels {corrects}" if corrects else "",
+            reasons=reasons | {TaxCategory.EXEMPT: one_line(order.tax_exemption_reason)},
+        )
+        if isinstance(invoice, Document) and invoice.e_invoice
+        else None,
     )
 
 
@@ -229,6 +242,7 @@ def _details(invoice: Document | Mailing, order: Order, formats: Formats) -> lis
         "Cancels": corrects or "",
         "Date": formats.date(invoice.issued),
         "Date of supply": formats.day(order.delivered_on) if order.delivered_on else "",
+        "Delivered to": formats.country(order.delivery_country) if order.delivery_country else "",
         "Payment due": formats.day(due) if due else "",
         "Order": order.order_id,
         "Order date": formats.date(order.created),
@@ -249,6 +263,9 @@ def _seller_lines(seller: Seller) -> list[str]:
         seller.tax_number and f"Tax number {seller.tax_number}",
         seller.register_number and f"Registration {seller.register_number}",
         seller.tax_id,
+        seller.contact_name and f"Contact: {seller.contact_name}",
+        seller.contact_phone,
+        seller.contact_email,
     )
     return [line for line in map(one_line, lines) if line]
 
@@ -276,14 +293,17 @@ def _bank(seller: Seller, number: str) -> list[Row]:
     return [_row(label, text) for label, text in rows.items() if text]
 
 
-def _extras(line: OrderLine, tax_label: str, formats: Formats) -> list[Row]:
-    """The discount, rate and tax of a line, and its amount after the discount."""
-    rows = _rows({"Discount": -line.discount}, formats)
+def _extras(line: OrderLine, gross: bool, formats: Formats) -> list[Row]:
+    """The discount, rate and tax of a line, its amount after the discount, and that without a tax that it includes."""
+    rows, left = _rows({"Discount": -line.discount}, formats), line.total_amount - line.discount
     if line.tax_rate is not None:
         if line.discount:
-            rows.append(_row("After discount", formats.money(line.total_amount - line.discount)))
+            rows.append(_row("After discount", formats.money(left)))
         rows.append(_row("Tax rate", formats.percent(line.tax_rate)))
-    return rows + _rows({tax_label: line.tax}, formats)
+    rows += _rows({"Incl. tax" if gross else "Tax": line.tax}, formats)
+    if gross and line.tax and line.tax_rate is not None:
+        rows.append(_row("Without tax", formats.money(left - line.tax)))
+    return rows
 
 
 def _tax_label(group: TaxGroup, formats: Formats) -> str:
@@ -293,9 +313,32 @@ def _tax_label(group: TaxGroup, formats: Formats) -> str:
     return f"{formats.percent(group.rate)} {kind}" if kind else formats.percent(group.rate)
 
 
-def _legal_notes(groups: tuple[TaxGroup, ...], order: Order) -> list[str]:
-    notes = [NOTES[category] for category in dict.fromkeys(group.category for group in groups) if category in NOTES]
-    return notes + _lines(order.tax_exemption_reason or "")
+def _taxes(groups: tuple[TaxGroup, ...], formats: Formats) -> list[TaxRow]:
+    """Returns the amounts by tax rate, and their sums if there are several. Sums of the groups are what EN 16931 adds up."""
+    labelled = [(_tax_label(group, formats), group) for group in groups]
+    if len(groups) > 1:
+        labelled.append(("Total", total(groups)))
+    kinds = [kind for kind, _ in total(groups).charges]
+    composed = bool(kinds) or any(group.discount for group in groups)
+    return [
+        TaxRow(
+            label=label,
+            parts=_parts(group, kinds, formats) if composed else [],
+            net=formats.money(group.net),
+            tax=formats.money(group.tax),
+        )
+        for label, group in labelled
+    ]
+
+
+def _parts(group: TaxGroup, kinds: list[ChargeKind], formats: Formats) -> list[Row]:
+    """Returns what makes up a taxable amount: the same rows for each group."""
+    charges = dict(group.charges)
+    amounts = {"Items": group.items, "Discount": -group.discount}
+    amounts |= {kind.value: charges.get(kind, _ZERO) for kind in kinds}
+    if len(kinds) > 1:
+        amounts["Charges"] = sum(charges.values(), _ZERO)
+    return [_row(label, formats.money(amount)) for label, amount in amounts.items()]
 
 
 def _lines(text: str) -> list[str]:
@@ -314,28 +357,6 @@ def _balance(order: Order, settled: bool, formats: Formats) -> list[Row]:
         *_rows({"Refunded": order.refunded}, formats),
         *(_row(label, formats.money(amount)) for label, amount in last.items()),
     ]
-
-
-def _customer_lines(customer: CustomerSummary, formats: Formats) -> list[str]:
-    """Name, company and address, as on an envelope."""
-    state, country = customer.state or State(), customer.country or Country()
-    place: tuple[str | None, ...]
-    match country.code:
-        case "AU" | "CA" | "US":
-            place = (_joined(", ", customer.city, _joined(" ", state.code or state.name, customer.post_code)),)
-        case "GB" | "IE" | "NZ":
-            place = (customer.city, customer.post_code)
-        case _:
-            place = (_joined(" ", customer.post_code, customer.city), state.name or state.code)
-    lines = (
-        _joined(" ", customer.first_name, customer.last_name),
-        customer.company_name,
-        customer.address_line_1,
-        customer.address_line_2,
-        *place,
-        country.name or (formats.country(country.code) if country.code else None),
-    )
-    return [line for line in map(one_line, lines) if line]
 
 
 def _payment_link(template: str, invoice: Document | Mailing, order: Order, formats: Formats) -> str:

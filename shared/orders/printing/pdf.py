@@ -10,7 +10,6 @@ import re
 import shutil
 import tempfile
 import unicodedata
-from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from importlib import import_module
@@ -19,11 +18,13 @@ from pathlib import Path
 import segno
 import typst
 
+from orders.e_invoice.cii import cii
 from orders.invoices import Document
 from orders.mailing.shop import Shop
 from orders.models import Order
 from orders.printing import TEMPLATES
 from orders.printing.content import Content, invoice_content
+from orders.printing.hybrid import mark_as_facturx
 
 EMPTY = TEMPLATES / "empty.typ"
 """An empty document, which `render_pdf` uses to clear Typst's cache."""
@@ -44,14 +45,21 @@ SCRIPTS = tuple(f"NotoSans{script}[wght].ttf" for script in ("Gujarati", "Gurmuk
 """Files of the package `manimgx_fonts`. Its other fonts are left out: they would
 duplicate some of the fonts above, and replace them where these lack a letter."""
 
-STANDARDS: "list[typst.PDFStandard]" = ["a-2a", "ua-1"]
-"""PDF/A-2a for archives and PDF/UA-1 for screen readers. Both forbid characters without a glyph."""
+STANDARDS: "list[typst.PDFStandard]" = ["a-3a", "ua-1"]
+"""PDF/A-3a for archives, which allows to embed an XML file, and PDF/UA-1 for screen readers. Both forbid characters
+without a glyph."""
 
 # A pictograph with its colour and joining modifiers.
 _EMOJI = re.compile("([\u2300-\u2bff\U0001f000-\U0001faff])[\ufe0f\u200d\U0001f3fb-\U0001f3ff]*")
 
-UNPRINTED = ("credit_note", "issued", "subject", "order_page")
-"""Fields of the content that only the mail uses."""
+# Characters that some font here may lack.
+_UNUSUAL = re.compile("[^\x00-\u024f]")
+
+BOX = "\N{WHITE SQUARE}"
+"""Stands for a letter that no font has."""
+
+UNPRINTED = ("credit_note", "issued", "subject", "order_page", "e_invoice")
+"""Fields of the content that are not printed."""
 
 LONGEST_QR_CODE = 600
 """In bytes. A longer link would print too small for a camera."""
@@ -75,8 +83,8 @@ def render_pdf(content: Content) -> bytes:
         content: What it says.
 
     Returns:
-        A PDF that conforms to `STANDARDS`, unless a text is in a script that no font here has: it is printed as
-        boxes. Emoji that no font has are replaced by their names.
+        A PDF that conforms to `STANDARDS`; if the document is an e-invoice, with its XML (Factur-X). Emoji that no font
+        here has are replaced by their names, other letters by boxes.
     """
     printed = {
         **{name: getattr(content, name) for name in Content.__slots__ if name not in UNPRINTED},
@@ -90,29 +98,30 @@ def render_pdf(content: Content) -> bytes:
         # because Typst never forgets the name of a document and generates one for each document without a file.
         for _ in range(11):
             typst.compile(EMPTY, font_paths=_fonts())
-    with suppress(typst.TypstError):
-        return _typeset(data, content.issued, STANDARDS)
-    data = _in_words(data)
-    with suppress(typst.TypstError):
-        return _typeset(data, content.issued, STANDARDS)
-    return _typeset(data, content.issued, [])
+    xml = cii(content.e_invoice) if content.e_invoice else ""
+    try:
+        pdf = _typeset(data, xml, content.issued)
+    except typst.TypstError:
+        pdf = _typeset(_with_glyphs(data), xml, content.issued)
+    return mark_as_facturx(pdf) if xml else pdf
 
 
-def _typeset(data: str, issued: datetime, standards: "list[typst.PDFStandard]") -> bytes:
+def _typeset(data: str, xml: str, issued: datetime) -> bytes:
     return typst.compile(
         TEMPLATES / "invoice.typ",
         font_paths=_fonts(),
-        sys_inputs={"invoice": data},
+        sys_inputs={"invoice": data, "xml": xml},
         timestamp=issued.replace(microsecond=0),
-        pdf_standards=standards,
+        pdf_standards=STANDARDS,
     )
 
 
-def _in_words(text: str) -> str:
-    """Replaces emoji that no font has by their names: `[wrapped present]`."""
-    return _EMOJI.sub(
+def _with_glyphs(text: str) -> str:
+    """Replaces characters that no font has: emoji by their names, as in `[wrapped present]`, other ones by boxes."""
+    text = _EMOJI.sub(
         lambda emoji: emoji[0] if _has_glyph(emoji[1]) else f"[{unicodedata.name(emoji[1], 'symbol').lower()}]", text
     )
+    return _UNUSUAL.sub(lambda letter: letter[0] if _has_glyph(letter[0]) else BOX, text)
 
 
 @cache
