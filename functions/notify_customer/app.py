@@ -93,10 +93,10 @@ def _archive(ledger: Ledger, order: Order, head: DocumentHead) -> bytes:
     if head.number in order.archived:
         return get_archive().get(order.order_id, head.number)
     # Imported here, because other notices need no typesetting.
-    from orders.printing.pdf import render_document  # noqa: PLC0415
+    from orders.printing.filing import file_document  # noqa: PLC0415
 
     document = ledger.document(order.order_id, head.number)
-    pdf = get_archive().put(order.order_id, head.number, render_document(document, order, get_shop()))
+    pdf = file_document(get_archive(), document, order, get_shop())
     # Not with the outcome of the mail: there may be none, and the process may crash before it.
     ledger.record_archived(order.order_id, head.number)
     return pdf

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel
 
 from orders import views
-from orders.archive import PDF, get_archive
+from orders.archive import PDF, XML, get_archive
 from orders.errors import InvoiceNotFound, OrderNotFound
 from orders.http import Api, OrderIdInPath, answers, get_caller, success
 from orders.identity import Caller
@@ -24,8 +24,8 @@ handler = app.resolve
 Number = Annotated[str, Path(description="The document's number.", examples=["INV-2026-00017"], max_length=80)]
 ONE = answers(200, "The document.", OrderNotFound, InvoiceNotFound) | {
     303: success(
-        "With `Accept: application/pdf`.",
-        headers={"Location": "The URL of the PDF, valid for 5 minutes."},
+        "With `Accept: application/pdf` or `Accept: application/xml`.",
+        headers={"Location": "The URL of the PDF or the XML file, valid for 5 minutes."},
         content={},
     )
 }
@@ -50,7 +50,7 @@ def list_own(
 @app.get(
     "/orders/<order_id>/invoices/<number>",
     operation_id="getOwnInvoice",
-    summary="Get my invoice or its PDF",
+    summary="Get my invoice, its PDF or XML",
     tags=["Customer"],
     responses=ONE,
 )
@@ -61,7 +61,7 @@ def get_own(
     table: Annotated[Table, Depends(get_table)],
     request: Request,
 ) -> Response[OwnDocument | None]:
-    """Returns an invoice or credit note that was mailed, or with `Accept: application/pdf` a redirect to its PDF."""
+    """Returns an invoice or credit note that was mailed, or a redirect to its PDF or, if it has one, its XML file."""
     filed = _find(_mailed(table, order_id, caller), number)
     return _answer(filed, views.document_for_customer(filed), request)
 
@@ -85,7 +85,7 @@ def list_all(
 @app.get(
     "/admin/orders/<order_id>/invoices/<number>",
     operation_id="getInvoice",
-    summary="Get an invoice or its PDF",
+    summary="Get an invoice, its PDF or XML",
     tags=["Admin"],
     responses=ONE,
 )
@@ -96,7 +96,7 @@ def get_any(
     table: Annotated[Table, Depends(get_table)],
     request: Request,
 ) -> Response[DocumentRecord | None]:
-    """Returns an invoice or credit note, or with `Accept: application/pdf` a redirect to its PDF for 5 minutes."""
+    """Returns an invoice or credit note, or a redirect to its PDF or, if it has one, its XML file."""
     filed = _find(Ledger(table).filed(order_id, caller), number)
     return _answer(filed, views.document_for_staff(filed), request)
 
@@ -118,11 +118,14 @@ def _find(filed: list[FiledDocument], number: str) -> FiledDocument:
 
 
 def _answer(filed: FiledDocument, record: _R, request: Request) -> Response[_R | None]:
-    document = filed.document
-    if PDF not in request.headers.get("accept", ""):
+    document, accept = filed.document, request.headers.get("accept", "")
+    kind = next((each for each in (PDF, XML) if each in accept), None)
+    if kind is None:
         return Response(200, content_type="application/json", body=record)
+    if kind == XML and not document.xml:
+        raise InvoiceNotFound("This document has no XML file. Its PDF may contain an e-invoice: see e_invoice.")
     if not filed.archived:
-        raise InvoiceNotFound("The PDF of this invoice was not archived, because the mailing failed before.")
+        raise InvoiceNotFound("This document was not archived, because the mailing failed before.")
     # The S3 client is only made here, because the other answers do not need it.
-    link = get_archive().link(document.order_id, document.number)
+    link = get_archive().link(document.order_id, document.number, kind)
     return Response(303, headers={"Location": link, "Cache-Control": "no-store"})

@@ -9,7 +9,15 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from pydantic import Field
 
 from orders.archive import PDF, Archive, get_archive
-from orders.errors import InvoiceOutdated, MailRefused, MailUnknown, OrderNotFound, StateConflict, StillRunning
+from orders.errors import (
+    EInvoiceIncomplete,
+    InvoiceOutdated,
+    MailRefused,
+    MailUnknown,
+    OrderNotFound,
+    StateConflict,
+    StillRunning,
+)
 from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, check_same_order, get_caller
 from orders.identity import Caller
 from orders.ledger import Ledger
@@ -59,6 +67,7 @@ def wants_pdf(request: Request) -> bool:
         OrderNotFound,
         StateConflict,
         InvoiceOutdated,
+        EInvoiceIncomplete,
         StillRunning,
         MailRefused,
         MailUnknown,
@@ -99,7 +108,13 @@ def send_invoice(
         OrderNotFound,
         StateConflict,
         InvoiceOutdated,
-        headers={"Invoice-Missing": "What the invoice lacks to be legally complete, if anything: `seller.vat_id, …`."},
+        EInvoiceIncomplete,
+        headers={
+            "E-Invoice": "The profile of the e-invoice in the PDF, such as `EN 16931`, or `none`.",
+            "Invoice-Missing": (
+                "What the invoice lacks to be legally complete or an e-invoice, if anything: `seller.vat_id, …`."
+            ),
+        },
         content={
             "text/html": {"type": "string", "examples": ["<!doctype html>…"]},
             PDF: {"type": "string", "format": "binary"},
@@ -116,8 +131,8 @@ def preview_invoice(
     """Shows the invoice that the same body would mail now. Nothing is sent or stored."""
     request = request or InvoiceRequest()
     check_same_order(order_id, request.order_id, "order_id")
-    content, missing = sender.preview(order_id, who, request, document=pdf)
-    headers = {"Invoice-Missing": ", ".join(missing)} if missing else {}
+    content, e_invoice, missing = sender.preview(order_id, who, request, document=pdf)
+    headers = {"E-Invoice": e_invoice or "none", **({"Invoice-Missing": ", ".join(missing)} if missing else {})}
     if not pdf:
         return Response(200, content_type="text/html; charset=utf-8", body=render_html(content), headers=headers)
     # Powertools' validation would read bytes as text.

@@ -12,18 +12,21 @@ from typing import Any, NamedTuple
 from orders.archive import Archive
 from orders.completeness import missing
 from orders.documents import Issue, Series, adopt_invoice, current_invoice, issue_invoice, reissue_invoice
-from orders.errors import DomainError, Invalid, InvoiceOutdated, MailUnknown, StillRunning
+from orders.e_invoice.fitness import refuse_e_invoice, refuse_xml, xml_format
+from orders.e_invoice.semantic import PROFILE
+from orders.errors import DomainError, EInvoiceIncomplete, Invalid, InvoiceOutdated, MailUnknown, StillRunning
 from orders.identity import Caller
 from orders.invoices import Document, Mailing, MailingState, Outcome
 from orders.keys import RequestKey
 from orders.ledger import MAIL_LEASE, Ledger, OrderChanged, Plan
 from orders.lifecycle import mailing_state, refuse_invoice
 from orders.mailing.mail import Mailer
-from orders.mailing.shop import Shop
+from orders.mailing.shop import EInvoices, Shop
 from orders.models import Order, PaymentStatus, buyer_details, buyer_digest
 from orders.payments import OPEN, refuse_status
 from orders.printing.content import Content, invoice_content
-from orders.printing.pdf import render_document
+from orders.printing.filing import file_document
+from orders.printing.words import SETTLED
 from orders.requests import InvoiceRequest
 from orders.telemetry import count, logger
 from send_invoice.mail import render_mail
@@ -40,10 +43,12 @@ class Preview(NamedTuple):
 
     Attributes:
         content: What it says.
-        missing: What the document lacks to be legally complete.
+        e_invoice: The profile of the e-invoice in its PDF; None without one.
+        missing: What the document lacks to be legally complete or an e-invoice.
     """
 
     content: Content
+    e_invoice: str | None
     missing: tuple[str, ...]
 
 
@@ -76,6 +81,7 @@ class InvoiceSender:
             OrderNotFound: The order does not exist.
             StateConflict: A rule of `lifecycle` forbids it.
             InvoiceOutdated: The buyer changed since the invoice was issued, and the request does not say what to do.
+            EInvoiceIncomplete: The shop requires e-invoices, and the order lacks data for one.
             Invalid: The payment status contradicts the order's figures, or neither the order nor the shop names an
                 address that a copy should go to.
             KeyReused: The Idempotency-Key came with another request before.
@@ -117,28 +123,31 @@ class InvoiceSender:
             OrderNotFound: The order does not exist.
             StateConflict: A rule of `lifecycle` forbids it.
             InvoiceOutdated: The buyer changed since the invoice was issued, and the request does not say what to do.
+            EInvoiceIncomplete: The shop requires e-invoices, and the order lacks data for one.
             Invalid: The payment status contradicts the order's figures, or neither the order nor the shop names an
                 address that a copy should go to.
         """
         found = self._ledger.read_for_invoice(order_id, None, again=False)
-        lacks = missing(found.order, self._shop.seller())
         refuse_invoice(found.order, resend=bool(request.resend))
         draft = draft_mailing(found.order, caller, request, self._shop, self._ledger.now())
         plan = self._plan(found.order, draft, request)(found.series)
         mailing = plan.mailing
+        invoice = plan.issue.documents[-1] if plan.issue else self._ledger.document(order_id, mailing.number)
         if plan.issue and plan.issue.after != plan.issue.before:
             # Another order may take the number before this one is issued.
             mailing = mailing.model_copy(update={"document": DRAFT})
-        elif document and not plan.issue:
-            issued = self._ledger.document(order_id, mailing.number)
-            return Preview(invoice_content(issued, issued.order_as_issued(found.order), self._shop), issued.missing)
-        return Preview(invoice_content(mailing, self._order_as_mailed(found.order, mailing), self._shop), lacks)
+        content = (
+            invoice_content(invoice, invoice.order_as_issued(found.order), self._shop)
+            if document and not plan.issue
+            else invoice_content(mailing, self._order_as_mailed(found.order, mailing), self._shop)
+        )
+        return Preview(content, invoice.e_invoice, invoice.missing)
 
     def _plan(self, order: Order, draft: Mailing, request: InvoiceRequest) -> Callable[[Series], Plan]:
         """Decides which document the mail brings, and what has to be issued for it.
 
         Raises:
-            InvoiceOutdated: See `send`.
+            InvoiceOutdated, EInvoiceIncomplete: See `send`.
         """
         by, now, current = draft.requested_by, draft.started, order.invoice
         if current is None and order.invoice_count:
@@ -155,7 +164,7 @@ class InvoiceSender:
                     archived,
                 )
         if current is None:
-            content = self._content(order, draft)
+            content = issued_content(order, draft, self._shop)
 
             def first(series: Series) -> Plan:
                 issue = issue_invoice(series, order, by, now, **content)
@@ -168,7 +177,7 @@ class InvoiceSender:
         outdated = self._ledger.document(order.order_id, current.number)
         if not request.reissue:
             raise _outdated_error(order, outdated)
-        content = self._content(order, draft)
+        content = issued_content(order, draft, self._shop)
 
         def again(series: Series) -> Plan:
             issue = reissue_invoice(series, order, outdated, by, now, **content)
@@ -178,11 +187,6 @@ class InvoiceSender:
             return Plan(draft.brings(invoice.head, credited), issue, current_invoice(invoice, order, credited))
 
         return again
-
-    def _content(self, order: Order, draft: Mailing) -> dict[str, Any]:
-        """Returns what a new invoice says besides the order."""
-        seller, due = self._shop.seller(), self._shop.payment_due(order, draft.started)
-        return draft.printed | {"seller": seller, "missing": missing(order, seller), "payment_due": due}
 
     def _deliver(self, order: Order, plan: Plan) -> Mailing:
         """Archives what is new, mails it and records the outcome."""
@@ -197,8 +201,7 @@ class InvoiceSender:
                     pdfs[number] = self._archive.get(order.order_id, number)
                 else:
                     document = issued.get(number) or self._ledger.document(order.order_id, number)
-                    pdf = render_document(document, order, self._shop)
-                    pdfs[number] = self._archive.put(order.order_id, number, pdf)
+                    pdfs[number] = file_document(self._archive, document, order, self._shop)
                     archived.append(number)
             content = invoice_content(mailing, self._order_as_mailed(order, mailing), self._shop)
             message = render_mail(content, mailing, self._shop, pdfs)
@@ -298,6 +301,25 @@ def draft_mailing(order: Order, caller: Caller, request: InvoiceRequest, shop: S
         subject=request.subject,
         language=request.language,
     )
+
+
+def issued_content(order: Order, draft: Mailing, shop: Shop) -> dict[str, Any]:
+    """Returns what a new invoice says besides the order: attributes of `Document`.
+
+    Raises:
+        EInvoiceIncomplete: The shop requires e-invoices, and the order lacks data for one.
+    """
+    seller, due = shop.seller(), shop.payment_due(order, draft.started)
+    content = draft.printed | {"seller": seller, "payment_due": due, "missing": missing(order, seller)}
+    if shop.e_invoices is EInvoices.OFF:
+        return content
+    unfit = refuse_e_invoice(order, seller, due, settled=draft.payment_status in SETTLED)
+    if unfit and shop.e_invoices is EInvoices.REQUIRED:
+        raise EInvoiceIncomplete(unfit)
+    xml = xml_format(order, seller)
+    unfit_xml = refuse_xml(order, seller, xml) if xml else ()
+    formats = {} if unfit else {"e_invoice": PROFILE, "xml": None if unfit_xml else xml}
+    return content | formats | {"missing": tuple(dict.fromkeys((*content["missing"], *unfit, *unfit_xml)))}
 
 
 def _outdated_error(order: Order, invoice: Document) -> InvoiceOutdated:

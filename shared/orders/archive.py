@@ -1,4 +1,4 @@
-"""The archive of documents: the PDFs as they were mailed, in S3."""
+"""The archive of documents in S3: the PDFs as they were mailed, and the XML files beside them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 PDF = "application/pdf"
+XML = "application/xml"
+
+SUFFIXES = {PDF: "pdf", XML: "xml"}
+"""What the names of files end in, by their type."""
 
 LINK_LIFETIME = 300
-"""Seconds for which a link to a PDF is valid."""
+"""Seconds for which a link to a file is valid."""
 
 
 class Archive:
@@ -34,42 +38,48 @@ class Archive:
         self._client = client
         self._bucket = bucket
 
-    def put(self, order_id: str, number: str, pdf: bytes) -> bytes:
-        """Stores the PDF of a document, unless it is stored already.
+    def put(self, order_id: str, number: str, content: bytes, kind: str = PDF) -> bytes:
+        """Stores a file of a document, unless it is stored already.
+
+        Args:
+            order_id: The document's order.
+            number: Its number.
+            content: The file.
+            kind: Its media type: a key of `SUFFIXES`.
 
         Returns:
-            The stored PDF: the given one, or the one that an earlier attempt stored.
+            The stored file: the given one, or the one that an earlier attempt stored.
 
         Raises:
             Unavailable: It may not be stored.
         """
+        key = archive_key(order_id, number, SUFFIXES[kind])
         try:
             with _faults():
-                self._client.put_object(
-                    Bucket=self._bucket, Key=archive_key(order_id, number), Body=pdf, ContentType=PDF, IfNoneMatch="*"
-                )
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=kind, IfNoneMatch="*")
         except _Exists:
-            return self.get(order_id, number)
-        return pdf
+            return self.get(order_id, number, kind)
+        return content
 
-    def get(self, order_id: str, number: str) -> bytes:
-        """Reads the PDF of a document.
+    def get(self, order_id: str, number: str, kind: str = PDF) -> bytes:
+        """Reads a file of a document. See `put` for the arguments.
 
         Raises:
             Unavailable: It may not be there.
         """
+        key = archive_key(order_id, number, SUFFIXES[kind])
         with _faults():
-            return self._client.get_object(Bucket=self._bucket, Key=archive_key(order_id, number))["Body"].read()
+            return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
 
-    def link(self, order_id: str, number: str) -> str:
-        """Returns a link to the PDF of a document, which works without credentials for five minutes."""
+    def link(self, order_id: str, number: str, kind: str = PDF) -> str:
+        """Returns a link to a file of a document, which works without credentials for five minutes."""
         return self._client.generate_presigned_url(
             "get_object",
             Params={
                 "Bucket": self._bucket,
-                "Key": archive_key(order_id, number),
-                "ResponseContentDisposition": f'inline; filename="{number}.pdf"',
-                "ResponseContentType": PDF,
+                "Key": archive_key(order_id, number, SUFFIXES[kind]),
+                "ResponseContentDisposition": f'inline; filename="{number}.{SUFFIXES[kind]}"',
+                "ResponseContentType": kind,
             },
             ExpiresIn=LINK_LIFETIME,
         )

@@ -75,6 +75,20 @@ class InvoiceOutdated(DomainError):
     """The buyer changed since the invoice was issued. The facts are its number and the changed fields."""
 
 
+class EInvoiceIncomplete(DomainError):
+    """The shop requires e-invoices, and the order lacks data for one.
+
+    Args:
+        lacking: Paths of fields, each with `: reason` if it is set but unfit.
+    """
+
+    default_detail = "This shop only sends e-invoices. No mail was sent. See errors for what is missing."
+
+    def __init__(self, lacking: Sequence[str]) -> None:
+        found = [each.partition(": ") for each in lacking]
+        super().__init__(errors=[{"field": field, "message": reason or "is missing"} for field, _, reason in found])
+
+
 class StillRunning(DomainError):
     """Another operation must end first. The same request may succeed after `retry_after` seconds."""
 

@@ -56,6 +56,7 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.InvoiceNotFound: ProblemType(404, "invoice-not-found", "Invoice not found"),
     errors.StateConflict: ProblemType(409, "state-conflict", "The order's state does not allow this"),
     errors.InvoiceOutdated: ProblemType(409, "invoice-outdated", "The invoice no longer matches the order"),
+    errors.EInvoiceIncomplete: ProblemType(409, "e-invoice-incomplete", "The order lacks data for an e-invoice"),
     errors.StillRunning: ProblemType(409, "still-running", "Another request for this order is in progress"),
     errors.OrderExists: ProblemType(409, "order-exists", "An order with this id already exists"),
     errors.Outdated: ProblemType(412, "outdated", "The order has changed", lambda error: {"ETag": etag(error.version)}),

@@ -277,6 +277,6 @@ def parse_own_number(order_id: str, number: str) -> int | None:
     return int(n) if order_id and n != number and re.fullmatch(r"[1-9][0-9]{0,5}", n, re.ASCII) else None
 
 
-def archive_key(order_id: str, number: str) -> str:
-    """Returns the S3 key of a document's PDF."""
-    return f"orders/{order_id}/{number}.pdf"
+def archive_key(order_id: str, number: str, suffix: str) -> str:
+    """Returns the S3 key of a document's PDF or XML file."""
+    return f"orders/{order_id}/{number}.{suffix}"

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from orders.comment_views import NextCursor, StaffComment
 from orders.history import FieldChange, TimelineEvent
-from orders.invoices import DeliveryEvent, MailingState
+from orders.invoices import DeliveryEvent, MailingState, XmlFormat
 from orders.models import CustomerSummary, DocumentType, OrderStatus, PaymentStatus, ShippingStatus
 from orders.terms import TaxCategory
 from orders.types import Day, Model, Moment
@@ -33,6 +33,8 @@ _DOCUMENT: dict[str, Any] = {
     "due": "92.26",
     "payment_status": "unpaid",
     "payment_due": "2026-12-07",
+    "e_invoice": "EN 16931",
+    "xml": None,
 }
 
 
@@ -62,7 +64,8 @@ class MailingRecord(Model):
 class OwnDocument(Model):
     """An invoice or a credit note as its customer sees it. Amounts are those that it states.
 
-    `corrects` is the number of the invoice that a credit note cancels.
+    `corrects` is the number of the invoice that a credit note cancels. `e_invoice` is the profile of the e-invoice in
+    its PDF, and `xml` the format of the XML file beside it, both null without one.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_DOCUMENT]})
@@ -77,6 +80,8 @@ class OwnDocument(Model):
     due: str
     payment_status: PaymentStatus
     payment_due: Day | None
+    e_invoice: str | None
+    xml: XmlFormat | None
 
 
 class DocumentRecord(OwnDocument):
@@ -84,8 +89,8 @@ class DocumentRecord(OwnDocument):
 
     `corrected_by` is the number of the credit note that cancels it. It is void since `voided`: no mail of it had left
     when the order was cancelled or another invoice was issued. `archived` says whether its PDF is stored. `missing`
-    names what it lacks to be legally complete. `e_invoice` is the profile of the e-invoice in its PDF, null without
-    one.
+    names what it lacks to be legally complete or an e-invoice: paths of fields, with the reason if a field is set but
+    unfit.
     """
 
     model_config = ConfigDict(
@@ -97,8 +102,7 @@ class DocumentRecord(OwnDocument):
                     "corrected_by": None,
                     "voided": None,
                     "archived": True,
-                    "e_invoice": None,
-                    "missing": ["seller.vat_id"],
+                    "missing": ["customer_summary.address_line_1"],
                     "mailings": [
                         {
                             "state": "delivered",
@@ -130,7 +134,6 @@ class DocumentRecord(OwnDocument):
     corrected_by: str | None
     voided: Moment | None
     archived: bool
-    e_invoice: str | None
     missing: tuple[str, ...]
     mailings: tuple[MailingRecord, ...]
 

@@ -23,12 +23,13 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-# C0 controls except tab and line ends, DEL, and lone surrogates: they break mail, logs and UTF-8.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+# C0 controls except tab and line ends, DEL, and lone surrogates: they break mail, logs and UTF-8. The two noncharacters
+# break XML (https://www.w3.org/TR/xml/#charsets).
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 # The validators below as patterns, for OpenAPI.
-IN_TEXT = r"[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F]"
-IN_LINE = r"[^\x00-\x08\x0A-\x1F\x7F]"
+IN_TEXT = r"[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F\uFFFE\uFFFF]"
+IN_LINE = r"[^\x00-\x08\x0A-\x1F\x7F\uFFFE\uFFFF]"
 VISIBLE = r"[^\x00-\x20\x7F\s]"
 
 _DIGITS = r"[0-9]{1,11}(\.[0-9]{1,4})?"

@@ -106,7 +106,6 @@ def document_for_staff(filed: FiledDocument) -> DocumentRecord:
         corrected_by=filed.corrected_by,
         voided=document.voided,
         archived=filed.archived,
-        e_invoice=None,
         missing=document.missing,
         mailings=tuple(map(_mailing, filed.mailings)),
     )
@@ -122,6 +121,8 @@ def _document(document: Document) -> dict[str, Any]:
         "paid": amount_text(paid, currency),
         "due": amount_text(Decimal(0) if document.corrects else amount_due(total, paid), currency),
         "payment_status": document.payment_status,
+        "e_invoice": document.e_invoice,
+        "xml": document.xml,
     }
 
 

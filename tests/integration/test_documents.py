@@ -488,6 +488,8 @@ def test_customer_reads_what_was_mailed(service: Service) -> None:
         "due": "100.00",
         "payment_status": "unpaid",
         "payment_due": "2026-12-07",
+        "e_invoice": None,
+        "xml": None,
     }
     answer = service.get("/orders/A/invoices")
     # Exactly these members: nothing of the staff's, and no mailings.

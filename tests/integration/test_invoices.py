@@ -28,12 +28,15 @@ def sent(service: Service) -> Service:
 
 
 def test_archive_holds_the_mailed_bytes(sent: Service) -> None:
+    # The XML for Peppol beside it is not mailed.
     [attachment] = sent.mails[0].iter_attachments()
     assert attachment.get_filename() == f"{NUMBER}.pdf"
     assert attachment.get_content_type() == "application/pdf"
     pdf = attachment.get_content()
     assert pdf.startswith(b"%PDF-")
-    assert sent.archived() == {f"orders/1002/{NUMBER}.pdf": pdf}
+    archived = sent.archived()
+    assert archived.keys() == {f"orders/1002/{NUMBER}.pdf", f"orders/1002/{NUMBER}.xml"}
+    assert archived[f"orders/1002/{NUMBER}.pdf"] == pdf
 
 
 FAULTS = [
@@ -100,7 +103,8 @@ def test_admin_reads_sent_invoices(sent: Service) -> None:
         "payment_status": "unpaid",
         "payment_due": "2026-12-07",
         "archived": True,
-        "e_invoice": None,
+        "e_invoice": "EN 16931",
+        "xml": "Peppol BIS Billing 3.0",
         "missing": [],
         "mailings": [mailing],
     }

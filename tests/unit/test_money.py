@@ -51,14 +51,16 @@ def digits(text: str) -> str:
     return re.sub(r"[^\d.-]", "", text.replace("CLF", "").replace("RSD", ""))
 
 
-def expected_rows(order: dict[str, Any]) -> list[tuple[str, str]]:
-    """The totals that an invoice must state, from the order's JSON alone."""
+def expected_rows(order: dict[str, Any], *, rates_stated: bool) -> list[tuple[str, str]]:
+    """The totals that an invoice must state, from the order's JSON and whether it has any tax rates."""
     gross = order["prices_include_tax"]
     rows = [
         (label, f"-{order[name]}" if label == "Discount" else order[name])
         for label, name in ADDED.items()
         if (label in ALWAYS or Decimal(order[name])) and not (gross and name in INCLUDED.values())
     ]
+    if Decimal(order["rounding"]) and rates_stated:
+        rows.insert(-1, ("Before rounding", str(Decimal(order["grand_total"]) - Decimal(order["rounding"]))))
     rows.append(("Grand total", order["grand_total"]))
     rows += [(label, order[name]) for label, name in INCLUDED.items() if gross and Decimal(order[name])]
     settled = order["payment_status"] in ("paid", "partially_refunded", "refunded")
@@ -90,7 +92,8 @@ def test_json_mail_and_pdf_state_the_same_amounts(body: dict[str, Any]) -> None:
     pdf = render_pdf(invoice_content(document, document.order_as_issued(order), SHOP))
     paper = " ".join(each.get_textpage().get_text_range() for each in pypdfium2.PdfDocument(pdf))
 
-    expected = expected_rows(json)
+    rates = {group.rate for group in tax_groups(order)}
+    expected = expected_rows(json, rates_stated=rates != {None})
     _, _, totals = plain.partition("\nTOTALS\n\n")
     printed = [line.split(": ") for line in totals.partition("\n\n")[0].splitlines()]
     assert [(label, digits(amount)) for label, amount in printed] == expected
@@ -105,7 +108,6 @@ def test_json_mail_and_pdf_state_the_same_amounts(body: dict[str, Any]) -> None:
             assert f"{day:%b} {day.day}, {day.year}" in text
         for said in (mailing.number, json["order_id"], json["currency_code"]):
             assert said in text
-    rates = {group.rate for group in tax_groups(order)}
     for group in tax_groups(order) if rates != {None} else ():
         for amount in (group.net, group.tax):
             for text in (plain, page.text, paper):

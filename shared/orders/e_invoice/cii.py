@@ -64,7 +64,7 @@ def _agreement(invoice: EInvoice) -> Markup:
 
 def _delivery(invoice: EInvoice) -> Markup:
     address = element("ram:PostalTradeAddress", element("ram:CountryID", invoice.deliver_to))
-    delivered = invoice.delivered and _date("OccurrenceDateTime", invoice.delivered)
+    delivered = _date("OccurrenceDateTime", invoice.delivered) if invoice.delivered else None
     return element(
         "ram:ApplicableHeaderTradeDelivery",
         element("ram:ShipToTradeParty", address),
@@ -84,7 +84,7 @@ def _settlement(invoice: EInvoice) -> Markup:
         ),
         element("ram:PayeeSpecifiedCreditorFinancialInstitution", element("ram:BICID", account.bic)),
     )
-    due = invoice.payment_due and _date("DueDateDateTime", invoice.payment_due)
+    due = _date("DueDateDateTime", invoice.payment_due) if invoice.payment_due else None
     totals = element(
         "ram:SpecifiedTradeSettlementHeaderMonetarySummation",
         element("ram:LineTotalAmount", amount(sums.lines)),
@@ -136,8 +136,7 @@ def _party(name: str, party: Party) -> Markup:
             element("ram:CountryID", address.country),
             element("ram:CountrySubDivisionName", address.state),
         ),
-        endpoint
-        and element("ram:URIUniversalCommunication", element("ram:URIID", endpoint[1], schemeID=endpoint[0])),
+        endpoint and element("ram:URIUniversalCommunication", element("ram:URIID", endpoint[1], schemeID=endpoint[0])),
         element("ram:SpecifiedTaxRegistration", element("ram:ID", party.tax_number, schemeID="FC")),
         element("ram:SpecifiedTaxRegistration", element("ram:ID", party.vat_id, schemeID="VA")),
     )
@@ -198,9 +197,7 @@ def _breakdown(each: Breakdown) -> Markup:
 
 
 def _tax(name: str, tax: Tax) -> Markup:
-    return element(
-        f"ram:{name}", element("ram:TypeCode", "VAT"), element("ram:CategoryCode", tax.category), _rate(tax)
-    )
+    return element(f"ram:{name}", element("ram:TypeCode", "VAT"), element("ram:CategoryCode", tax.category), _rate(tax))
 
 
 def _rate(tax: Tax) -> Markup:
@@ -208,5 +205,4 @@ def _rate(tax: Tax) -> Markup:
 
 
 def _date(name: str, day: date) -> Markup:
-    # One element has its date in another namespace, which no document here has.
     return element(f"ram:{name}", element("udt:DateTimeString", basic_date(day), format="102"))

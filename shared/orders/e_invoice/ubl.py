@@ -63,10 +63,10 @@ def ubl(invoice: EInvoice) -> str:
     )
 
 
-def _order_reference(invoice: EInvoice) -> Markup | None:
+def _order_reference(invoice: EInvoice) -> Markup:
     """Returns the references to the order. UBL has the seller's only next to the buyer's."""
     if not invoice.purchase_order:
-        return None
+        return Markup()
     own = element("cbc:SalesOrderID", invoice.order_id)
     return element("cac:OrderReference", element("cbc:ID", invoice.purchase_order), own)
 
@@ -120,7 +120,7 @@ def _delivery(invoice: EInvoice) -> Markup:
     )
 
 
-def _payment_means(invoice: EInvoice) -> Markup | None:
+def _payment_means(invoice: EInvoice) -> Markup:
     account = invoice.account
     if account is None:
         return element("cac:PaymentMeans", element("cbc:PaymentMeansCode", NO_INSTRUMENT))

@@ -34,7 +34,7 @@ class Row(TypedDict):
 
 
 class TaxRow(TypedDict):
-    """The amounts with one tax rate, or of all rates. `parts` are what the net amount is made of, if of more than items."""
+    """The amounts with one tax rate, or of all rates. `parts` make up the net amount, if it is not only items."""
 
     label: str
     parts: list[Row]
@@ -147,7 +147,8 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
     added = dict.fromkeys(charged, _ZERO) if order.prices_include_tax else charged
     seller = (isinstance(invoice, Document) and invoice.seller) or shop.seller()
     groups = tax_groups(order)
-    reasons = {group.category: NOTES[group.category] for group in groups if group.category in NOTES}
+    categories = dict.fromkeys(group.category for group in groups if group.category)
+    reasons = {category: NOTES[category] for category in categories if category in NOTES}
     rates_stated = any(group.rate is not None for group in groups)
     country = order.customer_summary.country
     headline, pay = _row("Amount credited" if corrects else "Total", formats.money(order.grand_total)), None
@@ -203,7 +204,7 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
                     "Handling tax": added["Handling tax"],
                     "Surcharge": order.total_surcharge,
                     "Surcharge tax": added["Surcharge tax"],
-                    "Before rounding": order.grand_total - order.rounding if order.rounding else _ZERO,
+                    "Before rounding": order.grand_total - order.rounding if order.rounding and rates_stated else _ZERO,
                     "Rounding": order.rounding,
                 },
                 formats,
@@ -314,7 +315,7 @@ def _tax_label(group: TaxGroup, formats: Formats) -> str:
 
 
 def _taxes(groups: tuple[TaxGroup, ...], formats: Formats) -> list[TaxRow]:
-    """Returns the amounts by tax rate, and their sums if there are several. Sums of the groups are what EN 16931 adds up."""
+    """Returns the amounts by tax rate, and their sums if there are several."""
     labelled = [(_tax_label(group, formats), group) for group in groups]
     if len(groups) > 1:
         labelled.append(("Total", total(groups)))

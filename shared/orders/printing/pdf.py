@@ -19,11 +19,8 @@ import segno
 import typst
 
 from orders.e_invoice.cii import cii
-from orders.invoices import Document
-from orders.mailing.shop import Shop
-from orders.models import Order
 from orders.printing import TEMPLATES
-from orders.printing.content import Content, invoice_content
+from orders.printing.content import Content
 from orders.printing.hybrid import mark_as_facturx
 
 EMPTY = TEMPLATES / "empty.typ"
@@ -63,17 +60,6 @@ UNPRINTED = ("credit_note", "issued", "subject", "order_page", "e_invoice")
 
 LONGEST_QR_CODE = 600
 """In bytes. A longer link would print too small for a camera."""
-
-
-def render_document(document: Document, order: Order, shop: Shop) -> bytes:
-    """Typesets a document as it was issued.
-
-    Args:
-        document: The document.
-        order: Its order as it is now, for the lines.
-        shop: The seller.
-    """
-    return render_pdf(invoice_content(document, document.order_as_issued(order), shop))
 
 
 def render_pdf(content: Content) -> bytes:

@@ -1,7 +1,5 @@
 """Words and conventions of documents: statuses, taxes, units, and what differs between countries."""
 
-from collections.abc import Mapping
-
 from orders.models import PaymentStatus
 from orders.terms import TaxCategory
 
@@ -26,7 +24,7 @@ CATEGORIES = {
 }
 """What the table of taxes says of a rate that is 0."""
 
-NOTES: Mapping[TaxCategory | None, str] = {
+NOTES = {
     TaxCategory.REVERSE_CHARGE: (
         "Reverse charge: the customer accounts for the VAT (Directive 2006/112/EC, Article 196)."
     ),
