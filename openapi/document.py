@@ -80,6 +80,7 @@ EXAMPLES: dict[Kind, errors.DomainError] = {
             invoice="INV-2026-00017",
             changed=["customer_summary.city"],
         ),
+        errors.EInvoiceIncomplete(["order_line_details.0.tax_rate"]),
         errors.StillRunning(
             "An invoice for this order is being mailed. Nothing was changed; try again.", retry_after=10
         ),

@@ -93,7 +93,13 @@ class Issued(NamedTuple):
 def an_order(*lines: dict[str, Any], **more: Any) -> Order:
     """Returns an order of lines, each "Käse" once unless it says otherwise."""
     fields = [{"item_id": 1, "product_name": "Käse", "quantity": 1, **line} for line in lines]
-    body = {"order_id": "1002", "customer_id": "a", "currency_code": "EUR", "customer_summary": GERMAN, **more}
+    body: dict[str, Any] = {
+        "order_id": "1002",
+        "customer_id": "a",
+        "currency_code": "EUR",
+        "delivered_on": "2026-11-22",
+    }
+    body |= {"customer_summary": GERMAN, **more}
     return NewOrder.model_validate({**body, "order_line_details": fields}).order(datetime(2026, 11, 20, tzinfo=UTC))
 
 
@@ -180,6 +186,7 @@ def _invoices() -> Iterator[tuple[str, Order, Shop, dict[str, Any]]]:
     minimum = SHOP.model_copy(update={**bare, "street": "", "post_code": "", "city": "", "address": "Kempten"})
     person = {"first_name": "Bob", "email": "b@example.com", "country": {"code": "ES"}}
     yield "b2c-minimum", an_order(line(21), customer_summary=person), minimum, {}
+    yield "no-delivery", an_order(line(21), customer_summary=SPANISH, delivered_on=None), SHOP, {}
     yield "peppol", an_order(*two, **shipping, **belgian), SHOP, {"notes": "Merci !\nÀ bientôt."}
     peppol_gross = an_order(bottle | {"quantity": 3, "tax": "5.70"}, rounding="0.03", paid="10", **belgian, **gross)
     yield "peppol-gross-rounded-partly-paid", peppol_gross, SHOP, {}

@@ -342,10 +342,11 @@ NO_VAT = {"vat_id": "", "tax_number": ""}
         ([{"price": "1", "tax_rate": 0, "tax_category": "E"}], {}, {}, "tax_exemption_reason"),
         (
             [{"price": "1", "tax_rate": 0, "tax_category": "K"}],
-            {"customer_summary": SPANISH, "delivery_country": "ES"},
+            {"customer_summary": SPANISH, "delivery_country": "ES", "delivered_on": None},
             {},
             "delivered_on",
         ),
+        ([line(19)], {"delivered_on": None}, {}, "delivered_on"),
         (
             [{"price": "1", "tax_rate": 0, "tax_category": "K"}],
             {"customer_summary": SPANISH, "delivered_on": "2026-11-20"},

@@ -1,8 +1,9 @@
 """What keeps a document from being an e-invoice: fields that EN 16931 needs and that are missing or unfit.
 
 An invoice that official validators refuse is worse than none, so each rule that the models do not guarantee is checked
-here before a document is issued. The rules are those of CEN's validation artefacts 1.3.16, named in comments
-(https://docs.peppol.eu/poacc/billing/3.0/rules/ubl-tc434/).
+here before a document is issued. The rules, named in comments, are those of CEN 1.3.16 (BR-…), ZUGFeRD 2.4 (BR-FX-…),
+XRechnung 3.0.2 (BR-DE-…) and Peppol BIS Billing 3.0, release 2026.5.
+https://github.com/ConnectingEurope/eInvoicing-EN16931
 
 Each finding is the path of a field, and `: reason` if it is set but unfit.
 """
@@ -44,7 +45,7 @@ def refuse_e_invoice(order: Order, seller: Seller, payment_due: Day | None, *, s
         *missing_on_charges(order),
         *_lines(order),
         *_taxes(order, groups),
-        *_terms(order, payment_due, settled=settled),
+        *_terms(order, seller, payment_due, settled=settled),
     )
     return tuple(dict.fromkeys(found))
 
@@ -57,8 +58,7 @@ def xml_format(order: Order, seller: Seller) -> XmlFormat | None:
     """
     customer = order.customer_summary
     peppol = bool(seller.peppol_id and customer.peppol_id)
-    german = seller.country == "DE" and customer.country is not None and customer.country.code == "DE"
-    if german and (peppol or order.buyer_reference):
+    if _german(order, seller) and (peppol or order.buyer_reference):
         return XmlFormat.XRECHNUNG
     return XmlFormat.PEPPOL if peppol else None
 
@@ -84,9 +84,18 @@ def refuse_xml(order: Order, seller: Seller, xml: XmlFormat) -> tuple[str, ...]:
         found.append("buyer_reference")
     if not (customer.peppol_id or customer.email):
         found.append("customer_summary.email")
-    if any(line.category is TaxCategory.OUTSIDE_SCOPE for line in order.order_line_details):  # BR-DE-14
+    categories = {line.category for line in order.order_line_details}
+    if TaxCategory.OUTSIDE_SCOPE in categories:  # BR-DE-14
         found.append("order_line_details.tax_category: XRechnung asks for a tax rate, which O does not have")
+    if TaxCategory.INTRA_COMMUNITY in categories:  # BR-DE-10, BR-DE-11
+        found.append("order_line_details.tax_category: is K, but buyer and seller are in Germany")
     return tuple(found)
+
+
+def _german(order: Order, seller: Seller) -> bool:
+    """Whether buyer and seller are in Germany."""
+    country = order.customer_summary.country
+    return seller.country == "DE" and country is not None and country.code == "DE"
 
 
 def _parties(order: Order, seller: Seller, categories: set[TaxCategory | None]) -> Iterator[str]:
@@ -166,14 +175,17 @@ def _taxes(order: Order, groups: tuple[TaxGroup, ...]) -> Iterator[str]:
             yield f"total_tax: the tax at {group.rate.normalize():f} % is {group.tax:f} and must be about {expected:f}"
 
 
-def _terms(order: Order, payment_due: Day | None, *, settled: bool) -> Iterator[str]:
+def _terms(order: Order, seller: Seller, payment_due: Day | None, *, settled: bool) -> Iterator[str]:
     if not listed(order.currency_code, CURRENCIES):
         yield "currency_code: is no currency of ISO 4217"  # BR-CL-4
     if order.due and settled:
         yield "paid: is less than the grand total, but the invoice says that it is settled"
     elif order.due and not payment_due:
         yield "payment_due"  # BR-CO-25
-    if any(line.category is TaxCategory.INTRA_COMMUNITY for line in order.order_line_details):  # BR-IC-11, BR-IC-12
-        yield from (name for name in ("delivered_on", "delivery_country") if not getattr(order, name))
+    abroad = any(line.category is TaxCategory.INTRA_COMMUNITY for line in order.order_line_details)
+    if (abroad or _german(order, seller)) and not order.delivered_on:
+        yield "delivered_on"  # BR-IC-11, BR-FX-EN-04
+    if abroad and not order.delivery_country:
+        yield "delivery_country"  # BR-IC-12
     if order.delivery_country and not listed(order.delivery_country, COUNTRIES):
         yield "delivery_country: is no country of ISO 3166"  # BR-CL-14

@@ -112,7 +112,9 @@ def _tax_id(number: str, scheme: str) -> Markup | None:
 
 
 def _delivery(invoice: EInvoice) -> Markup:
-    country = element("cac:Country", element("cbc:IdentificationCode", invoice.deliver_to))
+    # XRechnung asks for the city and post code of a place of delivery too (BR-DE-10, BR-DE-11).
+    deliver_to = "" if invoice.xml is XmlFormat.XRECHNUNG else invoice.deliver_to
+    country = element("cac:Country", element("cbc:IdentificationCode", deliver_to))
     return element(
         "cac:Delivery",
         element("cbc:ActualDeliveryDate", invoice.delivered.isoformat() if invoice.delivered else None),

@@ -114,7 +114,7 @@ def _with_glyphs(text: str) -> str:
 def _has_glyph(letter: str) -> bool:
     document = b'#set document(title: "A letter"); #sys.inputs.letter'
     try:
-        typst.compile(document, font_paths=_fonts(), sys_inputs={"letter": letter}, pdf_standards=["ua-1"])
+        typst.compile(document, font_paths=_fonts(), sys_inputs={"letter": letter}, pdf_standards=STANDARDS)
     except typst.TypstError:
         return False
     return True
