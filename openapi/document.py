@@ -26,7 +26,8 @@ Kind = type[errors.DomainError]
 ROOT = Path(__file__).resolve().parents[1]
 
 DESCRIPTION = """\
-Customers call `/orders/…` and can only access their own orders. Admins call `/admin/orders/…`.
+Customers call `/orders/…` and can only access their own orders. Admins call `/admin/orders/…`. Guests call
+`/withdrawals`, the only route that needs no token.
 
 **Errors** are problem documents (RFC 9457). Branch on the last part of `type`. API Gateway itself answers requests that
 reach no function with `{"message": "…"}`: `401` for an invalid token, `404` for an unknown path or method, and `429`
@@ -37,10 +38,11 @@ the same body returns the first answer again and does nothing twice."""
 
 TAGS = {
     "Customer": "For customers. An order of another customer and an order that does not exist return the same 404.",
+    "Guest": "For anyone, without a token. The number of requests is limited.",
     "Admin": "For admins: tokens with the group `admins` in `cognito:groups`, or with the scope `orders/admin`.",
 }
 
-COMMON_PROBLEMS = (errors.Unauthenticated, errors.Invalid, errors.InternalError, errors.Unavailable)
+COMMON_PROBLEMS = (errors.Invalid, errors.InternalError, errors.Unavailable)
 BODY_PROBLEMS = (errors.MalformedBody, errors.TooLarge, errors.UnsupportedMediaType)
 
 GATEWAY_MESSAGES = {
@@ -85,6 +87,7 @@ EXAMPLES: dict[Kind, errors.DomainError] = {
             "An invoice for this order is being mailed. Nothing was changed; try again.", retry_after=10
         ),
         errors.Outdated(2),
+        errors.TooManyRequests(retry_after=1800),
         errors.TooLarge(f"The body may have at most {LARGEST_BODY} bytes."),
     )
 }
@@ -123,8 +126,11 @@ def describe(template: Template) -> str:
     schemas["ProblemDocument"] = ProblemDocument.model_json_schema(ref_template=_reference("schemas", "{model}"))
     schemas |= schemas["ProblemDocument"].pop("$defs")
     kinds = {problem.slug: kind for kind, problem in PROBLEMS.items()}
+    public = {route.key for route in template.routes if route.jwt is None}
     for path, item in document["paths"].items():
-        for operation in item.values():
+        for method, operation in item.items():
+            if f"{method.upper()} {path}" in public:
+                operation["security"] = []
             _complete(path, operation, kinds, schemas)
     document["components"]["examples"] = {
         slug: {"summary": PROBLEMS[kind].title, "value": json.loads(_example_answer(kind)["body"])}
@@ -144,6 +150,8 @@ def _complete(path: str, operation: Json, kinds: dict[str, Kind], schemas: Json)
         if parameter["in"] == "header":
             parameter["name"] = parameter["name"].title()
     problems: set[Kind] = {*COMMON_PROBLEMS, *_named_problems(responses, kinds)}
+    if operation.get("security") != []:
+        problems.add(errors.Unauthenticated)
     if path.startswith("/admin/"):
         problems.add(errors.Forbidden)
     if any(parameter["name"] == "Idempotency-Key" for parameter in parameters):

@@ -159,7 +159,8 @@ class Service:
         # By default Alice calls the customer routes and Ada the admin routes.
         if claims is None:
             claims = ADA if path.startswith("/admin/") else ALICE
-        event["requestContext"]["authorizer"]["jwt"]["claims"] = claims
+        if match.route.jwt:
+            event["requestContext"]["authorizer"]["jwt"]["claims"] = claims
         return event
 
     def send(self, event: dict[str, Any]) -> Answer:

@@ -10,7 +10,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
-from notify_customer.notices import Notice, notice_of, render
+from notify_customer.notices import Notice, notice_of, recipient_of, render
 from orders import settings
 from orders.archive import get_archive
 from orders.errors import DomainError, MailUnknown
@@ -24,7 +24,7 @@ from orders.models import DocumentHead, Order
 from orders.settings import NoticeSettings
 from orders.startup import once
 from orders.store import OrderStore
-from orders.stream import OrderCancellation, parse_record
+from orders.stream import OrderCancellation, WithdrawalDeclaration, parse_record
 from orders.table import get_table
 from orders.telemetry import count, logger
 from orders.types import email_problem
@@ -62,7 +62,17 @@ def handle_record(record: DynamoDBRecord) -> None:
 
 def _enabled(notice: Notice) -> bool:
     switches = settings.read(NoticeSettings)
-    return {"comment": switches.notify_comments, "cancellation": switches.notify_cancellations}[notice.kind]
+    on = {"comment": switches.notify_comments, "cancellation": switches.notify_cancellations}
+    # The law requires the acknowledgement of a withdrawal.
+    return on.get(notice.kind, True)
+
+
+def _can_be_mailed(notice: Notice, order: Order) -> bool:
+    email = recipient_of(notice, order)
+    if email is None or email_problem(email):
+        return False
+    # The customer has just named the address of an acknowledgement, so an earlier bounce does not count.
+    return isinstance(notice.event, WithdrawalDeclaration) or not invoice_delivery(order)
 
 
 def _handle(notice: Notice) -> None:
@@ -74,15 +84,15 @@ def _handle(notice: Notice) -> None:
     order = OrderStore(get_table()).get(notice.order_id, ourselves)
     # Archived even if the customer gets no mail.
     pdf = _archive(ledger, order, head) if head else b""
-    email = order.customer_summary.email
-    if not enabled or email is None or email_problem(email) or invoice_delivery(order):
+    if not enabled or not _can_be_mailed(notice, order):
         _note(notice, "NoticesWithoutAddress" if enabled else "NoticesOff")
         return
     message = render(notice, order, shop)
     if head:
         message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{head.number}.pdf")
         # Its order is cancelled, so no other mailing can take the number.
-        mailing = Mailing.next_for(order, ledger.now(), ourselves.id, email).brings(head)
+        recipient = recipient_of(notice, order) or ""
+        mailing = Mailing.next_for(order, ledger.now(), ourselves.id, recipient).brings(head)
         _mail(notice, message, CreditNoteRecord(ledger, mailing))
     else:
         _mail(notice, message, NoticeRecord(ledger, notice))

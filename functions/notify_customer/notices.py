@@ -1,4 +1,4 @@
-"""Notices: mails that tell a customer about a comment or a cancellation. Pure functions of their arguments."""
+"""Notices: mails that tell a customer about a comment, a cancellation or a withdrawal. Pure functions."""
 
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -11,7 +11,7 @@ from orders.mailing.formatting import Formats
 from orders.mailing.letters import formats_for, imprint, letter, order_page, templates
 from orders.mailing.shop import Shop
 from orders.models import Order, OrderHeader, PaymentStatus
-from orders.stream import CommentAddition, DomainEvent, OrderCancellation
+from orders.stream import CommentAddition, DomainEvent, OrderCancellation, WithdrawalDeclaration
 
 _templates = templates(Path(__file__).parent / "templates")
 
@@ -21,7 +21,7 @@ class Notice:
     """A message to a customer.
 
     Attributes:
-        kind: `comment` or `cancellation`: the name of its templates.
+        kind: `comment`, `cancellation` or `withdrawal`: the name of its templates.
         id: Unique within the order, and the same for every delivery of the same event.
         order_id: The order it is about.
         event: The domain event.
@@ -30,11 +30,11 @@ class Notice:
     kind: str
     id: str
     order_id: str
-    event: CommentAddition | OrderCancellation
+    event: CommentAddition | OrderCancellation | WithdrawalDeclaration
 
 
 def notice_of(event: DomainEvent | None) -> Notice | None:
-    """Returns the notice for an event: for a comment by the staff that the customer may read, and for a cancellation.
+    """Returns the notice for an event: a comment by the staff that the customer may read, a cancellation, a withdrawal.
 
     Internal comments and the customer's own comments have none.
     """
@@ -43,7 +43,16 @@ def notice_of(event: DomainEvent | None) -> Notice | None:
             return Notice("comment", f"COMMENT#{comment.id:016}", order_id, event)
         case OrderCancellation(order):
             return Notice("cancellation", "CANCELLED", order.order_id, event)
+        case WithdrawalDeclaration(order_id):
+            return Notice("withdrawal", "WITHDRAWN", order_id, event)
     return None
+
+
+def recipient_of(notice: Notice, order: Order) -> str | None:
+    """Returns the address that a notice goes to: the order's, or the one of the withdrawal that it acknowledges."""
+    if isinstance(notice.event, WithdrawalDeclaration):
+        return notice.event.withdrawal.email
+    return order.customer_summary.email
 
 
 def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
@@ -51,7 +60,7 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
 
     Args:
         notice: The notice.
-        order: The order as it is now, with an e-mail address.
+        order: The order as it is now. The notice has a recipient.
         shop: The sender.
     """
     name = one_line(order.customer_summary.first_name)
@@ -76,9 +85,17 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
                 "reason": (cancelled.cancel_reason or "").strip("\r\n"),
                 **_money(cancelled, formats),
             }
+        case WithdrawalDeclaration(_, _, withdrawal):
+            subject = f"We received your withdrawal from order {order.order_id} at {values['shop']['name']}"
+            date = withdrawal.declared_at
+            values |= {
+                "name": one_line(withdrawal.name),
+                "email": withdrawal.email,
+                "submitted": formats_for(order, shop).date_and_time(date),
+            }
     return letter(
         shop,
-        order.customer_summary.email or "",
+        recipient_of(notice, order) or "",
         subject,
         date,
         text=_templates.get_template(f"{notice.kind}.txt").render(values),

@@ -16,7 +16,7 @@ from orders import stream
 from orders.identity import Role
 from orders.invoices import DeliveryEvent, MailingState
 from orders.lifecycle import decisive_report, mailing_state
-from orders.models import OrderHeader, OrderStatus, PaymentStatus, ShippingStatus
+from orders.models import OrderHeader, OrderStatus, PaymentStatus, ShippingStatus, WithdrawalRole
 from orders.money import amount_text
 from orders.types import Moment
 
@@ -141,6 +141,33 @@ class CommentAdded(_Event):
     flagged: Annotated[bool, Field(description="Whether it is flagged for the staff.")]
 
 
+class WithdrawalDeclared(_Event):
+    """A customer declared to withdraw from the contract. The order stays as it is until the shop decides."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "order/1003/withdrawal",
+                    "type": "WithdrawalDeclared",
+                    "schema_version": "1",
+                    "time": "2026-11-23T09:00:00.000000Z",
+                    "order_id": "1003",
+                    "customer_id": "alice",
+                    "declared_as": "guest",
+                }
+            ]
+        }
+    )
+
+    type: Literal["WithdrawalDeclared"] = "WithdrawalDeclared"
+    customer_id: str
+    declared_as: Annotated[
+        WithdrawalRole,
+        Field(description="`customer`: signed in. `guest`: with order number and e-mail address."),
+    ]
+
+
 class InvoiceStatusChanged(_Event):
     """The state of an invoice changed: its mailing began, succeeded or failed, or SES reported an event."""
 
@@ -236,7 +263,15 @@ class CreditNoteIssued(_DocumentEvent):
     corrects: Annotated[str, Field(description="The number of the invoice that it cancels.")]
 
 
-Event = OrderCreated | OrderCancelled | CommentAdded | InvoiceIssued | CreditNoteIssued | InvoiceStatusChanged
+Event = (
+    OrderCreated
+    | OrderCancelled
+    | CommentAdded
+    | WithdrawalDeclared
+    | InvoiceIssued
+    | CreditNoteIssued
+    | InvoiceStatusChanged
+)
 
 
 def event_of(record: Mapping[str, Any]) -> Event | None:
@@ -279,6 +314,14 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
                 is_admin=comment.is_admin,
                 is_visible_to_customer=comment.is_visible_to_customer,
                 flagged=comment.flagged,
+            )
+        case stream.WithdrawalDeclaration(order_id, customer_id, withdrawal):
+            return WithdrawalDeclared(
+                id=f"order/{order_id}/withdrawal",
+                time=withdrawal.declared_at,
+                order_id=order_id,
+                customer_id=customer_id,
+                declared_as=withdrawal.declared_as,
             )
         case stream.MailingTransition(mailing, before):
             report = decisive_report(mailing)

@@ -163,6 +163,15 @@ class Unavailable(DomainError):
         super().__init__(detail, retry_after=retry_after, reason=reason)
 
 
+class TooManyRequests(DomainError):
+    """The callers of a public route used up a limit. The same request may succeed after `retry_after` seconds."""
+
+    default_detail = (
+        "Too many requests named this order or this e-mail address, or came from your network. Nothing was recorded. "
+        "Try again later, or contact the shop."
+    )
+
+
 class MailRefused(DomainError):
     """The mail service refused the mail or could not be reached: the mail was not sent."""
 

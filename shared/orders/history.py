@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from orders.invoices import DeliveryEvent, Document, Mailing
-from orders.models import OrderHeader, StoredComment
+from orders.models import OrderHeader, StoredComment, Withdrawal
 from orders.types import Model, Moment
 
 
@@ -19,6 +19,7 @@ class TimelineEvent(StrEnum):
     CHANGED = "changed"
     COMMENTED = "commented"
     CANCELLED = "cancelled"
+    WITHDRAWAL_DECLARED = "withdrawal_declared"
     INVOICE_ISSUED = "invoice_issued"
     INVOICE_VOIDED = "invoice_voided"
     CREDIT_NOTE_ISSUED = "credit_note_issued"
@@ -63,12 +64,12 @@ class TimelineStep:
         place: Where it sorts in the timeline. Unique within the order.
         event: What happened.
         at: When it happened.
-        subject: The order, comment, change, document or mailing that it happened to.
+        subject: The order, comment, change, withdrawal, document or mailing that it happened to.
         report: The report from SES, for `INVOICE_REPORTED`.
     """
 
     place: str
     event: TimelineEvent
     at: datetime
-    subject: OrderHeader | StoredComment | Change | Document | Mailing
+    subject: OrderHeader | StoredComment | Change | Withdrawal | Document | Mailing
     report: DeliveryEvent | None = None

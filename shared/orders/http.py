@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, ApiGatewayResolver, Request, Response
@@ -64,6 +64,7 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.UnsupportedMediaType: ProblemType(415, "unsupported-media-type", "Unsupported media type"),
     errors.Invalid: ProblemType(422, "invalid-input", "Invalid request"),
     errors.KeyReused: ProblemType(422, "idempotency-key-reused", "The Idempotency-Key was used for another request"),
+    errors.TooManyRequests: ProblemType(429, "too-many-requests", "Too many requests"),
     errors.InternalError: ProblemType(500, "internal-error", "Internal error"),
     errors.MailRefused: ProblemType(502, "mail-refused", "The mail was not sent"),
     errors.Unavailable: ProblemType(503, "unavailable", "Temporarily unavailable"),
@@ -97,9 +98,11 @@ class Api(APIGatewayHttpResolver):
 
     Args:
         needs: Makes what every request needs, such as clients of AWS: while the function starts.
+        public: The keys of routes that need no caller. Their handlers must not ask for one.
     """
 
-    def __init__(self, *needs: Callable[[], object]) -> None:
+    def __init__(self, *needs: Callable[[], object], public: Collection[str] = ()) -> None:
+        self._public = public
         for need in needs:
             once(need)
         super().__init__(
@@ -121,7 +124,8 @@ class Api(APIGatewayHttpResolver):
         logger.set_correlation_id(request_context.get("requestId"))
         try:
             # Before Powertools validates the body, so that callers without access learn nothing about it.
-            identify_caller(event)
+            if event.get("routeKey") not in self._public:
+                identify_caller(event)
             event = _with_json_body(event)
         except DomainError as error:
             answer = problem_answer(error, event)

@@ -6,6 +6,7 @@ All items of an order form one item collection, `pk = ORDER#<id>`:
 |---------------------------|--------------------------------------------------------------------------------|
 | `ORDER`                   | the header: owner, statuses, totals, version, cancellation, mailing in progress |
 | `ORDER#DETAIL`            | lines and customer details: not touched by cancelling or commenting            |
+| `ORDER#WITHDRAWAL`        | the customer's withdrawal from the contract, read with the order               |
 | `COMMENT#<id, 16 digits>` | a comment that the customer may read                                           |
 | `INTERNAL#<id, 16 digits>`| an internal comment, apart so that customers' reads never come near it         |
 | `CHANGE#<µs>#<version>`   | one change of the order, by whom and of which fields; both have 16 digits      |
@@ -16,7 +17,7 @@ All items of an order form one item collection, `pk = ORDER#<id>`:
 
 The idempotency key of a request that creates an order is a separate collection, `pk = KEY#<hash>` and `sk = KEY`: it
 must be found whichever order the request names. The series of document numbers is one too: `pk = SERIES#<name>` and
-`sk = SERIES`.
+`sk = SERIES`. So is a counter of requests to a public route: `pk = LIMIT#<hash>` and `sk = LIMIT`, with a TTL.
 """
 
 import hashlib
@@ -35,6 +36,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 HEADER = "ORDER"
 DETAIL = "ORDER#DETAIL"
+WITHDRAWAL = "ORDER#WITHDRAWAL"
 COMMENT = "COMMENT"
 INTERNAL = "INTERNAL"
 CHANGE = "CHANGE"
@@ -77,6 +79,11 @@ def comment_sk(comment_id: int) -> str:
 def series_key(name: str) -> dict[str, str]:
     """Returns the key of a series of document numbers."""
     return {"pk": f"{SERIES}#{name}", "sk": SERIES}
+
+
+def limit_key(*parts: str) -> dict[str, str]:
+    """Returns the key of a counter. What it counts is hashed: it may identify a person."""
+    return {"pk": f"LIMIT#{digest(*parts)}", "sk": "LIMIT"}
 
 
 def document_sk(number: str) -> str:

@@ -160,6 +160,33 @@ class CurrentInvoice(DocumentHead):
     credit_note: DocumentHead | None = None
 
 
+class WithdrawalRole(StrEnum):
+    """In which role a withdrawal was declared: signed in, or with order number and e-mail address."""
+
+    CUSTOMER = "customer"
+    GUEST = "guest"
+
+
+class Withdrawal(Model):
+    """A customer's declaration to withdraw from the contract (Directive 2011/83/EU, Article 11a).
+
+    It has no effect on the order: the shop decides what follows from it.
+
+    Attributes:
+        declared_at: When it was submitted.
+        declared_as: In which role.
+        declared_by: The customer's id; None for a guest.
+        name: The customer's name, as declared.
+        email: The address that the acknowledgement of receipt goes to.
+    """
+
+    declared_at: Moment
+    declared_as: WithdrawalRole
+    declared_by: str | None = None
+    name: str
+    email: str
+
+
 class OrderHeader(Model):
     """An order without its lines and customer details: everything that a rule depends on.
 
@@ -223,10 +250,11 @@ class OrderHeader(Model):
 
 
 class Order(OrderHeader, OrderTerms):
-    """A whole order, whose totals match its lines."""
+    """A whole order, whose totals match its lines. `withdrawal` is stored on its own."""
 
     customer_summary: CustomerSummary = Field(default_factory=CustomerSummary)
     order_line_details: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=500)]
+    withdrawal: Withdrawal | None = None
 
     @model_validator(mode="after")
     def _check_totals(self) -> Self:

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from orders.comment_views import NextCursor, StaffComment
 from orders.history import FieldChange, TimelineEvent
 from orders.invoices import DeliveryEvent, MailingState, XmlFormat
-from orders.models import CustomerSummary, DocumentType, OrderStatus, PaymentStatus, ShippingStatus
+from orders.models import CustomerSummary, DocumentType, OrderStatus, PaymentStatus, ShippingStatus, WithdrawalRole
 from orders.terms import TaxCategory
 from orders.types import Day, Model, Moment
 
@@ -138,6 +138,18 @@ class DocumentRecord(OwnDocument):
     mailings: tuple[MailingRecord, ...]
 
 
+class WithdrawalRecord(Model):
+    """The customer's declaration to withdraw from the contract, by the customer or by a guest who knew the order.
+
+    The acknowledgement of receipt goes to `email`. The order stays as it is until the shop has decided.
+    """
+
+    declared_at: Moment
+    declared_as: WithdrawalRole
+    name: Annotated[str, Field(examples=["Alice Martin"])]
+    email: Annotated[str, Field(examples=["alice@example.com"])]
+
+
 class OrderLineRecord(Model):
     """One line of an order. Amounts, quantity and rate are strings; amounts have the decimals of the currency."""
 
@@ -198,6 +210,7 @@ class OrderRecord(Model):
     buyer_reference: str | None
     customer_summary: CustomerSummary
     order_line_details: tuple[OrderLineRecord, ...]
+    withdrawal: WithdrawalRecord | None
 
 
 class AdminOrderRecord(OrderRecord):
@@ -237,9 +250,9 @@ class TimelineEntry(Model):
     """One thing that happened to an order.
 
     `by`, `role` and `name` identify the person who did it; they are null if that is not known, and for reports from
-    SES. The other fields are null unless the event has them: the `changes`, the `comment`, the number of the
-    `invoice` or credit note, the invoice that a credit note `corrects`, the `report` from SES, and the `reason` of a
-    cancellation or of a failed mail.
+    SES. A guest who declared a withdrawal has no `by`. The other fields are null unless the event has them: the
+    `changes`, the `comment`, the number of the `invoice` or credit note, the invoice that a credit note `corrects`, the
+    `report` from SES, and the `reason` of a cancellation or of a failed mail.
     """
 
     at: Moment

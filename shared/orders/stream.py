@@ -9,9 +9,9 @@ from typing import Any
 
 from orders.invoices import Document, Mailing, MailingState
 from orders.items import from_attributes, select_fields
-from orders.keys import COMMENT, DOCUMENT, HEADER, INTERNAL, INVOICE, parse_order_id, parse_sk
+from orders.keys import COMMENT, DOCUMENT, HEADER, INTERNAL, INVOICE, WITHDRAWAL, parse_order_id, parse_sk
 from orders.lifecycle import mailing_state
-from orders.models import OrderHeader, OrderStatus, StoredComment
+from orders.models import OrderHeader, OrderStatus, StoredComment, Withdrawal
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,15 @@ class CommentAddition:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawalDeclaration:
+    """A customer withdrew from the contract of an order."""
+
+    order_id: str
+    customer_id: str
+    withdrawal: Withdrawal
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentIssue:
     """An invoice or a credit note was issued."""
 
@@ -51,7 +60,9 @@ class MailingTransition:
     before: MailingState | None
 
 
-DomainEvent = OrderCreation | OrderCancellation | CommentAddition | DocumentIssue | MailingTransition
+DomainEvent = (
+    OrderCreation | OrderCancellation | CommentAddition | WithdrawalDeclaration | DocumentIssue | MailingTransition
+)
 
 
 def parse_record(record: Mapping[str, Any]) -> DomainEvent | None:
@@ -74,6 +85,9 @@ def parse_record(record: Mapping[str, Any]) -> DomainEvent | None:
                 return OrderCreation(order)
             if order.order_status is OrderStatus.CANCELLED and old["order_status"] != OrderStatus.CANCELLED:
                 return OrderCancellation(order)
+        case [*_] if key["sk"] == WITHDRAWAL and not old:
+            declared = Withdrawal.model_validate(new["withdrawal"])
+            return WithdrawalDeclaration(parse_order_id(str(key["pk"])), new["customer_id"], declared)
         case [kind, _] if kind in {COMMENT, INTERNAL} and not old:
             comment = StoredComment.model_validate(select_fields(new, StoredComment))
             # Checked twice: a comment with the key of an internal one is internal, whatever its attribute says.

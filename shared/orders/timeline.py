@@ -1,8 +1,8 @@
 """The timeline of an order: merges changes, comments, invoices and cancellation into one history, page by page.
 
 The place of a step in the timeline begins with its time in microseconds, in 16 digits, then `#` and what makes it
-unique: `#` alone for the creation, `#CANCELLED`, the sort key of a comment or change, `#DOC#<number>#<part>`, or
-`#INVOICE#<n>#<part>`.
+unique: `#` alone for the creation, `#CANCELLED`, `#WITHDRAWAL`, the sort key of a comment or change,
+`#DOC#<number>#<part>`, or `#INVOICE#<n>#<part>`.
 """
 
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from orders.errors import OrderNotFound
 from orders.history import Change, TimelineEvent, TimelineStep
 from orders.invoices import Document, Mailing, Outcome
 from orders.items import Item, select_fields
-from orders.keys import CHANGE, COMMENT, HEADER, INTERNAL, document_sk, invoice_sk, parse_sk, sortable_time
+from orders.keys import CHANGE, COMMENT, HEADER, INTERNAL, WITHDRAWAL, document_sk, invoice_sk, parse_sk, sortable_time
 from orders.ledger import read_mailings
-from orders.models import DocumentType, OrderHeader, StoredComment
+from orders.models import DocumentType, OrderHeader, StoredComment, Withdrawal
 from orders.table import Table, range_query
 
 _OUTCOMES = {
@@ -28,7 +28,8 @@ _OUTCOMES = {
 def read_timeline(table: Table, order_id: str, after: str | None, limit: int) -> tuple[list[TimelineStep], str | None]:
     """Reads one page of an order's timeline, oldest first.
 
-    One call each for the order, its documents and their mailings, and three at the same time for the rest.
+    One call each for the order, its withdrawal, its documents and their mailings, and three at the same time for the
+    rest.
 
     Args:
         table: The table.
@@ -51,6 +52,7 @@ def read_timeline(table: Table, order_id: str, after: str | None, limit: int) ->
     steps = [_item_step(item) for item in items]
     others = [
         *_order_steps(order),
+        *_withdrawal_steps(table.get(order_id, WITHDRAWAL)),
         *(step for each in read_documents(table, order_id) for step in _document_steps(each)),
         *(step for each in read_mailings(table, order_id) for step in _mailing_steps(each)),
     ]
@@ -87,6 +89,13 @@ def _order_steps(order: OrderHeader) -> Iterator[TimelineStep]:
     yield TimelineStep(f"{sortable_time(order.created)}#", TimelineEvent.CREATED, order.created, order)
     if at := order.cancelled_at:
         yield TimelineStep(f"{sortable_time(at)}#CANCELLED", TimelineEvent.CANCELLED, at, order)
+
+
+def _withdrawal_steps(item: Item | None) -> Iterator[TimelineStep]:
+    if item:
+        withdrawal = Withdrawal.model_validate(item["withdrawal"])
+        at = withdrawal.declared_at
+        yield TimelineStep(f"{sortable_time(at)}#WITHDRAWAL", TimelineEvent.WITHDRAWAL_DECLARED, at, withdrawal)
 
 
 def _document_steps(document: Document) -> Iterator[TimelineStep]:

@@ -9,7 +9,7 @@ from orders.history import Change, TimelineEvent, TimelineStep
 from orders.identity import Role
 from orders.invoices import DeliveryEvent, Document, FiledDocument, Mailing, Outcome
 from orders.lifecycle import mailing_state
-from orders.models import Order, OrderHeader, OrderLine, StoredComment
+from orders.models import Order, OrderHeader, OrderLine, StoredComment, Withdrawal
 from orders.money import amount_due, amount_text, quantity_text
 from orders.responses import (
     AdminOrderRecord,
@@ -21,6 +21,7 @@ from orders.responses import (
     OrderRecord,
     OwnDocument,
     TimelineEntry,
+    WithdrawalRecord,
 )
 
 _AS_STORED = (
@@ -152,6 +153,8 @@ def _timeline_details(step: TimelineStep) -> dict[str, Any]:
             return {"by": order.created_by, "role": Role.ADMIN if order.created_by else None}
         case TimelineEvent.CANCELLED, OrderHeader() as order:
             return {"by": order.cancelled_by, "role": order.cancelled_as, "reason": order.cancel_reason}
+        case _, Withdrawal() as withdrawal:
+            return {"by": withdrawal.declared_by, "role": withdrawal.declared_as, "name": withdrawal.name}
         case _, StoredComment() as comment:
             return {
                 "by": comment.author,
@@ -183,6 +186,7 @@ def _common(order: Order) -> dict[str, Any]:
         **{name: _rate(getattr(order, name)) for name in _RATES},
         "items_total": quantity_text(order.items_total),
         "order_line_details": tuple(_line(line, order.currency_code) for line in order.order_line_details),
+        "withdrawal": order.withdrawal and WithdrawalRecord(**order.withdrawal.model_dump(exclude={"declared_by"})),
     }
 
 

@@ -59,10 +59,11 @@ class Api:
         self.tokens = tokens
 
     def __call__(self, method: str, path: str, body: Any = None, *, token: str | None = None, **headers: str) -> Answer:
-        """Calls a path: as admin below `/admin`, else as the customer, or with the `token` of another caller."""
-        who = token or ("admin" if path.startswith("/admin/") else "customer")
+        """Calls a path: as admin below `/admin`, else as the customer, or with another `token`; "" is none."""
+        who = ("admin" if path.startswith("/admin/") else "customer") if token is None else token
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        sent["Authorization"] = f"Bearer {self.tokens.get(who, who)}"
+        if who:
+            sent["Authorization"] = f"Bearer {self.tokens.get(who, who)}"
         if body is not None:
             sent["Content-Type"] = "application/json"
         data = None if body is None else json.dumps(body)
@@ -231,13 +232,40 @@ def test_shipped_order_cannot_be_cancelled(api: Api, order: str) -> None:
     assert [api("POST", f"{prefix}{order}/cancel").status for prefix in ("", "/admin")] == [409, 409]
 
 
+def test_customer_withdraws_from_a_shipped_order(api: Api, order: str) -> None:
+    assert api("PATCH", f"/admin{order}", {"shipping_status": "shipped"}).status == 200
+    shown = api("POST", f"{order}/withdraw")
+    assert (shown.status, shown.json["confirmed"], shown.json["email"]) == (200, False, MAILBOX)
+    assert api("GET", order).json["withdrawal"] is None
+    declared, again = (api("POST", f"{order}/withdraw", {"confirm": True}) for _ in range(2))
+    assert (declared.status, declared.json["confirmed"], again.json) == (200, True, declared.json)
+    after = api("GET", order).json
+    assert after["withdrawal"]["declared_at"] == declared.json["declared_at"]
+    assert (after["order_status"], after["shipping_status"]) == ("in_progress", "shipped")
+    assert api("POST", f"{order}/withdraw", {"confirm": True}, token="other").status == 404
+
+
+def test_guest_withdraws_without_a_token(api: Api, order: str) -> None:
+    order_id = order.rpartition("/")[2]
+    statement = {"order_id": order_id, "name": "Éa", "email": MAILBOX}
+    assert api("POST", "/withdrawals", statement, token="").json["confirmed"] is False
+    wrong = api("POST", "/withdrawals", statement | {"email": "eve@example.com", "confirm": True}, token="")
+    assert api("GET", order).json["withdrawal"] is None
+    right = api("POST", "/withdrawals", statement | {"confirm": True}, token="")
+    assert (wrong.status, wrong.json | {"email": MAILBOX}) == (right.status, right.json) == (200, right.json)
+    assert api("GET", order).json["withdrawal"]["declared_as"] == "guest"
+
+
 def test_timeline_lists_all_events(api: Api, order: str) -> None:
     api("PATCH", f"/admin{order}", {"order_status": "paused"})
     api("POST", f"{order}/comments", {"content": "Please cancel it."})
+    api("POST", f"{order}/withdraw", {"confirm": True})
     api("POST", f"/admin{order}/cancel")
     timeline = api("GET", f"/admin{order}/timeline").json["timeline"]
-    assert [entry["event"] for entry in timeline] == ["created", "changed", "commented", "cancelled"]
-    assert [entry["role"] for entry in timeline] == ["admin", "admin", "customer", "admin"]
+    assert [entry["event"] for entry in timeline] == [
+        *("created", "changed", "commented", "withdrawal_declared", "cancelled")
+    ]
+    assert [entry["role"] for entry in timeline] == ["admin", "admin", "customer", "customer", "admin"]
 
 
 @pytest.mark.parametrize("path", ["/orders", "/orders/1", "/admin/orders", "/admin/orders/1/timeline"])
@@ -264,6 +292,7 @@ def test_other_customers_order_answers_like_a_missing_order(api: Api, order: str
         ("GET", "", None),
         ("GET", "/comments", None),
         ("POST", "/comments", {"content": "x"}),
+        ("POST", "/withdraw", {"confirm": True}),
         ("POST", "/cancel", None),
     ):
         others = api(method, f"{order}{path}", body, token="other")

@@ -37,6 +37,9 @@ REQUESTS: dict[str, tuple[int, Any]] = {
     "GET /orders/{order_id}/comments": (200, None),
     "GET /orders/{order_id}/invoices": (200, None),
     "GET /orders/{order_id}/invoices/{number}": (200, None),
+    "POST /orders/{order_id}/withdraw": (200, {"confirm": True}),
+    # Not confirmed: the attempts of all these callers come from one source, and are limited.
+    "POST /withdrawals": (200, {"order_id": "{order_id}", "name": "Alice", "email": "alice@example.com"}),
     "POST /orders/{order_id}/cancel": (204, None),
     "POST /admin/orders/{order_id}/cancel": (204, None),
 }
@@ -45,12 +48,12 @@ REQUESTS: dict[str, tuple[int, Any]] = {
 # The answer for each kind of caller on each kind of route. None means success.
 Verdict = int | None
 VERDICTS: dict[str, dict[str, Verdict]] = {
-    "unauthenticated": {"own list": 401, "one order": 401, "staff": 401},
-    "owner": {"own list": None, "one order": None, "staff": 403},
-    "other": {"own list": None, "one order": 404, "staff": 403},
-    "admin": {"own list": None, "one order": 404, "staff": None},
+    "unauthenticated": {"own list": 401, "one order": 401, "staff": 401, "public": None},
+    "owner": {"own list": None, "one order": None, "staff": 403, "public": None},
+    "other": {"own list": None, "one order": 404, "staff": 403, "public": None},
+    "admin": {"own list": None, "one order": 404, "staff": None, "public": None},
     # A machine client without a subject is not a customer.
-    "machine": {"own list": 401, "one order": 401, "staff": None},
+    "machine": {"own list": 401, "one order": 401, "staff": None, "public": None},
 }
 TYPICAL = ("none", "wrong key", "expired", "owner", "other customer", "admin by group", "admin by scope", "machine")
 """One caller of each kind. The others differ only in their tokens, of which `tests/unit/test_identity.py` has many."""
@@ -153,6 +156,8 @@ CLAIMS: dict[str, dict[str, dict[str, Any]]] = {
 
 def kind_of(route: Route) -> str:
     """Returns the kind of a route, from its path."""
+    if route.path == "/withdrawals":
+        return "public"
     if route.path.startswith("/admin/"):
         return "staff"
     return "one order" if "{order_id}" in route.path else "own list"
@@ -222,7 +227,8 @@ def test_each_route_serves_only_permitted_callers(api: Gateway, every: bool) -> 
                 wrong.append(f"{name}: {key} is {answer.status}")
             elif verdict and answer.json["type"] != f"urn:problem:orders:{SLUGS[verdict]}":
                 wrong.append(f"{name}: {key} is {answer.text}")
-        changed = [key for key, verdict in expected.items() if not verdict and not key.startswith("GET /")]
+        harmless = ("GET /", "POST /withdrawals")
+        changed = [key for key, verdict in expected.items() if not verdict and not key.startswith(harmless)]
         if not changed:
             # The refused requests changed nothing.
             timeline = api.call("GET", f"/admin/orders/{order_id}/timeline").json["timeline"]

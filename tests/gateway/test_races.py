@@ -88,6 +88,19 @@ def test_one_key_adds_one_comment(api: Gateway, new_order: Callable[[str], str])
     assert len({answer.json["comments"][0]["id"] for answer in answers}) == 1
 
 
+def test_concurrent_withdrawals_are_declared_once(api: Gateway, table: Any, new_order: Callable[[str], str]) -> None:
+    order_id = new_order("withdrawn")
+    address = api.call("GET", f"/admin/orders/{order_id}").json["customer_summary"]["email"]
+    statement = {"order_id": order_id, "email": address, "confirm": True}
+    calls = [partial(api.post, f"/orders/{order_id}/withdraw", {"confirm": True, "name": f"C{n}"}) for n in range(10)]
+    calls += [partial(api.post, "/withdrawals", statement | {"name": f"G{n}"}, token="") for n in range(10)]
+    answers = at_once(calls)
+    assert {answer.status for answer in answers} == {200}
+    # All customers learn of the same declaration.
+    assert len({answer.text for answer in answers[:10]}) == 1
+    assert table.get_item(Key={"pk": f"ORDER#{order_id}", "sk": "ORDER"})["Item"]["version"] == 2
+
+
 @pytest.mark.parametrize("key", [{"idempotency_key": "k"}, {}], ids=["with a key", "double click"])
 def test_one_key_sends_one_mail(api: Gateway, new_order: Callable[[str], str], key: dict[str, str]) -> None:
     order_id = new_order(f"one-mail-{len(key)}")

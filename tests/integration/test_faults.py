@@ -64,7 +64,7 @@ class Job:
         if "create-order" in self.name:
             return "2001"
         told = json.dumps(self.event)
-        return next((order_id for order_id in ("1001", "1002", "1004") if order_id in told), "1001")
+        return next((order_id for order_id in ("1001", "1002", "1003", "1004") if order_id in told), "1001")
 
     @property
     def only_reads(self) -> bool:
@@ -118,9 +118,11 @@ def picture(service: Service, order_id: str) -> Any:
     """Returns the observable state of an order, without times and generated ids."""
     order = service.get(f"/admin/orders/{order_id}")
     timeline = service.get(f"/admin/orders/{order_id}/timeline?limit=100").json.get("timeline", [])
+    withdrawal = order.json.get("withdrawal")
     return (
         order.status,
-        {name: value for name, value in order.json.items() if name not in {"created", "cancelled_at", "request_id"}},
+        {name: value for name, value in order.json.items() if name not in {"created", "cancelled_at", "request_id"}}
+        | {"withdrawal": withdrawal and withdrawal | {"declared_at": None}},
         sorted(
             json.dumps([each | {"at": None, "comment": (each["comment"] or {}).get("content")}]) for each in timeline
         ),

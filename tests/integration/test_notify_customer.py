@@ -82,6 +82,15 @@ CHANGES: dict[str, tuple[Change, list[str]]] = {
         cancel("/admin/orders/1004"),
         ["cancellation to alice@example.com"],
     ),
+    "customer withdraws": (
+        lambda service: service.post("/orders/1003/withdraw", {"confirm": True}),
+        ["withdrawal to alice@example.com"],
+    ),
+    "customer looks at the statement of a withdrawal": (lambda service: service.post("/orders/1003/withdraw"), []),
+    "guest withdraws": (
+        lambda service: service.post("/withdrawals", load("withdraw-as-guest")["body"]),
+        ["withdrawal to alice@example.com"],
+    ),
     "cancellation is refused": (cancel("/admin/orders/1003"), []),
     "cancelled order is cancelled again": (cancel("/admin/orders/1006"), []),
     "cancelled order is changed": (

@@ -132,6 +132,8 @@ def a_day(service: Service) -> None:
         service.make_0_1(order_id)
     assert service.post("/admin/orders/1001/send-invoice", {"notes": "again"}).status == 200
     assert service.patch("/admin/orders/1002", {"paid": "1", "payment_status": "partial"}).status == 200
+    assert service.post("/orders/1002/withdraw", {"confirm": True}, BOB).status == 200
+    assert service.post("/withdrawals", load("withdraw-as-guest")["body"]).status == 200
     assert service.get("/admin/orders/1002/timeline").status == 200
     assert service.post("/admin/orders/1002/comments", {"content": "x"}).status == 201
     assert service.post("/admin/orders/1002/cancel").status == 204

@@ -88,6 +88,20 @@ STORY: list[tuple[str, Callable[[Service, list[Any]], Any], list[str]]] = [
     ("the customer cancels", lambda s, _: s.post(f"{CUSTOMER}/cancel", REASON), ["OrderCancelled", "CreditNoteIssued"]),
     ("the same again", lambda s, _: s.post(f"{ADMIN}/cancel", REASON, STAFF), []),
     ("the money goes back", lambda s, _: s.patch(ADMIN, {"payment_status": "refunded"}, STAFF), []),
+    (
+        "the customer withdraws",
+        lambda s, _: s.post(f"{CUSTOMER}/withdraw", {"name": f"{SECRET} name", "confirm": True}),
+        ["WithdrawalDeclared"],
+    ),
+    ("the same again", lambda s, _: s.post(f"{CUSTOMER}/withdraw", {"confirm": True}), []),
+    (
+        "a guest withdraws from it too",
+        lambda s, _: s.post(
+            "/withdrawals",
+            {"order_id": "3001", "name": f"{SECRET} guest", "email": f"{SECRET}@example.com", "confirm": True},
+        ),
+        [],
+    ),
     ("keys expire, and all other items are deleted", delete_everything, []),
 ]
 
@@ -197,7 +211,7 @@ def test_every_write_publishes_its_events(steps: list[Step]) -> None:
     for step in steps:
         assert [event["type"] for event in published(step.records)] == step.types, step.what
     # Every item in the table was written and deleted again.
-    everything = {"ORDER", "COMMENT", "INTERNAL", "CHANGE", "DOC", "INVOICE", "NOTICE", "KEY", "SERIES"}
+    everything = {"ORDER", "COMMENT", "INTERNAL", "CHANGE", "DOC", "INVOICE", "NOTICE", "KEY", "SERIES", "LIMIT"}
     assert kinds([record for step in steps[:-1] for record in step.records]) == everything
     assert kinds(steps[-1].records) == everything
 
@@ -256,6 +270,16 @@ def test_events_describe_what_happened(steps: list[Step]) -> None:
             "cancelled_as": "customer",
             "status_before_cancel": "in_progress",
             "version": 4,
+        }
+    ]
+    assert happened["the customer withdraws"] == [
+        about_it
+        | {
+            "id": "order/3001/withdrawal",
+            "type": "WithdrawalDeclared",
+            "time": "2026-11-23T09:00:09.500000Z",
+            "customer_id": "alice",
+            "declared_as": "customer",
         }
     ]
     for what, comment_id, time, flags in (

@@ -210,4 +210,4 @@ def test_round_trips(service: Service) -> None:
     for query in ("", "?limit=2"):
         service.calls.clear()
         service.get(TIMELINE + query)
-        assert service.calls == {"GetItem": 1, "Query": 5}
+        assert service.calls == {"GetItem": 2, "Query": 5}

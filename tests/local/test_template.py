@@ -206,7 +206,7 @@ def test_invalid_samconfig_is_reported(tmp_path: Path, samconfig: str) -> None:
 def test_template_of_the_service_is_read(tmp_path: Path) -> None:
     template = Template(ROOT / "template.yaml")
     assert template.routes
-    assert all(route.jwt == template.jwt for route in template.routes)
+    assert {route.jwt for route in template.routes if route.path != "/withdrawals"} == {template.jwt}
     for function in template.functions.values():
         module = function.handler.rpartition(".")[0].replace(".", "/")
         assert any((path / f"{module}.py").exists() for path in function.paths)

@@ -11,6 +11,7 @@ from openapi_schema_validator import OAS31Validator
 from openapi import document
 from orders import comment_views, models, requests, responses
 from orders.http import PROBLEMS
+from withdraw import bodies
 
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))
 COMPONENTS = DOCUMENT["components"]
@@ -45,6 +46,11 @@ def examples() -> Iterator[Any]:
         yield pytest.param({"$ref": "#/components/schemas/ProblemDocument"}, example["value"], id=slug)
 
 
+def public(route: str) -> bool:
+    """Whether a route needs no token."""
+    return any(each.key == route and each.jwt is None for each in TEMPLATE.routes)
+
+
 def slugs(response: dict[str, Any]) -> set[str]:
     return set(response["content"].get("application/problem+json", {}).get("examples", {}))
 
@@ -58,7 +64,8 @@ def test_operation_has_summary_description_and_security(route: str) -> None:
     operation = OPERATIONS[route]
     assert operation["summary"]
     assert operation["description"]
-    assert operation["tags"] == ["Admin" if "/admin/" in route else "Customer"]
+    assert operation["tags"] == ["Guest" if public(route) else "Admin" if "/admin/" in route else "Customer"]
+    assert operation.get("security", "as the document says") == ([] if public(route) else "as the document says")
     assert [list(scheme) for scheme in DOCUMENT["security"]] == [["Jwt"]]
     assert COMPONENTS["securitySchemes"]["Jwt"]["scheme"] == "bearer"
 
@@ -76,7 +83,7 @@ def test_every_body_and_required_parameter_has_an_example(route: str) -> None:
 def test_examples_match_their_schemas(schema: dict[str, Any], example: Any) -> None:
     OAS31Validator({**schema, "components": COMPONENTS}).validate(example)
     name = schema.get("$ref", "").rpartition("/")[2]
-    for room in (comment_views, models, requests, responses):
+    for room in (bodies, comment_views, models, requests, responses):
         if model := vars(room).get(name):
             model.model_validate_json(json.dumps(example))
 
@@ -84,9 +91,10 @@ def test_examples_match_their_schemas(schema: dict[str, Any], example: Any) -> N
 @each_operation
 def test_every_error_response_names_its_problem_types(route: str) -> None:
     failures = {status: answer for status, answer in OPERATIONS[route]["responses"].items() if status >= "400"}
-    assert {"401", "422", "429", "500", "503"} <= failures.keys()
+    assert {"422", "429", "500", "503"} <= failures.keys()
+    assert ("401" in failures) != public(route)
     for status, answer in failures.items():
-        assert slugs(answer) or status == "429"
+        assert slugs(answer) or (status == "429" and not public(route))
         assert {str(PROBLEM_TYPES[slug].status) for slug in slugs(answer)} <= {status}
     assert ("forbidden" in slugs(failures.get("403", {"content": {}}))) == ("/admin/" in route)
     assert ("requestBody" in OPERATIONS[route]) == ({"400", "413", "415"} <= failures.keys())
@@ -96,10 +104,10 @@ def test_every_error_response_names_its_problem_types(route: str) -> None:
 @each_operation
 def test_answers_of_api_gateway_are_documented(route: str) -> None:
     answers = OPERATIONS[route]["responses"]
-    problem = {
-        status: answers[status]["content"]["application/json"]["example"]["message"] for status in ("401", "429")
+    expected = {"429": "Too Many Requests"} | ({} if public(route) else {"401": "Unauthorized"})
+    assert expected == {
+        status: answers[status]["content"]["application/json"]["example"]["message"] for status in expected
     }
-    assert problem == {"401": "Unauthorized", "429": "Too Many Requests"}
 
 
 def test_problem_examples_are_distinct() -> None:

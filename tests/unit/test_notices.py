@@ -1,4 +1,4 @@
-"""Notices of comments and cancellations, as the customer reads them."""
+"""Notices of comments, cancellations and withdrawals, as the customer reads them."""
 
 import email
 from datetime import UTC, datetime
@@ -14,8 +14,24 @@ from mails import NASTY, SHOP, TYPED, Page, a_line, an_order, harmless, parts, s
 from notify_customer.notices import Notice, notice_of, render
 from orders.invoices import Mailing, Outcome
 from orders.mailing.shop import Shop
-from orders.models import CustomerSummary, Order, OrderHeader, OrderStatus, PaymentStatus, StoredComment
-from orders.stream import CommentAddition, DomainEvent, MailingTransition, OrderCancellation, OrderCreation
+from orders.models import (
+    CustomerSummary,
+    Order,
+    OrderHeader,
+    OrderStatus,
+    PaymentStatus,
+    StoredComment,
+    Withdrawal,
+    WithdrawalRole,
+)
+from orders.stream import (
+    CommentAddition,
+    DomainEvent,
+    MailingTransition,
+    OrderCancellation,
+    OrderCreation,
+    WithdrawalDeclaration,
+)
 
 LATE = datetime(2026, 1, 15, 23, 30, tzinfo=UTC)
 CUSTOMER: dict[str, Any] = {"first_name": "Alice", "email": "alice@example.com", "country": {"code": "DE"}}
@@ -44,6 +60,15 @@ def of_cancellation(order: Order, shop: Shop = SHOP, *, by: str | None = "admin"
     }
     happened = OrderCancellation(header.model_copy(update=cancelled))
     return render(Notice("cancellation", "CANCELLED", order.order_id, happened), order, shop)
+
+
+def a_withdrawal(name: str = "Alice Martin") -> WithdrawalDeclaration:
+    withdrawal = Withdrawal(declared_at=LATE, declared_as=WithdrawalRole.GUEST, name=name, email="alice@example.com")
+    return WithdrawalDeclaration("1001", "alice", withdrawal)
+
+
+def of_withdrawal(order: Order, shop: Shop = SHOP, name: str = "Alice Martin") -> Any:
+    return render(Notice("withdrawal", "WITHDRAWN", order.order_id, a_withdrawal(name)), order, shop)
 
 
 def read(message: Any) -> tuple[str, Page]:
@@ -108,6 +133,32 @@ def test_cancellation_notice() -> None:
     )
 
 
+def test_withdrawal_notice() -> None:
+    shop = SHOP.model_copy(update={"time_zone": ZoneInfo("Europe/Berlin")})
+    message = of_withdrawal(an_order(customer=CUSTOMER | {"email": "other@example.com"}), shop)
+    plain, page = read(message)
+
+    assert message["Subject"] == "We received your withdrawal from order 1001 at Bluebell Books"
+    # The address of the statement, whatever the order's is.
+    assert message["To"] == "alice@example.com"
+    assert plain == (
+        "Bluebell Books\n\nHello Alice,\n\nWe have received your withdrawal:\n\n"
+        "  I withdraw from the contract for order 1001.\n\n"
+        "  Name: Alice Martin\n  Confirmation to: alice@example.com\n  Submitted: 16 January 2026, 00:30:00 CET\n\n"
+        "This mail confirms that the withdrawal has arrived and when. Please keep it.\n"
+        "The order has not been cancelled yet. Bluebell Books will check the withdrawal and contact you about "
+        "returning the goods and about your money.\nIf you did not declare it, please tell us.\n" + IMPRINT
+    )
+    assert spaced(page.text) == (
+        "Submitted 16 January 2026, 00:30:00 CET. Please keep this mail. Bluebell Books Order 1001 Hello Alice, "
+        "We have received your withdrawal: I withdraw from the contract for order 1001. "
+        "Name: Alice Martin Confirmation to: alice@example.com Submitted: 16 January 2026, 00:30:00 CET "
+        "This mail confirms that the withdrawal has arrived and when. Please keep it. "
+        "The order has not been cancelled yet. Bluebell Books will check the withdrawal and contact you about "
+        f"returning the goods and about your money. If you did not declare it, please tell us. {FOOT}"
+    )
+
+
 @pytest.mark.parametrize(
     ("status", "paid", "text"),
     [
@@ -167,7 +218,7 @@ def test_missing_shop_details_are_left_out() -> None:
 
 def test_headers() -> None:
     order = an_order(customer=CUSTOMER)
-    for message in (of_comment("x", order), of_cancellation(order)):
+    for message in (of_comment("x", order), of_cancellation(order), of_withdrawal(order)):
         assert message["From"] == "Bluebell Books <invoices@bluebell.example>"
         assert message["To"] == "alice@example.com"
         assert message["Reply-To"] == "hello@bluebell.example"
@@ -186,7 +237,11 @@ def test_line_ends_cannot_add_headers() -> None:
     shop = SHOP.model_copy(
         update=dict.fromkeys(("name", "reply_to", "tax_id", "support_contact"), f"a@b.example{line}")
     )
-    for message in (of_comment(line, order, shop), of_cancellation(order, shop, reason=line)):
+    for message in (
+        of_comment(line, order, shop),
+        of_cancellation(order, shop, reason=line),
+        of_withdrawal(order, shop, line),
+    ):
         arrived = email.message_from_bytes(message.as_bytes(policy=SMTP), policy=default)
         assert arrived["Bcc"] is None
         assert arrived["To"] == "alice@example.com"
@@ -198,7 +253,11 @@ def test_personal_texts_stay_text_everywhere(text: str) -> None:
     order = an_order(customer=CUSTOMER | {"first_name": text})
     shop = SHOP.model_copy(update={"name": text, "tax_id": text, "support_contact": text, "address": text})
     # The comment's page names the shop once more, in the preview that a mailbox shows beside the subject.
-    for message, more in ((of_comment(text, order, shop), 1), (of_cancellation(order, shop, reason=text), 0)):
+    for message, more in (
+        (of_comment(text, order, shop), 1),
+        (of_cancellation(order, shop, reason=text), 0),
+        (of_withdrawal(order, shop, text), 0),
+    ):
         plain, page = read(message)
         harmless(page)
         assert page.links == []
@@ -224,6 +283,7 @@ def test_any_text_arrives_unchanged(text: str, name: str, shop_name: str) -> Non
     for message in (
         render(Notice("comment", "COMMENT#17", "1001", comment), order, shop),
         of_cancellation(order, shop, reason=text),
+        of_withdrawal(order, shop, text),
     ):
         raw = message.as_bytes(policy=SMTP)
         plain, html = parts(message)
@@ -240,7 +300,8 @@ def test_any_text_arrives_unchanged(text: str, name: str, shop_name: str) -> Non
 
 
 def test_notices_look_like_invoices() -> None:
-    for message in (of_comment("x", an_order(customer=CUSTOMER)), of_cancellation(an_order(customer=CUSTOMER))):
+    order = an_order(customer=CUSTOMER)
+    for message in (of_comment("x", order), of_cancellation(order), of_withdrawal(order)):
         html = parts(message)[1]
         page = Page(html)
         assert page.elements[0] == ("html", {"lang": "en", "dir": "ltr"})
@@ -254,7 +315,7 @@ def test_notices_look_like_invoices() -> None:
 
 def test_rendering_a_notice_is_deterministic() -> None:
     order = an_order(a_line(price="1234.5"), customer=CUSTOMER, paid="1")
-    for write in (partial(of_comment, "x", order), partial(of_cancellation, order)):
+    for write in (partial(of_comment, "x", order), partial(of_cancellation, order), partial(of_withdrawal, order)):
         assert write().as_bytes(policy=SMTP) == write().as_bytes(policy=SMTP)
 
 
@@ -281,11 +342,12 @@ INVOICE = Mailing(
         (CommentAddition("1001", a_comment(is_visible_to_customer=False)), None),
         (CommentAddition("1001", a_comment(is_admin=False)), None),
         (OrderCancellation(an_order()), ("cancellation", "CANCELLED", "1001")),
+        (a_withdrawal(), ("withdrawal", "WITHDRAWN", "1001")),
         (OrderCreation(an_order(order_status=OrderStatus.CANCELLED)), None),
         (MailingTransition(INVOICE, None), None),
         (None, None),
     ],
-    ids=["comment", "flagged", "internal", "the customer's", "cancelled", "created", "invoice", "nothing"],
+    ids=["comment", "flagged", "internal", "the customer's", "cancelled", "withdrawn", "created", "invoice", "nothing"],
 )
 def test_changes_that_notify_the_customer(
     domain_event: DomainEvent | None, notice: tuple[str, str, str] | None
@@ -306,7 +368,11 @@ def test_a_cancellation_is_dated_the_shops_day() -> None:
 
 def test_notices_link_the_page_of_the_order_and_the_support_contact() -> None:
     shop = SHOP.model_copy(update={"order_page": "https://shop.example/orders/{order_id}"})
-    for message in (of_comment("x", an_order(), shop), of_cancellation(an_order(), shop)):
+    for message in (
+        of_comment("x", an_order(), shop),
+        of_cancellation(an_order(), shop),
+        of_withdrawal(an_order(), shop),
+    ):
         plain, page = read(message)
         assert "\nView your order:\nhttps://shop.example/orders/1001\n" in plain
         assert page.links == ["https://shop.example/orders/1001"]

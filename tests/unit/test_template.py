@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from harness import TEMPLATE
 
 from local.template import Template
 from orders.invoices import Outcome
@@ -147,6 +149,8 @@ OTHER_KEYS = {
     # They issue documents.
     "SendInvoiceFunction": ("SERIES#*",),
     "CancelOrderFunction": ("SERIES#*",),
+    # Guests' attempts are counted.
+    "WithdrawFunction": ("LIMIT#*",),
 }
 """Items outside of orders that a function reaches."""
 
@@ -292,10 +296,15 @@ def test_documents_are_written_once(template: Template) -> None:
 # Routes
 
 
-def test_every_route_requires_a_token(template: Template, given: dict[str, str]) -> None:
-    assert template.routes
+PUBLIC = ["POST /withdrawals"]
+"""The routes that need no token."""
+
+
+def test_every_route_but_the_public_one_requires_a_token(template: Template, given: dict[str, str]) -> None:
+    assert [route.key for route in template.routes if route.jwt is None] == PUBLIC
     for route in template.routes:
-        assert route.jwt, route.key
+        if not route.jwt:
+            continue
         assert f"{route.path}/".startswith(("/orders/", "/admin/orders/")), route.key
         if given:
             assert (route.jwt.issuer, route.jwt.audience) == ("https://issuer.example", ("shop", "till"))
@@ -304,6 +313,19 @@ def test_every_route_requires_a_token(template: Template, given: dict[str, str])
 def test_api_is_throttled(template: Template) -> None:
     for api in template.of_type("AWS::Serverless::HttpApi").values():
         assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= api["DefaultRouteSettings"].keys()
+        # A route's own settings replace the defaults, so they have to repeat them.
+        assert list(api["RouteSettings"]) == PUBLIC
+        for own in api["RouteSettings"].values():
+            assert own == {"DetailedMetricsEnabled": True, "ThrottlingRateLimit": 5, "ThrottlingBurstLimit": 20}
+
+
+def test_functions_declare_the_public_routes() -> None:
+    declared = [
+        route
+        for function in {route.function for route in TEMPLATE.routes}
+        for route in import_module(TEMPLATE.functions[function].handler.rpartition(".")[0]).app._public
+    ]
+    assert declared == PUBLIC
 
 
 # Retention

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cache
 
 from babel.core import Locale, UnknownLocaleError
-from babel.dates import format_date
+from babel.dates import format_date, format_datetime
 from babel.numbers import NumberPattern, format_decimal
 
 from orders.money import amount_text, minor_units
@@ -59,6 +59,10 @@ class Formats:
     def date(self, moment: datetime) -> str:
         """Formats the day in the time zone, with the month as a word where the locale does so."""
         return self.day(self.local_day(moment))
+
+    def date_and_time(self, moment: datetime) -> str:
+        """Formats the day and the time in the time zone, to the second and with the zone's difference from UTC."""
+        return format_datetime(moment.astimezone(self._time_zone), "long", locale=self._locale)
 
     def day(self, day: Day) -> str:
         """Formats a day as `date` does."""
