@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from harness import ADA, ALICE, BOB, Answer, Service, load
+from lists import flatten, pages
 
 from orders import aws
 
@@ -361,6 +362,18 @@ def test_timeline_shows_who_declared_it(service: Service) -> None:
         ("withdrawal_declared", "guest", None, "Bob"),
     ]
     assert found[0]["at"] == "2026-11-23T09:00:00.000000Z"
+
+
+def test_timeline_has_it_once_however_it_is_paged(service: Service) -> None:
+    # All at the same time.
+    service.post("/orders/1001/comments", {"content": "x"})
+    service.post("/orders/1001/withdraw", {"confirm": True})
+    service.patch("/admin/orders/1001", {"order_status": "paused"})
+    service.post("/admin/orders/1001/cancel")
+    whole = flatten(pages(service, "/admin/orders/1001/timeline?limit=100"))
+    assert [entry["event"] for entry in whole].count("withdrawal_declared") == 1
+    for limit in (1, 2, 3):
+        assert flatten(pages(service, f"/admin/orders/1001/timeline?limit={limit}")) == whole
 
 
 @pytest.mark.parametrize(
