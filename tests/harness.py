@@ -283,14 +283,27 @@ class Service:
 
     @property
     def mails(self) -> list[EmailMessage]:
-        """Every mail that SES accepted."""
-        sent = ses_backends[ACCOUNT][REGION].sent_messages
-        return [email.message_from_string(mail.raw_data, policy=email.policy.default) for mail in sent]
+        """Every mail that SES accepted, except those to the staff."""
+        return [mail for mail in _accepted_mails() if not _is_for_staff(mail)]
 
     @property
     def notices(self) -> list[EmailMessage]:
-        """Every mail that SES accepted, except invoices."""
+        """Every mail to a customer that SES accepted, except invoices."""
         return [mail for mail in self.mails if "notice=" in mail["X-SES-MESSAGE-TAGS"]]
+
+    @property
+    def staff_mails(self) -> list[EmailMessage]:
+        """Every mail to the staff that SES accepted."""
+        return [mail for mail in _accepted_mails() if _is_for_staff(mail)]
+
+
+def _accepted_mails() -> list[EmailMessage]:
+    sent = ses_backends[ACCOUNT][REGION].sent_messages
+    return [email.message_from_string(mail.raw_data, policy=email.policy.default) for mail in sent]
+
+
+def _is_for_staff(mail: EmailMessage) -> bool:
+    return "notice=staff_" in mail["X-SES-MESSAGE-TAGS"]
 
 
 def invoke(function: str, event: Any) -> Any:

@@ -50,7 +50,7 @@ FORMS = {
     "report": "[a-z_]+",
     "kind": "[A-Za-z ]+",
     "why": "not about delivery|about copies|no invoice of ours",
-    "notice": r"COMMENT#\d+|CANCELLED|WITHDRAWN",
+    "notice": r"(STAFF#)?(COMMENT#\d+|CANCELLED|WITHDRAWN)",
     "what": "Notices[A-Z][A-Za-z]+",
     "event_id": r"[\w-]+",
     # The keys of an item; tests make up others.

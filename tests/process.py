@@ -63,16 +63,21 @@ class Gateway:
         assert answer.status == 200, answer.text
 
     def outbox(self, order_id: str, about: str) -> list[dict[str, Any]]:
-        """Returns the mails about an order, oldest first: either each `invoice` or each `notice`."""
+        """Returns the mails about an order, oldest first: each `invoice`, each `notice`, or those to the `staff`."""
         mails: list[dict[str, Any]] = self.call("GET", "/_local/outbox", token="", accept="application/json").json
         of_order = [mail for mail in mails if mail["tags"]["order_id"] == order_id]
-        # A credit note comes with a notice.
-        return [mail for mail in of_order if ("notice" if "notice" in mail["tags"] else "invoice") == about]
+        return [mail for mail in of_order if _kind(mail) == about]
 
     def documents(self, order_id: str) -> list[dict[str, Any]]:
         """Returns the documents of an order as the staff sees them."""
         documents: list[dict[str, Any]] = self.call("GET", f"/admin/orders/{order_id}/invoices").json["invoices"]
         return documents
+
+
+def _kind(mail: dict[str, Any]) -> str:
+    # A credit note comes with a notice.
+    notice: str = mail["tags"].get("notice", "")
+    return "staff" if notice.startswith("staff_") else "notice" if notice else "invoice"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Mails customers the notices that the table's stream calls for, each once.
+"""Mails customers and staff the notices that the table's stream calls for, each once.
 
 https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
 """
@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from notify_customer.notices import Notice, notice_of, recipient_of, render
+from notify_customer.staff import render_for_staff, staff_notice_of
 from orders import settings
 from orders.archive import get_archive
 from orders.errors import DomainError, MailUnknown
@@ -45,14 +46,18 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 
 
 def handle_record(record: DynamoDBRecord) -> None:
-    """Mails the notice that a record calls for, if any.
+    """Mails the notices that a record calls for, if any: to the customer, and to the staff even if that fails.
 
     Errors are raised, so that the record is delivered again. A mail that was or may have been sent is not sent again.
     """
     try:
-        notice = notice_of(parse_record(record.raw_event))
-        if notice:
-            _handle(notice)
+        event = parse_record(record.raw_event)
+        try:
+            if notice := notice_of(event):
+                _tell_customer(notice)
+        finally:
+            if notice := staff_notice_of(event):
+                _tell_staff(notice)
     except Exception as error:
         # The error's text may quote what a person wrote. The keys tell the staff which order it is.
         keys = record.raw_event["dynamodb"].get("Keys")
@@ -75,7 +80,7 @@ def _can_be_mailed(notice: Notice, order: Order) -> bool:
     return isinstance(notice.event, WithdrawalDeclaration) or not invoice_delivery(order)
 
 
-def _handle(notice: Notice) -> None:
+def _tell_customer(notice: Notice) -> None:
     head = notice.event.order.credit_note if isinstance(notice.event, OrderCancellation) else None
     enabled = _enabled(notice)
     if not enabled and not head:
@@ -96,6 +101,13 @@ def _handle(notice: Notice) -> None:
         _mail(notice, message, CreditNoteRecord(ledger, mailing))
     else:
         _mail(notice, message, NoticeRecord(ledger, notice))
+
+
+def _tell_staff(notice: Notice) -> None:
+    shop = get_shop()
+    if shop.staff_email:
+        order = OrderStore(get_table()).get(notice.order_id, ourselves)
+        _mail(notice, render_for_staff(notice, order, shop), NoticeRecord(Ledger(get_table()), notice))
 
 
 def _archive(ledger: Ledger, order: Order, head: DocumentHead) -> bytes:

@@ -1,5 +1,6 @@
-"""Notices: mails that tell a customer about a comment, a cancellation or a withdrawal. Pure functions."""
+"""Notices to customers: mails about a comment, a cancellation or a withdrawal. Pure functions of their arguments."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
@@ -10,7 +11,7 @@ from orders.mailing.addresses import one_line
 from orders.mailing.formatting import Formats
 from orders.mailing.letters import formats_for, imprint, letter, order_page, templates
 from orders.mailing.shop import Shop
-from orders.models import Order, OrderHeader, PaymentStatus
+from orders.models import Order, OrderHeader, PaymentStatus, StoredComment
 from orders.stream import CommentAddition, DomainEvent, OrderCancellation, WithdrawalDeclaration
 
 _templates = templates(Path(__file__).parent / "templates")
@@ -18,10 +19,10 @@ _templates = templates(Path(__file__).parent / "templates")
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A message to a customer.
+    """A message to a customer or to the staff.
 
     Attributes:
-        kind: `comment`, `cancellation` or `withdrawal`: the name of its templates.
+        kind: The name of its templates, such as `comment`.
         id: Unique within the order, and the same for every delivery of the same event.
         order_id: The order it is about.
         event: The domain event.
@@ -34,13 +35,13 @@ class Notice:
 
 
 def notice_of(event: DomainEvent | None) -> Notice | None:
-    """Returns the notice for an event: a comment by the staff that the customer may read, a cancellation, a withdrawal.
+    """Returns the notice to the customer: for a staff comment that they may read, a cancellation or a withdrawal.
 
     Internal comments and the customer's own comments have none.
     """
     match event:
         case CommentAddition(order_id, comment) if comment.is_visible_to_customer and comment.is_admin:
-            return Notice("comment", f"COMMENT#{comment.id:016}", order_id, event)
+            return Notice("comment", comment_notice_id(comment), order_id, event)
         case OrderCancellation(order):
             return Notice("cancellation", "CANCELLED", order.order_id, event)
         case WithdrawalDeclaration(order_id):
@@ -53,6 +54,11 @@ def recipient_of(notice: Notice, order: Order) -> str | None:
     if isinstance(notice.event, WithdrawalDeclaration):
         return notice.event.withdrawal.email
     return order.customer_summary.email
+
+
+def comment_notice_id(comment: StoredComment) -> str:
+    """Returns the id of a notice about a comment."""
+    return f"COMMENT#{comment.id:016}"
 
 
 def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
@@ -93,14 +99,14 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
                 "email": withdrawal.email,
                 "submitted": formats_for(order, shop).date_and_time(date),
             }
-    return letter(
-        shop,
-        recipient_of(notice, order) or "",
-        subject,
-        date,
-        text=_templates.get_template(f"{notice.kind}.txt").render(values),
-        html=_templates.get_template(f"{notice.kind}.html").render(values),
-    )
+    text, html = render_bodies(notice, values)
+    return letter(shop, recipient_of(notice, order) or "", subject, date, text=text, html=html)
+
+
+def render_bodies(notice: Notice, values: Mapping[str, Any]) -> tuple[str, str]:
+    """Renders the templates of a notice: its plain text and its HTML."""
+    text, html = (_templates.get_template(f"{notice.kind}.{suffix}") for suffix in ("txt", "html"))
+    return text.render(values), html.render(values)
 
 
 def _money(order: OrderHeader, formats: Formats) -> dict[str, Any]:

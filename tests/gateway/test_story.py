@@ -99,6 +99,9 @@ def test_customers_are_notified_once(api: Gateway) -> None:
     # The stream is read in order: once a later comment is mailed, everything before it was processed.
     assert api.post(comments, {"content": "Schade."}).status == 201
     assert [mail["tags"]["notice"] for mail in notices_of(api, "1010", 3)] == ["comment", "cancellation", "comment"]
+    [staff] = api.outbox("1010", "staff")
+    assert (staff["to"], staff["tags"]["notice"]) == ("staff@shop.example", "staff_cancellation")
+    assert "To be refunded: 12,50\N{NO-BREAK SPACE}€." in staff["text"]
 
 
 def test_invoice_is_mailed_to_the_orders_address(api: Gateway) -> None:

@@ -126,7 +126,7 @@ def picture(service: Service, order_id: str) -> Any:
         sorted(
             json.dumps([each | {"at": None, "comment": (each["comment"] or {}).get("content")}]) for each in timeline
         ),
-        [str(mail["To"]) for mail in service.mails],
+        [str(mail["To"]) for mail in (*service.mails, *service.staff_mails)],
     )
 
 
@@ -229,7 +229,8 @@ def check_outcome(
     if "notify" in job.name:
         assert job.do(service) is not None
         # A mail that may have left is never sent again.
-        assert len(service.mails) == 1 or (not certain and not service.mails)
+        mails = [*service.mails, *service.staff_mails]
+        assert len(mails) == 1 or (not certain and not mails)
     elif job.name.startswith("send-invoice"):
         check_invoice(service, job, done=done)
     elif job.name.startswith("add-comment") and not job.keyed and (done or (fault in PERFORMED and call == PUT)):

@@ -61,6 +61,11 @@ def notice_of(mail: Any) -> str:
     return f"{tags['notice']} to {mail['To']}"
 
 
+def told(service: Service) -> list[str]:
+    """Returns all notices so far: those to customers, then those to the staff."""
+    return [notice_of(mail) for mail in (*service.notices, *service.staff_mails)]
+
+
 CHANGES: dict[str, tuple[Change, list[str]]] = {
     "admin comments": (comment_on("1001"), ["comment to alice@example.com"]),
     "admin comments with a key": (
@@ -75,8 +80,11 @@ CHANGES: dict[str, tuple[Change, list[str]]] = {
     "admin comments, flagged": (comment_on("1001", flagged=True), []),
     "admin comments internally": (comment_on("1001", is_visible_to_customer=False), []),
     "customer comments": (comment_on("1002", BOB), []),
-    "customer comments, flagged": (comment_on("1002", BOB, flagged=True), []),
-    "customer cancels": (cancel("/orders/1001"), ["cancellation to alice@example.com"]),
+    "customer comments, flagged": (comment_on("1002", BOB, flagged=True), ["staff_comment to staff@shop.example"]),
+    "customer cancels": (
+        cancel("/orders/1001"),
+        ["cancellation to alice@example.com", "staff_cancellation to staff@shop.example"],
+    ),
     "admin cancels": (cancel("/admin/orders/1002", reason="Aus"), ["cancellation to bob@example.com"]),
     "admin cancels a partly shipped order": (
         cancel("/admin/orders/1004"),
@@ -127,16 +135,16 @@ def test_each_change_sends_the_right_mail_or_none(service: Service, name: str) -
     # The function decides the same without the filter, and the filter passes exactly the records that lead to a mail.
     leading = []
     for record in records:
-        before = len(service.notices)
+        before = told(service)
         assert service.notify([record]) == []
-        leading.append(len(service.notices) > before)
-    assert list(map(notice_of, service.notices)) == mails
+        leading.append(told(service) != before)
+    assert told(service) == mails
     assert [matches_filter(STREAM, record) for record in records] == leading
     # The function does not trigger itself: its own writes lead to no mail.
     own = service.records()
     assert [record for record in own if matches_filter(STREAM, record)] == []
     assert service.notify(own) == []
-    assert list(map(notice_of, service.notices)) == mails
+    assert told(service) == mails
 
 
 def test_invoice_records_send_no_mail(service: Service) -> None:
@@ -164,21 +172,23 @@ RECORDED: dict[str, dict[str, Any]] = json.loads((ROOT / "tests/stream_records.j
 """Stream records of DynamoDB Local, one for each kind of write. Some are about the sample orders."""
 
 TELLING = {
-    "an admin's comment": ("A message about your order 1001", ""),
-    "an admin's flagged but visible comment": ("A message about your order 1001", ""),
-    "cancelled by the customer": ("Your order 1001", " is cancelled"),
-    "cancelled by an admin": ("Your order 1004", " is cancelled"),
+    "an admin's comment": ["A message about your order 1001 at Käsekönig & Töchter"],
+    "an admin's flagged but visible comment": ["A message about your order 1001 at Käsekönig & Töchter"],
+    "cancelled by the customer": [
+        "Your order 1001 at Käsekönig & Töchter is cancelled",
+        "Order 1001: cancelled by the customer",
+    ],
+    "cancelled by an admin": ["Your order 1004 at Käsekönig & Töchter is cancelled"],
 }
 
 
 def test_dynamodb_records_are_parsed(service: Service) -> None:
-    told = []
     for name, record in RECORDED.items():
-        before = len(service.notices)
+        customers, staff = len(service.notices), len(service.staff_mails)
         assert service.notify([record]) == [], name
+        mails = service.notices[customers:] + service.staff_mails[staff:]
+        assert [mail["Subject"] for mail in mails] == TELLING.get(name, []), name
         assert matches_filter(STREAM, record) == (name in TELLING), name
-        told += [(name, f"{mail['Subject']}") for mail in service.notices[before:]]
-    assert told == [(name, f"{what} at Käsekönig & Töchter{end}") for name, (what, end) in TELLING.items()]
 
 
 def shape(value: Any) -> Any:
@@ -307,7 +317,7 @@ def test_shop_can_switch_notices_off(
     cancel("/orders/1001")(service)
     assert service.notify(service.records()) == []
     assert [notice_of(mail).split()[0] for mail in service.notices] == kinds
-    assert len(service.items("1001", "NOTICE#")) == len(kinds)
+    assert len(service.items("1001", "NOTICE#C")) == len(kinds)
 
 
 def test_order_without_an_address_sends_no_mail(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
@@ -315,7 +325,7 @@ def test_order_without_an_address_sends_no_mail(service: Service, capsys: pytest
     cancel("/orders/1007")(service)
     assert service.notify(service.records()) == []
     assert service.mails == []
-    assert service.items("1007", "NOTICE#") == []
+    assert service.items("1007", "NOTICE#CANCELLED") == []
     assert '"NoticesWithoutAddress":[1.0]' in capsys.readouterr().out
 
 
@@ -660,12 +670,20 @@ def test_ses_reports_of_notices_do_not_change_invoices(service: Service) -> None
     assert ledger(service, record) == "sent"
 
 
-@pytest.mark.parametrize("name", ["notify-customer-comment", "notify-customer-cancellation"])
+NOTICES = {
+    "notify-customer-comment": "comment to alice@example.com",
+    "notify-customer-cancellation": "cancellation to bob@example.com",
+    "notify-staff-comment": "staff_comment to staff@shop.example",
+}
+"""The event files of this function, and the mail that each leads to."""
+
+
+@pytest.mark.parametrize("name", NOTICES)
 def test_event_files_work(service: Service, name: str) -> None:
     records = load(name)["Records"]
     assert all(matches_filter(STREAM, record) for record in records)
     assert service.notify(records) == []
-    assert [notice_of(mail).split()[0] for mail in service.notices] == [name.rpartition("-")[2]]
+    assert told(service) == [NOTICES[name]]
 
 
 def test_notice_event_files_send_mails_after_all_other_event_files(service: Service) -> None:
@@ -675,10 +693,10 @@ def test_notice_event_files_send_mails_after_all_other_event_files(service: Serv
         if "routeKey" in event:
             service.send(event)
     service.notify([record for record in service.records() if matches_filter(STREAM, record)])
-    before = len(service.notices)
-    for name in ("notify-customer-comment", "notify-customer-cancellation"):
+    before = Counter(told(service))
+    for name in NOTICES:
         service.notify(load(name)["Records"])
-    assert [notice_of(mail).split()[0] for mail in service.notices[before:]] == ["comment", "cancellation"]
+    assert Counter(told(service)) - before == Counter(NOTICES.values())
 
 
 def test_invoice_packages_are_not_loaded() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from mails import NASTY, SHOP, TYPED, Page, a_line, an_order, harmless, parts, spaced
 
 from notify_customer.notices import Notice, notice_of, render
+from notify_customer.staff import render_for_staff, staff_notice_of
 from orders.invoices import Mailing, Outcome
 from orders.mailing.shop import Shop
 from orders.models import (
@@ -377,3 +378,75 @@ def test_notices_link_the_page_of_the_order_and_the_support_contact() -> None:
         assert "\nView your order:\nhttps://shop.example/orders/1001\n" in plain
         assert page.links == ["https://shop.example/orders/1001"]
         assert page.contacts == ["tel:+441174960123"]
+
+
+# To the staff ---------------------------------------------------------------------------------------------------------
+
+STAFF = SHOP.model_copy(
+    update={"staff_email": "staff@bluebell.example", "order_page": "https://shop.example/{order_id}"}
+)
+
+
+def for_staff(order: Order, text: str, shop: Shop = STAFF) -> list[Any]:
+    """Returns both mails to the staff about an order, with a text of the customer's."""
+    header = OrderHeader.model_validate(order.model_dump(include=set(OrderHeader.model_fields)))
+    cancelled = header.model_copy(update={"cancelled_at": LATE, "cancelled_as": "customer", "cancel_reason": text})
+    events: list[DomainEvent] = [
+        CommentAddition(order.order_id, a_comment(flagged=True, is_admin=False).model_copy(update={"content": text})),
+        OrderCancellation(cancelled),
+    ]
+    notices = [notice for event in events if (notice := staff_notice_of(event))]
+    assert [notice.kind for notice in notices] == ["staff_comment", "staff_cancellation"]
+    return [render_for_staff(notice, order, shop) for notice in notices]
+
+
+@pytest.mark.parametrize(
+    "domain_event",
+    [
+        CommentAddition("1001", a_comment(is_admin=False)),
+        CommentAddition("1001", a_comment(flagged=True)),
+        OrderCancellation(an_order(cancelled_as="admin")),
+        OrderCreation(an_order(cancelled_as="customer")),
+        None,
+    ],
+)
+def test_other_changes_do_not_notify_the_staff(domain_event: DomainEvent | None) -> None:
+    assert staff_notice_of(domain_event) is None
+
+
+def test_mail_to_the_staff_says_who_did_what() -> None:
+    comment, cancellation = (read(message)[0] for message in for_staff(an_order(paid="10"), "\nSorry.\n"))
+    assert comment == (
+        "Bluebell Books\n\nAlice Martin flagged this comment on order 1001 for the staff on 15 Jan 2026:\n\n"
+        "  Sorry.\n\nThe order has no e-mail address that a reply could go to.\n\nBluebell Books\n"
+    )
+    assert cancellation == (
+        "Bluebell Books\n\nAlice Martin cancelled order 1001 on 15 Jan 2026. Do not ship it.\n\nREASON\n  Sorry.\n\n"
+        "MONEY\nPaid: 10,00 €. To be refunded: 10,00 €. The refund is not made automatically.\n\n"
+        "The order has no e-mail address that a reply could go to.\n\nBluebell Books\n"
+    )
+
+
+@pytest.mark.parametrize("text", [*NASTY, "x\r\nBcc: eve@evil.example\r\n\r\n<p>hi"])
+def test_what_a_customer_wrote_stays_text_in_mails_to_the_staff(text: str) -> None:
+    customer = CustomerSummary.model_construct(first_name=text, email="alice@example.com")
+    order = an_order().model_copy(update={"customer_summary": customer})
+    for message in for_staff(order, text):
+        plain, page = read(message)
+        harmless(page)
+        assert (page.links, page.contacts) == ([], [])
+        for shown in (plain, page.text):
+            assert spaced(shown).count(spaced(text)) >= 2
+        arrived = email.message_from_bytes(message.as_bytes(policy=SMTP), policy=default)
+        assert (arrived["To"], arrived["Reply-To"], arrived["Bcc"]) == (
+            "staff@bluebell.example",
+            "alice@example.com",
+            None,
+        )
+
+
+@pytest.mark.parametrize("address", [None, "a..b@example.com", "x@example.123"])
+def test_replies_go_to_the_shop_if_the_customer_has_no_valid_address(address: str | None) -> None:
+    for message in for_staff(an_order(customer={"email": address}), "x"):
+        assert message["Reply-To"] == "hello@bluebell.example"
+        assert "The customer " in read(message)[0]

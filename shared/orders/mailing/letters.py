@@ -77,7 +77,15 @@ def templates(folder: Path) -> Environment:
 
 
 def letter(
-    shop: Shop, recipient: str, subject: str, date: datetime, *, text: str, html: str, cc: Sequence[str] = ()
+    shop: Shop,
+    recipient: str,
+    subject: str,
+    date: datetime,
+    *,
+    text: str,
+    html: str,
+    cc: Sequence[str] = (),
+    reply_to: str | None = None,
 ) -> EmailMessage:
     """Returns a mail from the shop, as plain text and as HTML.
 
@@ -89,6 +97,7 @@ def letter(
         text: The plain text.
         html: The same as HTML.
         cc: Addresses that get a copy.
+        reply_to: Address for replies, by default the shop's.
 
     Returns:
         The mail. It is plain ASCII once serialised.
@@ -98,8 +107,8 @@ def letter(
     message["To"] = recipient
     if cc:
         message["Cc"] = ", ".join(cc)
-    if shop.reply_to:
-        message["Reply-To"] = one_line(shop.reply_to)
+    if replies := reply_to or shop.reply_to:
+        message["Reply-To"] = one_line(replies)
     message["Subject"] = one_line(subject)
     message["Date"] = date
     message["Auto-Submitted"] = "auto-generated"

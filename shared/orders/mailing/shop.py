@@ -34,6 +34,7 @@ class Shop(SellerDetails):
         sender: The e-mail address that SES may send from.
         reply_to: Address for replies, if not the sender.
         invoice_cc: Addresses that an invoice may be copied to, besides the order's.
+        staff_email: Address of the staff, who are told what customers do; None if they are not mailed.
         address: Postal address, its lines separated by commas; not needed with `city`.
         e_invoices: Whether invoices are e-invoices: never, where the order allows it, or always.
         payment_days: Days to pay an invoice, counted from its date; None if it states none.
@@ -49,6 +50,7 @@ class Shop(SellerDetails):
     sender: EmailAddress
     reply_to: EmailAddress | None = None
     invoice_cc: Annotated[tuple[EmailAddress, ...], BeforeValidator(_split)] = ()
+    staff_email: EmailAddress | None = None
     address: str = ""
     e_invoices: EInvoices = EInvoices.WHEN_POSSIBLE
     payment_days: int | None = None
@@ -81,6 +83,7 @@ def get_shop() -> Shop:
     names = {"name": "SHOP_NAME", "sender": "SENDER", "reply_to": "REPLY_TO", "address": "SHOP_ADDRESS"}
     names |= {"tax_id": "SHOP_TAX_ID", "support_contact": "SUPPORT_CONTACT", "payment_link": "PAYMENT_LINK"}
     names |= {"language": "SHOP_LANGUAGE", "time_zone": "SHOP_TIME_ZONE", "invoice_cc": "INVOICE_CC"}
+    names |= {"staff_email": "STAFF_EMAIL"}
     names |= {"order_page": "ORDER_PAGE", "legal_name": "SHOP_LEGAL_NAME", "country": "SHOP_COUNTRY"}
     names |= {"vat_id": "SHOP_VAT_ID", "tax_number": "SHOP_TAX_NUMBER", "register_number": "SHOP_REGISTER_NUMBER"}
     names |= {"iban": "SHOP_IBAN", "bic": "SHOP_BIC", "payment_days": "PAYMENT_DAYS"}

@@ -1,0 +1,68 @@
+"""Notices to the staff: mails about what a customer did. Pure functions of their arguments."""
+
+from email.message import EmailMessage
+from typing import Any
+
+from notify_customer.notices import Notice, comment_notice_id, render_bodies
+from orders.identity import Role
+from orders.mailing.addresses import one_line, person_name
+from orders.mailing.formatting import Formats
+from orders.mailing.letters import Imprint, formats_for, letter
+from orders.mailing.shop import Shop
+from orders.models import Order, OrderHeader, PaymentStatus
+from orders.stream import CommentAddition, DomainEvent, OrderCancellation
+from orders.types import email_problem
+
+
+def staff_notice_of(event: DomainEvent | None) -> Notice | None:
+    """Returns the notice to the staff for an event: for a customer's flagged comment or cancellation."""
+    match event:
+        case CommentAddition(order_id, comment) if comment.flagged and not comment.is_admin:
+            return Notice("staff_comment", f"STAFF#{comment_notice_id(comment)}", order_id, event)
+        case OrderCancellation(order) if order.cancelled_as == Role.CUSTOMER:
+            return Notice("staff_cancellation", "STAFF#CANCELLED", order.order_id, event)
+    return None
+
+
+def render_for_staff(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
+    """Renders the mail. Replies to it go to the customer.
+
+    Args:
+        notice: The notice.
+        order: The order as it is now.
+        shop: The sender, with an address of the staff.
+    """
+    customer, formats = order.customer_summary, formats_for(order, shop)
+    address = customer.email if customer.email and not email_problem(customer.email) else None
+    values: dict[str, Any] = {
+        "order_id": order.order_id,
+        "customer": person_name(customer) or one_line(customer.company_name) or "The customer",
+        "reply_to": address,
+        # Without what only customers need: the links to their page and to the support.
+        "shop": Imprint(name=one_line(shop.name), address=[], tax_id="", support_contact="", support_link=""),
+        "order_page": "",
+    }
+    match notice.event:
+        case CommentAddition(_, comment):
+            what, date = "a customer flagged a comment", comment.created
+            values |= {"content": comment.content.strip("\r\n")}
+        case OrderCancellation(cancelled):
+            what, date = "cancelled by the customer", cancelled.cancelled_at or cancelled.created
+            values |= {
+                "reason": (cancelled.cancel_reason or "").strip("\r\n"),
+                "credit_note": cancelled.credit_note,
+                **_money(cancelled, formats),
+            }
+    values["date"] = formats.date(date)
+    text, html = render_bodies(notice, values)
+    subject = f"Order {order.order_id}: {what}"
+    return letter(shop, shop.staff_email or "", subject, date, text=text, html=html, reply_to=address)
+
+
+def _money(order: OrderHeader, formats: Formats) -> dict[str, Any]:
+    """Returns what was paid and what has to go back, both None if nothing was, and whether a payment is pending."""
+    return {
+        "paid": formats.money(order.paid) if order.paid else None,
+        "refund_due": formats.money(order.paid - order.refunded) if order.paid else None,
+        "pending": order.payment_status is PaymentStatus.PENDING,
+    }
