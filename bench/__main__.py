@@ -52,6 +52,7 @@ def main() -> None:
             starts=cold_starts(runner, aws, rounds, say),
             calls=calls(runner, aws, say),
             warm=warm(runner, aws, rounds, say),
+            e_invoice=e_invoice(runner, aws, rounds, say),
             memory=memory(runner, aws, say),
             limits={name: function.memory for name, function in TEMPLATE.functions.items()},
             sizes={name: artifacts.size(artifacts.OUT / "ours" / name) for name in ("OrdersLayer", INVOICE)},
@@ -99,6 +100,14 @@ def warm(runner: Runner, aws: Aws, rounds: int, say: report.Say) -> dict[str, li
     say("warm requests")
     task = {"events": [event("cancel-order-as-customer")], "blocks": 2 * rounds, "block": 50}
     times: dict[str, list[float]] = runner.ask(ours(CANCEL), aws, "warm", **task)
+    return times
+
+
+def e_invoice(runner: Runner, aws: Aws, rounds: int, say: report.Say) -> dict[str, list[float]]:
+    """Measures CPU seconds of mailing an invoice of 5 lines, with an e-invoice in its PDF and without."""
+    say("invoices with and without an e-invoice")
+    task = {"events": [event("send-invoice-as-admin")], "blocks": 2 * rounds, "block": 5}
+    times: dict[str, list[float]] = runner.ask(ours(INVOICE), aws, "e-invoice", **task)
     return times
 
 

@@ -16,11 +16,15 @@ TEXT = "Bitte bei der Nachbarin abgeben, falls niemand öffnet. " * 5
 def order(order_id: str, lines: int) -> Order:
     """Makes an order for Alice with the given number of lines."""
     line = {"product_name": "Bergkäse, 12 Monate gereift, 250 g", "quantity": 2, "price": "12.50", "tax": "1.75"}
+    line["tax_rate"] = "7"
     body = {
         "order_id": order_id,
         "customer_id": "alice",
         "currency_code": "EUR",
         "shipping_cost": "4.90",
+        "shipping_tax_rate": 7,
+        "shipping_tax": "0.34",
+        "delivered_on": "2026-11-23",
         "customer_summary": {
             "first_name": "Alice",
             "last_name": "Böhm",

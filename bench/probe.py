@@ -7,6 +7,7 @@ output contains the function's log.
     probe.py start      the first response, then exits: the parent process reads the CPU time
     probe.py yardstick  creates boto3's client for DynamoDB, then exits
     probe.py warm       alternates many requests with the bare DynamoDB call that they make
+    probe.py e-invoice  alternates invoices with and without an e-invoice in the PDF
     probe.py memory     many requests, measuring memory in between
     probe.py cost       requests on DynamoDB Local, with the cost of each
     probe.py crowd      several requests, once standard input signals that all other processes are ready
@@ -45,7 +46,11 @@ def main():
     events = task["events"]
     if task["mode"] == "start":
         say({"status": ask(handler, events[0])})
-    say({"warm": warm, "memory": memory, "cost": cost, "crowd": crowd}[task["mode"]](handler, events, task))
+    say(
+        {"warm": warm, "e-invoice": e_invoice, "memory": memory, "cost": cost, "crowd": crowd}[task["mode"]](
+            handler, events, task
+        )
+    )
 
 
 def say(found):
@@ -73,14 +78,33 @@ def warm(handler, events, task):
     client.meta.events.unregister("provide-client-params.dynamodb")
     # The client's name of the operation: `UpdateItem` is `update_item`.
     call = next(getattr(client, name) for name, of in client.meta.method_to_api_mapping.items() if of == operation.name)
-    whole, bare = [], []
+    return alternate(task, whole=lambda: handler(events[0], Context()), bare=lambda: call(**params))
+
+
+def e_invoice(handler, events, task):
+    """CPU time of a request that mails an invoice with an e-invoice, and of one that mails a plain PDF, alternating."""
+    from orders.mailing.shop import get_shop
+
+    def mail(setting):
+        os.environ["E_INVOICE"] = setting
+        get_shop.cache_clear()
+        ask(handler, events[0])
+
+    mail("off")
+    # `required` makes sure that it is one.
+    return alternate(task, whole=lambda: mail("required"), bare=lambda: mail("off"))
+
+
+def alternate(task, **requests):
+    """CPU time of each of some requests, in blocks that alternate."""
+    found = {name: [] for name in requests}
     for _ in range(task["blocks"]):
-        for what, times in ((lambda: handler(events[0], Context()), whole), (lambda: call(**params), bare)):
+        for name, request in requests.items():
             begun = time.process_time()
             for _ in range(task["block"]):
-                what()
-            times.append((time.process_time() - begun) / task["block"])
-    return {"whole": whole, "bare": bare}
+                request()
+            found[name].append((time.process_time() - begun) / task["block"])
+    return found
 
 
 def memory(handler, events, task):
