@@ -20,7 +20,7 @@ from orders.mailing.letters import Imprint, formats_for, imprint, order_page, we
 from orders.mailing.shop import Shop
 from orders.models import Order, OrderLine
 from orders.printing.words import CATEGORIES, LETTER, NOTES, SETTLED, STATUS, TAX_INVOICE, UNITS
-from orders.tax import ChargeKind, TaxGroup, tax_groups, total
+from orders.tax import TaxGroup, tax_groups, total
 from orders.terms import TaxCategory
 
 _ZERO = Decimal(0)
@@ -264,8 +264,7 @@ def _seller_lines(seller: Seller) -> list[str]:
         seller.tax_number and f"Tax number {seller.tax_number}",
         seller.register_number and f"Registration {seller.register_number}",
         seller.tax_id,
-        seller.contact_name and f"Contact: {seller.contact_name}",
-        seller.contact_phone,
+        ", ".join(filter(None, (seller.contact_name, seller.contact_phone))),
         seller.contact_email,
     )
     return [line for line in map(one_line, lines) if line]
@@ -316,15 +315,14 @@ def _tax_label(group: TaxGroup, formats: Formats) -> str:
 
 def _taxes(groups: tuple[TaxGroup, ...], formats: Formats) -> list[TaxRow]:
     """Returns the amounts by tax rate, and their sums if there are several."""
+    every = total(groups)
     labelled = [(_tax_label(group, formats), group) for group in groups]
     if len(groups) > 1:
-        labelled.append(("Total", total(groups)))
-    kinds = [kind for kind, _ in total(groups).charges]
-    composed = bool(kinds) or any(group.discount for group in groups)
+        labelled.append(("Total", every))
     return [
         TaxRow(
             label=label,
-            parts=_parts(group, kinds, formats) if composed else [],
+            parts=_parts(group, every, formats) if every.discount or every.charges else [],
             net=formats.money(group.net),
             tax=formats.money(group.tax),
         )
@@ -332,12 +330,12 @@ def _taxes(groups: tuple[TaxGroup, ...], formats: Formats) -> list[TaxRow]:
     ]
 
 
-def _parts(group: TaxGroup, kinds: list[ChargeKind], formats: Formats) -> list[Row]:
-    """Returns what makes up a taxable amount: the same rows for each group."""
+def _parts(group: TaxGroup, every: TaxGroup, formats: Formats) -> list[Row]:
+    """Returns what makes up a taxable amount: the same rows for each group, those that `every` has."""
     charges = dict(group.charges)
-    amounts = {"Items": group.items, "Discount": -group.discount}
-    amounts |= {kind.value: charges.get(kind, _ZERO) for kind in kinds}
-    if len(kinds) > 1:
+    amounts = {"Items": group.items, **({"Discount": -group.discount} if every.discount else {})}
+    amounts |= {kind.value: charges.get(kind, _ZERO) for kind, _ in every.charges}
+    if len(every.charges) > 1:
         amounts["Charges"] = sum(charges.values(), _ZERO)
     return [_row(label, formats.money(amount)) for label, amount in amounts.items()]
 
