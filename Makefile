@@ -19,6 +19,9 @@ PARALLEL := -n auto --dist loadgroup
 # Declared in pyproject.toml: only `make gate` runs the tests with these markers.
 MARKERS := slow or gateway or browser or faults or build or races or setup
 
+# More examples of property-based tests.
+GATE := --hypothesis-profile=gate
+
 # Some systems set NAME for every process; only NAME on the command line is used.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
@@ -28,7 +31,7 @@ help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=, DEBUG=1)"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
 	@echo "make import   import orders from a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
-	@echo "make test     run the tests that prove the service's behaviour, in less than two minutes"
+	@echo "make test     run the tests that prove the service's behaviour, in less than two minutes [COVERAGE=1]"
 	@echo "make gate     run everything: checks, all tests with coverage, end-to-end tests, bills of materials, DynamoDB Local"
 	@echo "make test-dynamodb-local"
 	@echo "              run the integration tests and races on DynamoDB Local; needs Java 17 and Maven"
@@ -58,21 +61,24 @@ import: $(VENV)/running
 	@$(if $(FILE),,$(error name the file: make import FILE=orders.jsonl [TABLE=orders-prod]))
 	@$(BIN)/python -m $(if $(TABLE),importer "$$FILE" --table "$$TABLE",local import "$$FILE")
 
-# These tests use moto, even if the shell names a DynamoDB Local.
-test: $(VENV)/ready
-	env -u AWS_ENDPOINT_URL_DYNAMODB $(BIN)/pytest $(PARALLEL) -m "not ($(MARKERS))" $(ARGS)
+# The gate's recipes run one after the other, even with -j.
+.NOTPARALLEL:
 
-# Runs one after the other, even with -j. Status 69 means left out, because the gate does not require Java, Maven and Maven
-# Central. run.py prints the reason.
-gate: $(VENV)/ready
-	$(MAKE) check
-	env -u AWS_ENDPOINT_URL_DYNAMODB $(BIN)/pytest $(PARALLEL) --hypothesis-profile=gate --cov --cov-report=term $(ARGS)
+# These tests use moto, even if the shell names a DynamoDB Local. With COVERAGE, property-based tests also try more examples.
+test: $(VENV)/ready
+	env -u AWS_ENDPOINT_URL_DYNAMODB $(BIN)/pytest $(PARALLEL) -m "not ($(MARKERS))" $(if $(COVERAGE),$(GATE) --cov --cov-report=term) $(ARGS)
+
+# Coverage is that of `make test`: the other tests are slow, and are there for what coverage does not show. Status 69 means
+# left out, because the gate does not require Java, Maven and Maven Central. run.py prints the reason.
+gate: COVERAGE = 1
+gate: check test
+	env -u AWS_ENDPOINT_URL_DYNAMODB $(BIN)/pytest $(PARALLEL) -m "$(MARKERS)" $(GATE) $(ARGS)
 	$(MAKE) e2e
 	if python3.13 -c '' 2>/dev/null; then $(MAKE) sbom; else echo "Left out: make sbom, because it needs Python 3.13, as Lambda has." >&2; fi
-	$(BIN)/python tests/dynamodb_local/run.py || [ $$? -eq 69 ]
+	PYTHONPATH=tests $(BIN)/python -m dynamodb_local.run || [ $$? -eq 69 ]
 
 test-dynamodb-local: $(VENV)/ready
-	@$(BIN)/python tests/dynamodb_local/run.py $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m dynamodb_local.run $(ARGS)
 
 fuzz: export CASES := $(or $(CASES),500)
 fuzz: $(VENV)/ready

@@ -100,17 +100,7 @@ def provision(template: Template) -> list[str]:
     Raises:
         UsageError: DynamoDB does not respond or rejects a table. Nothing works without it.
     """
-    dynamodb = client("dynamodb")
-    for name, properties in template.of_type("AWS::DynamoDB::Table").items():
-        try:
-            _create_table(dynamodb, name, properties)
-        except (NotReachable, HTTPClientError) as error:
-            raise UsageError(
-                f"DynamoDB does not respond at {dynamodb.meta.endpoint_url}: start it, or unset "
-                "AWS_ENDPOINT_URL_DYNAMODB and AWS_ENDPOINT_URL"
-            ) from error
-        except (BotoCoreError, ClientError) as error:
-            raise UsageError(f"DynamoDB at {dynamodb.meta.endpoint_url} rejects the table {name}: {error}") from error
+    create_tables(client("dynamodb"), template)
     missing = []
     for service, feature, create in (
         ("sesv2", "mail", _create_senders),
@@ -122,6 +112,24 @@ def provision(template: Template) -> list[str]:
         except (BotoCoreError, ClientError):
             missing.append(f"{service} does not work at {made.meta.endpoint_url}, so {feature} is unavailable.")
     return missing
+
+
+def create_tables(dynamodb: Any, template: Template) -> None:
+    """Creates the tables of the template that do not exist yet.
+
+    Raises:
+        UsageError: DynamoDB does not respond or rejects a table.
+    """
+    for name, properties in template.of_type("AWS::DynamoDB::Table").items():
+        try:
+            _create_table(dynamodb, name, properties)
+        except (NotReachable, HTTPClientError) as error:
+            raise UsageError(
+                f"DynamoDB does not respond at {dynamodb.meta.endpoint_url}: start it, or unset "
+                "AWS_ENDPOINT_URL_DYNAMODB and AWS_ENDPOINT_URL"
+            ) from error
+        except (BotoCoreError, ClientError) as error:
+            raise UsageError(f"DynamoDB at {dynamodb.meta.endpoint_url} rejects the table {name}: {error}") from error
 
 
 def load_orders(path: Path, tables: Iterable[str]) -> int:

@@ -10,7 +10,6 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -53,7 +52,7 @@ from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords  # noqa: E4
 from moto.s3.models import s3_backends  # noqa: E402
 from moto.ses.models import ses_backends  # noqa: E402
 
-from local.emulator import client, load_orders, provision, speed_up_moto  # noqa: E402
+from local.emulator import client, create_tables, load_orders, provision, speed_up_moto  # noqa: E402
 from local.events import find_route  # noqa: E402
 from local.streams import to_lambda_record  # noqa: E402
 from local.template import Template  # noqa: E402
@@ -123,20 +122,16 @@ class Service:
         """Resets the account to the resources of the template and the sample orders."""
         BackendDict.reset()
         self.last_record = None
-        if DYNAMODB_LOCAL:
-            dynamodb = client("dynamodb")
-            with suppress(dynamodb.exceptions.ResourceNotFoundException):
-                dynamodb.delete_table(TableName="OrdersTable")
-            provision(TEMPLATE)
-            load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
-            return
         initial = _initial_account()
         # Moto only adds to the stream. Its records of the sample orders are most of what there is to copy.
-        unchanged = initial["DynamoDBBackend"]["tables"]["OrdersTable"].stream_shard.items
-        initial = copy.deepcopy(initial, {id(record): record for record in unchanged})
+        tables = initial["DynamoDBBackend"]["tables"].values()
+        unchanged = {id(record): record for table in tables for record in table.stream_shard.items}
+        initial = copy.deepcopy(initial, unchanged)
         for backend in _account():
             vars(backend).update(initial[type(backend).__name__])
         s3_backends.bucket_accounts |= dict.fromkeys(s3_backends[ACCOUNT]["aws"].buckets, ("aws", ACCOUNT))
+        if DYNAMODB_LOCAL:
+            _reset_dynamodb_local()
 
     def event(self, method: str, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
         """Returns an event for a path, made from the event file of its route."""
@@ -331,6 +326,23 @@ def _initial_account() -> dict[str, dict[str, Any]]:
         type(backend).__name__: copy.deepcopy({name: value for name, value in vars(backend).items() if name in kept})
         for backend in _account()
     }
+
+
+@cache
+def _sample_items() -> tuple[Any, list[dict[str, Any]]]:
+    """Returns a client of DynamoDB Local, and what `_initial_account` stored there."""
+    dynamodb = client("dynamodb")
+    return dynamodb, dynamodb.scan(TableName="OrdersTable")["Items"]
+
+
+def _reset_dynamodb_local() -> None:
+    """Replaces the table by a new one with the sample orders: loading them would take one transaction for each."""
+    dynamodb, items = _sample_items()
+    dynamodb.delete_table(TableName="OrdersTable")
+    create_tables(dynamodb, TEMPLATE)
+    for at in range(0, len(items), 25):
+        puts = [{"PutRequest": {"Item": item}} for item in items[at : at + 25]]
+        assert not dynamodb.batch_write_item(RequestItems={"OrdersTable": puts})["UnprocessedItems"]
 
 
 def html_of(mail: EmailMessage) -> str:

@@ -1,12 +1,9 @@
 """Runs tests on DynamoDB Local: fetches it from Maven Central once, starts it in memory, and stops it.
 
-Exits with 69 (`EX_UNAVAILABLE` in sysexits.h) without Java, Maven or Maven Central, otherwise with pytest's status.
+Exits with 69 without Java, Maven or Maven Central, otherwise with pytest's status.
 """
 
-import hashlib
 import os
-import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,16 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-ROOT = Path(__file__).resolve().parents[2]
+from java import ROOT, fetch, java, run_or_leave_out
+
 POM = Path(__file__).with_name("pom.xml")
 KEPT = ROOT / ".local" / "dynamodb-local"
 LOG = KEPT / "log"
 
-UNAVAILABLE = 69
 MAIN = "software.amazon.dynamodb.services.local.main.ServerRunner"
 
-ABOUT_OTHERS = ("corpus", "mail_headers", "privileges", "recipients")
-"""Integration tests about requests, mails and roles. On DynamoDB Local they would only take longer."""
+ABOUT_OTHERS = ("corpus", "e_invoice", "mail_headers", "money", "privileges", "recipients", "secrecy")
+"""Integration tests about requests, amounts, mails and roles. On DynamoDB Local they would only take longer."""
 
 RUNS = (
     ["-n", "auto", "tests/integration", *(f"--ignore=tests/integration/test_{name}.py" for name in ABOUT_OTHERS)],
@@ -39,55 +36,10 @@ RUNS = (
 GUARDED = ("sh", "-c", 'exec 3<&0; { read -r _ <&3; kill $$; } & exec "$@" 3<&- </dev/null', "sh")
 
 
-class Missing(Exception):
-    """A requirement of DynamoDB Local is missing. The message says which one, and what to do."""
-
-
-def java() -> str:
-    """Returns the path of Java."""
-    command = shutil.which("java")
-    output = (
-        subprocess.run([command, "-version"], check=False, capture_output=True, text=True).stderr if command else ""
-    )
-    version = re.search(r'version "(\d+)', output)
-    if command and version and int(version[1]) >= 17:
-        return command
-    found = f"Java on the path is {version[1]}, and 17 is needed" if version else "there is no Java on the path"
-    raise Missing(f"{found}; install it, on Debian and Ubuntu with: apt install openjdk-17-jre-headless")
-
-
-def fetch() -> Path:
-    """Fetches DynamoDB Local, unless the version in the POM is already there. Returns the folder of its jars."""
-    jars = KEPT / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
-    if jars.is_dir():
-        return jars
-    maven = shutil.which("mvn")
-    if not maven:
-        raise Missing(
-            "there is no Maven on the path to fetch it; install it, on Debian and Ubuntu with: apt install maven"
-        )
-    print("Fetching DynamoDB Local from Maven Central, once: half a minute or so …", flush=True)
-    shutil.rmtree(KEPT, ignore_errors=True)
-    KEPT.mkdir(parents=True)
-    with TemporaryDirectory(dir=KEPT) as folder:
-        # -U: retries downloads that failed before.
-        command = [maven, "-B", "-q", "-U", "--strict-checksums", "-f", str(POM), "dependency:copy-dependencies"]
-        command += [f"-DoutputDirectory={folder}/jars"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if done.returncode:
-            LOG.write_text(done.stdout + done.stderr, encoding="utf-8")
-            raise Missing(
-                "Maven could not fetch it from Maven Central; connect to the network, or name a mirror in "
-                f"~/.m2/settings.xml (what Maven says is in {LOG.relative_to(ROOT)})"
-            )
-        Path(folder, "jars").rename(jars)
-    return jars
-
-
 @contextmanager
 def dynamodb_local() -> Iterator[str]:
     """Starts DynamoDB Local in memory, yields its URL, and stops it."""
-    command, jars = java(), fetch()
+    command, jars = java(), fetch(POM, KEPT)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     # It unpacks a library into the folder for temporary files and does not delete it.
@@ -139,21 +91,13 @@ def pytest(url: str, arguments: Sequence[str]) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    # So that context managers are closed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        ends = []
-        for run in [arguments] if arguments else RUNS:
-            # A new one for each run: it keeps the data of deleted tables, and every call takes longer.
-            with dynamodb_local() as url:
-                ends.append(pytest(url, run))
-        return next(filter(None, ends), 0)
-    except Missing as missing:
-        print(f"The tests on DynamoDB Local were left out: {missing}", file=sys.stderr)
-        return UNAVAILABLE
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    ends = []
+    for run in [arguments] if arguments else RUNS:
+        # A new one for each run: it keeps the data of deleted tables, and every call takes longer.
+        with dynamodb_local() as url:
+            ends.append(pytest(url, run))
+    return next(filter(None, ends), 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_or_leave_out("The tests on DynamoDB Local", lambda: main(sys.argv[1:])))
