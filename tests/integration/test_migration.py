@@ -100,6 +100,7 @@ def test_invoice_says_what_was_recorded(old: Service) -> None:
         "archived": True,
         "e_invoice": None,
         "missing": [],
+        "xml": None,
     }
     assert (mailing["state"], mailing["notes"], mailing["payment_method_options"]) == (
         "delivered",
