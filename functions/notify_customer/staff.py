@@ -3,24 +3,26 @@
 from email.message import EmailMessage
 from typing import Any
 
-from notify_customer.notices import Notice, comment_notice_id, render_bodies
+from notify_customer.notices import Notice, comment_notice_id, recipient_of, render_bodies
 from orders.identity import Role
 from orders.mailing.addresses import one_line, person_name
 from orders.mailing.formatting import Formats
 from orders.mailing.letters import Imprint, formats_for, letter
 from orders.mailing.shop import Shop
-from orders.models import Order, OrderHeader, PaymentStatus
-from orders.stream import CommentAddition, DomainEvent, OrderCancellation
+from orders.models import Order, OrderHeader, PaymentStatus, WithdrawalRole
+from orders.stream import CommentAddition, DomainEvent, OrderCancellation, WithdrawalDeclaration
 from orders.types import email_problem
 
 
 def staff_notice_of(event: DomainEvent | None) -> Notice | None:
-    """Returns the notice to the staff for an event: for a customer's flagged comment or cancellation."""
+    """Returns the notice to the staff for an event: for a customer's flagged comment, cancellation or withdrawal."""
     match event:
         case CommentAddition(order_id, comment) if comment.flagged and not comment.is_admin:
             return Notice("staff_comment", f"STAFF#{comment_notice_id(comment)}", order_id, event)
         case OrderCancellation(order) if order.cancelled_as == Role.CUSTOMER:
             return Notice("staff_cancellation", "STAFF#CANCELLED", order.order_id, event)
+        case WithdrawalDeclaration(order_id):
+            return Notice("staff_withdrawal", "STAFF#WITHDRAWN", order_id, event)
     return None
 
 
@@ -33,10 +35,12 @@ def render_for_staff(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
         shop: The sender, with an address of the staff.
     """
     customer, formats = order.customer_summary, formats_for(order, shop)
-    address = customer.email if customer.email and not email_problem(customer.email) else None
+    name = person_name(customer) or one_line(customer.company_name)
+    address = recipient_of(notice, order)
+    address = address if address and not email_problem(address) else None
     values: dict[str, Any] = {
         "order_id": order.order_id,
-        "customer": person_name(customer) or one_line(customer.company_name) or "The customer",
+        "customer": name or "The customer",
         "reply_to": address,
         # Without what only customers need: the links to their page and to the support.
         "shop": Imprint(name=one_line(shop.name), address=[], tax_id="", support_contact="", support_link=""),
@@ -52,6 +56,18 @@ def render_for_staff(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
                 "reason": (cancelled.cancel_reason or "").strip("\r\n"),
                 "credit_note": cancelled.credit_note,
                 **_money(cancelled, formats),
+            }
+        case WithdrawalDeclaration(_, _, withdrawal):
+            what, date = "withdrawal from the contract", withdrawal.declared_at
+            states = (order.order_status, order.shipping_status, order.payment_status)
+            values |= {
+                "guest": withdrawal.declared_as is WithdrawalRole.GUEST,
+                "name": one_line(withdrawal.name),
+                "name_on_order": name,
+                "email": withdrawal.email,
+                "submitted": formats.date_and_time(date),
+                "states": ", ".join(state.replace("_", " ") for state in states),
+                **_money(order, formats),
             }
     values["date"] = formats.date(date)
     text, html = render_bodies(notice, values)

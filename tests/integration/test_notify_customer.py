@@ -92,12 +92,12 @@ CHANGES: dict[str, tuple[Change, list[str]]] = {
     ),
     "customer withdraws": (
         lambda service: service.post("/orders/1003/withdraw", {"confirm": True}),
-        ["withdrawal to alice@example.com"],
+        ["withdrawal to alice@example.com", "staff_withdrawal to staff@shop.example"],
     ),
     "customer looks at the statement of a withdrawal": (lambda service: service.post("/orders/1003/withdraw"), []),
     "guest withdraws": (
         lambda service: service.post("/withdrawals", load("withdraw-as-guest")["body"]),
-        ["withdrawal to alice@example.com"],
+        ["withdrawal to alice@example.com", "staff_withdrawal to staff@shop.example"],
     ),
     "cancellation is refused": (cancel("/admin/orders/1003"), []),
     "cancelled order is cancelled again": (cancel("/admin/orders/1006"), []),

@@ -333,8 +333,13 @@ def test_acknowledgement_of_receipt_is_mailed_once(service: Service) -> None:
     # In the shop's time zone.
     assert "\n  Submitted: 23 November 2026, 10:00:15 CET\n" in text
     assert "\nThe order has not been cancelled yet. " in text
-    [notice] = service.items("1001", "NOTICE#")
-    assert (notice["sk"], notice["outcome"]) == ("NOTICE#WITHDRAWN", "sent")
+    [staff] = service.staff_mails
+    assert (staff["To"], staff["Reply-To"]) == ("staff@shop.example", "alice@example.com")
+    assert "\nA guest declared a withdrawal from order 1001, " in text_of(staff)
+    assert [(notice["sk"], notice["outcome"]) for notice in service.items("1001", "NOTICE#")] == [
+        ("NOTICE#STAFF#WITHDRAWN", "sent"),
+        ("NOTICE#WITHDRAWN", "sent"),
+    ]
 
 
 def test_acknowledgement_is_mailed_although_an_invoice_bounced(service: Service) -> None:

@@ -388,15 +388,16 @@ STAFF = SHOP.model_copy(
 
 
 def for_staff(order: Order, text: str, shop: Shop = STAFF) -> list[Any]:
-    """Returns both mails to the staff about an order, with a text of the customer's."""
+    """Returns all mails to the staff about an order, with a text of the customer's."""
     header = OrderHeader.model_validate(order.model_dump(include=set(OrderHeader.model_fields)))
     cancelled = header.model_copy(update={"cancelled_at": LATE, "cancelled_as": "customer", "cancel_reason": text})
     events: list[DomainEvent] = [
         CommentAddition(order.order_id, a_comment(flagged=True, is_admin=False).model_copy(update={"content": text})),
         OrderCancellation(cancelled),
+        a_withdrawal(text),
     ]
     notices = [notice for event in events if (notice := staff_notice_of(event))]
-    assert [notice.kind for notice in notices] == ["staff_comment", "staff_cancellation"]
+    assert [notice.kind for notice in notices] == ["staff_comment", "staff_cancellation", "staff_withdrawal"]
     return [render_for_staff(notice, order, shop) for notice in notices]
 
 
@@ -415,7 +416,7 @@ def test_other_changes_do_not_notify_the_staff(domain_event: DomainEvent | None)
 
 
 def test_mail_to_the_staff_says_who_did_what() -> None:
-    comment, cancellation = (read(message)[0] for message in for_staff(an_order(paid="10"), "\nSorry.\n"))
+    comment, cancellation, withdrawal = (read(message)[0] for message in for_staff(an_order(paid="10"), "\nSorry.\n"))
     assert comment == (
         "Bluebell Books\n\nAlice Martin flagged this comment on order 1001 for the staff on 15 Jan 2026:\n\n"
         "  Sorry.\n\nThe order has no e-mail address that a reply could go to.\n\nBluebell Books\n"
@@ -424,6 +425,16 @@ def test_mail_to_the_staff_says_who_did_what() -> None:
         "Bluebell Books\n\nAlice Martin cancelled order 1001 on 15 Jan 2026. Do not ship it.\n\nREASON\n  Sorry.\n\n"
         "MONEY\nPaid: 10,00 €. To be refunded: 10,00 €. The refund is not made automatically.\n\n"
         "The order has no e-mail address that a reply could go to.\n\nBluebell Books\n"
+    )
+    assert withdrawal == (
+        "Bluebell Books\n\n"
+        "A guest declared a withdrawal from order 1001, with its number and e-mail address, without signing in.\n\n"
+        "  Name: Sorry.\n  Name on the order: Alice Martin\n  E-mail address: alice@example.com\n"
+        "  Submitted: 15 January 2026, 23:30:00 UTC\n\n"
+        "The order was not changed. Check the withdrawal, then cancel the order or answer the customer.\n\n"
+        "THE ORDER\nNow: in progress, awaiting shipment, unpaid.\n"
+        "Paid: 10,00 €, of which the shop still has 10,00 €.\n\n"
+        "Replies to this mail go to the customer, alice@example.com.\n\nBluebell Books\n"
     )
 
 
@@ -447,6 +458,7 @@ def test_what_a_customer_wrote_stays_text_in_mails_to_the_staff(text: str) -> No
 
 @pytest.mark.parametrize("address", [None, "a..b@example.com", "x@example.123"])
 def test_replies_go_to_the_shop_if_the_customer_has_no_valid_address(address: str | None) -> None:
-    for message in for_staff(an_order(customer={"email": address}), "x"):
+    # A withdrawal names an address.
+    for message in for_staff(an_order(customer={"email": address}), "x")[:2]:
         assert message["Reply-To"] == "hello@bluebell.example"
         assert "The customer " in read(message)[0]
