@@ -17,7 +17,7 @@ ROUNDS ?= 10
 # Tests that share an expensive fixture are in a group, and each group runs on one worker.
 PARALLEL := -n auto --dist loadgroup
 # Declared in pyproject.toml: only `make gate` runs the tests with these markers.
-MARKERS := slow or gateway or browser or faults or build or races or setup
+MARKERS := slow or gateway or browser or faults or build or races or validators or setup
 
 # More examples of property-based tests.
 GATE := --hypothesis-profile=gate
@@ -25,16 +25,17 @@ GATE := --hypothesis-profile=gate
 # Some systems set NAME for every process; only NAME on the command line is used.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token import test gate test-dynamodb-local faults storm fuzz load bench e2e check format openapi lock sbom clean
+.PHONY: help run token import test gate test-dynamodb-local validate faults storm fuzz load bench e2e check format openapi lock sbom clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=, DEBUG=1)"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
 	@echo "make import   import orders from a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
 	@echo "make test     run the tests that prove the service's behaviour, in less than two minutes [COVERAGE=1]"
-	@echo "make gate     run everything: checks, all tests with coverage, end-to-end tests, bills of materials, DynamoDB Local"
+	@echo "make gate     run everything: checks, all tests, coverage, bills of materials, DynamoDB Local, validators of e-invoices"
 	@echo "make test-dynamodb-local"
 	@echo "              run the integration tests and races on DynamoDB Local; needs Java 17 and Maven"
+	@echo "make validate check e-invoices with the official validators; needs Java 17 and Maven [EXAMPLES=20]"
 	@echo "make fuzz     call the API with valid and invalid requests by openapi.json, for some minutes [CASES=500 for each route]"
 	@echo "make faults   make every AWS call fail in every way, and repeat the request"
 	@echo "make storm    make random requests of two customers and an admin while AWS fails [EXAMPLES=200]"
@@ -76,9 +77,14 @@ gate: check test
 	$(MAKE) e2e
 	if python3.13 -c '' 2>/dev/null; then $(MAKE) sbom; else echo "Left out: make sbom, because it needs Python 3.13, as Lambda has." >&2; fi
 	PYTHONPATH=tests $(BIN)/python -m dynamodb_local.run || [ $$? -eq 69 ]
+	PYTHONPATH=tests $(BIN)/python -m validators.run || [ $$? -eq 69 ]
 
 test-dynamodb-local: $(VENV)/ready
 	@PYTHONPATH=tests $(BIN)/python -m dynamodb_local.run $(ARGS)
+
+validate: export EXAMPLES := $(or $(EXAMPLES),20)
+validate: $(VENV)/ready
+	@PYTHONPATH=tests $(BIN)/python -m validators.run $(ARGS)
 
 fuzz: export CASES := $(or $(CASES),500)
 fuzz: $(VENV)/ready
