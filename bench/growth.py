@@ -113,12 +113,23 @@ def _costs(runner: Runner, aws: Aws, client: Any, say: Callable[[str], None]) ->
 
 def _crowds(runner: Runner, aws: Aws, client: Any, say: Callable[[str], None]) -> list[Crowd]:
     _put(client, items(order("crowd", 5)))
-    artifact, comment = ours(COMMENT), event("add-comment-as-customer", "crowd", {"content": TEXT})
-    found = []
+    artifact, found = ours(COMMENT), []
+
+    def comment(*numbers: int) -> dict[str, Any]:
+        # Each is another one: repeated content would count as a double click.
+        return event("add-comment-as-customer", "crowd", {"content": f"{TEXT} {numbers}"})
+
     for callers in CALLERS:
         say(f"DynamoDB Local: {callers} concurrent callers comment on one order")
         processes = [
-            runner.begin(artifact, aws, "crowd", first=comment, events=[comment] * EACH) for _ in range(callers)
+            runner.begin(
+                artifact,
+                aws,
+                "crowd",
+                first=comment(callers, caller),
+                events=[comment(callers, caller, n) for n in range(EACH)],
+            )
+            for caller in range(callers)
         ]
         for process in processes:
             assert process.stderr

@@ -65,7 +65,7 @@ def _add(order_id: str, request: CommentRequest, caller: Caller, table: Table, k
         request.content,
         flagged=bool(request.flagged),
         visible=request.visible_to_customer(),
-        key=RequestKey.of("add-comment", caller, request, key) if key else None,
+        key=RequestKey.of("add-comment", caller, request, key),
     )
     if new:
         count("CommentsAdded")

@@ -14,6 +14,7 @@ from notify_customer.notices import Notice, notice_of, recipient_of, render
 from notify_customer.staff import render_for_staff, staff_notice_of
 from orders import settings
 from orders.archive import get_archive
+from orders.comments import CommentStore
 from orders.errors import DomainError, MailUnknown
 from orders.identity import Caller, Role
 from orders.invoices import Mailing, Outcome
@@ -25,7 +26,7 @@ from orders.models import DocumentHead, Order
 from orders.settings import NoticeSettings
 from orders.startup import once
 from orders.store import OrderStore
-from orders.stream import OrderCancellation, WithdrawalDeclaration, parse_record
+from orders.stream import CommentAddition, OrderCancellation, WithdrawalDeclaration, parse_record
 from orders.table import get_table
 from orders.telemetry import count, logger
 from orders.types import email_problem
@@ -80,6 +81,12 @@ def _can_be_mailed(notice: Notice, order: Order) -> bool:
     return isinstance(notice.event, WithdrawalDeclaration) or not invoice_delivery(order)
 
 
+def _is_redacted(notice: Notice) -> bool:
+    """Returns whether a comment was redacted since its record was written, which may be hours ago."""
+    comment = notice.event.comment if isinstance(notice.event, CommentAddition) else None
+    return comment is not None and CommentStore(get_table()).is_redacted(notice.order_id, comment.id)
+
+
 def _tell_customer(notice: Notice) -> None:
     head = notice.event.order.credit_note if isinstance(notice.event, OrderCancellation) else None
     enabled = _enabled(notice)
@@ -91,6 +98,9 @@ def _tell_customer(notice: Notice) -> None:
     pdf = _archive(ledger, order, head) if head else b""
     if not enabled or not _can_be_mailed(notice, order):
         _note(notice, "NoticesWithoutAddress" if enabled else "NoticesOff")
+        return
+    if _is_redacted(notice):
+        _note(notice, "NoticesRedacted")
         return
     message = render(notice, order, shop)
     if head:
@@ -105,7 +115,11 @@ def _tell_customer(notice: Notice) -> None:
 
 def _tell_staff(notice: Notice) -> None:
     shop = get_shop()
-    if shop.staff_email:
+    if not shop.staff_email:
+        return
+    if _is_redacted(notice):
+        _note(notice, "NoticesRedacted")
+    else:
         order = OrderStore(get_table()).get(notice.order_id, ourselves)
         _mail(notice, render_for_staff(notice, order, shop), NoticeRecord(Ledger(get_table()), notice))
 

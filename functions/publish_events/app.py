@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/pipes-enrichment.html
 from typing import Any
 
 from orders.telemetry import logger
-from publish_events.events import event_of
+from publish_events.records import event_of
 
 
 @logger.inject_lambda_context

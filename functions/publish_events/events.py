@@ -6,18 +6,13 @@ places where it cannot be deleted. Consumers that need more call the API with th
 Within a version, members and states may only be added, so the schemas allow members that they do not know.
 """
 
-from collections.abc import Mapping
-from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orders import stream
 from orders.identity import Role
 from orders.invoices import DeliveryEvent, MailingState
-from orders.lifecycle import decisive_report, mailing_state
-from orders.models import OrderHeader, OrderStatus, PaymentStatus, ShippingStatus, WithdrawalRole
-from orders.money import amount_text
+from orders.models import OrderStatus, PaymentStatus, ShippingStatus, WithdrawalRole
 from orders.types import Moment
 
 AmountText = Annotated[str, Field(description="With the decimals of the currency.")]
@@ -139,6 +134,32 @@ class CommentAdded(_Event):
     is_admin: Annotated[bool, Field(description="True if the staff wrote it, false if the customer did.")]
     is_visible_to_customer: bool
     flagged: Annotated[bool, Field(description="Whether it is flagged for the staff.")]
+
+
+class CommentRedacted(_Event):
+    """The staff removed the content of a comment. Delete your copies of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "order/1001/comment/1795424400000000/redacted",
+                    "type": "CommentRedacted",
+                    "schema_version": "1",
+                    "time": "2026-11-23T09:05:00.000000Z",
+                    "order_id": "1001",
+                    "comment_id": 1795424400000000,
+                    "is_admin": False,
+                    "is_visible_to_customer": True,
+                }
+            ]
+        }
+    )
+
+    type: Literal["CommentRedacted"] = "CommentRedacted"
+    comment_id: int
+    is_admin: Annotated[bool, Field(description="True if the staff wrote it, false if the customer did.")]
+    is_visible_to_customer: Annotated[bool, Field(description="Whether the customer could read it.")]
 
 
 class WithdrawalDeclared(_Event):
@@ -267,102 +288,9 @@ Event = (
     OrderCreated
     | OrderCancelled
     | CommentAdded
+    | CommentRedacted
     | WithdrawalDeclared
     | InvoiceIssued
     | CreditNoteIssued
     | InvoiceStatusChanged
 )
-
-
-def event_of(record: Mapping[str, Any]) -> Event | None:
-    """Returns the event for a record of the table's stream.
-
-    Returns:
-        The event; None for records that are the service's own bookkeeping.
-
-    Raises:
-        KeyError, ValueError: It is not a record of this table.
-    """
-    match stream.parse_record(record):
-        case stream.OrderCreation(order):
-            return OrderCreated(
-                **_order_members(order),
-                id=f"order/{order.order_id}/created",
-                # Not when it was placed: an order may be imported years later.
-                time=record["dynamodb"]["ApproximateCreationDateTime"],
-                order_status=order.order_status,
-                paid=amount_text(order.paid, order.currency_code),
-                refunded=amount_text(order.refunded, order.currency_code),
-                created=order.created,
-            )
-        case stream.OrderCancellation(order):
-            return OrderCancelled(
-                **_order_members(order),
-                id=f"order/{order.order_id}/cancelled",
-                time=order.cancelled_at,
-                cancelled_as=order.cancelled_as,
-                status_before_cancel=order.status_before_cancel,
-                # The write that cancels puts this into the header's `refund_due`.
-                refund_due=amount_text(order.paid - order.refunded, order.currency_code),
-            )
-        case stream.CommentAddition(order_id, comment):
-            return CommentAdded(
-                id=f"order/{order_id}/comment/{comment.id}",
-                time=comment.created,
-                order_id=order_id,
-                comment_id=comment.id,
-                is_admin=comment.is_admin,
-                is_visible_to_customer=comment.is_visible_to_customer,
-                flagged=comment.flagged,
-            )
-        case stream.WithdrawalDeclaration(order_id, customer_id, withdrawal):
-            return WithdrawalDeclared(
-                id=f"order/{order_id}/withdrawal",
-                time=withdrawal.declared_at,
-                order_id=order_id,
-                customer_id=customer_id,
-                declared_as=withdrawal.declared_as,
-            )
-        case stream.MailingTransition(mailing, before):
-            report = decisive_report(mailing)
-            return InvoiceStatusChanged(
-                # Not the state: an invoice can soft-bounce, be delivered, and then hard-bounce.
-                id=f"order/{mailing.order_id}/invoice/{mailing.n}/{report or mailing.outcome}",
-                time=mailing.events[report] if report else mailing.ended or mailing.started,
-                order_id=mailing.order_id,
-                number=mailing.number,
-                state=mailing_state(mailing),
-                previous_state=before,
-                report=report,
-                currency_code=mailing.currency_code,
-                grand_total=amount_text(mailing.grand_total, mailing.currency_code),
-                due=amount_text(mailing.due, mailing.currency_code),
-                order_version=mailing.version,
-            )
-        case stream.DocumentIssue(document):
-            kind = CreditNoteIssued if document.corrects else InvoiceIssued
-            members = {"corrects": document.corrects} if document.corrects else {}
-            currency = document.order["currency_code"]
-            return kind(
-                id=f"order/{document.order_id}/document/{document.number}",
-                time=document.issued,
-                order_id=document.order_id,
-                number=document.number,
-                currency_code=currency,
-                grand_total=amount_text(Decimal(document.order["grand_total"]), currency),
-                order_version=document.order["version"],
-                **members,
-            )
-    return None
-
-
-def _order_members(order: OrderHeader) -> dict[str, Any]:
-    return {
-        "order_id": order.order_id,
-        "customer_id": order.customer_id,
-        "payment_status": order.payment_status,
-        "shipping_status": order.shipping_status,
-        "currency_code": order.currency_code,
-        "grand_total": amount_text(order.grand_total, order.currency_code),
-        "version": order.version,
-    }

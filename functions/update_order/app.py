@@ -1,23 +1,27 @@
-"""PATCH /admin/orders/{order_id}."""
+"""PATCH /admin/orders/{order_id} and POST /admin/orders/{order_id}/comments/{comment_id}/redact."""
 
 import re
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.depends import Depends
-from aws_lambda_powertools.event_handler.openapi.params import Body, Header
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path
 
 from orders import views
-from orders.errors import OrderNotFound, Outdated, StateConflict, StillRunning
+from orders.comments import CommentStore
+from orders.errors import CommentNotFound, OrderNotFound, Outdated, StateConflict, StillRunning
 from orders.http import Api, Condition, OrderIdInPath, answers, entity_tags, etag, get_caller
 from orders.identity import Caller
 from orders.requests import OrderPatch
 from orders.responses import AdminOrderRecord
 from orders.store import OrderStore, VersionMismatch
 from orders.table import Table, get_table
+from orders.telemetry import count
 
 app = Api(get_table)
 handler = app.resolve
+
+CommentId = Annotated[int, Path(ge=0, lt=2**53, description="The id of the comment.", examples=[1795424400000000])]
 
 
 @app.patch(
@@ -56,6 +60,35 @@ def update_order(
         raise Outdated(mismatch.order.version, current) from None
     headers = {"ETag": etag(order.version)}
     return Response(200, content_type="application/json", body=views.order_for_staff(order), headers=headers)
+
+
+@app.post(
+    "/admin/orders/<order_id>/comments/<comment_id>/redact",
+    operation_id="redactComment",
+    summary="Redact a comment",
+    tags=["Admin"],
+    status_code=204,
+    responses=answers(
+        204,
+        "The comment is redacted, by this or an earlier request.",
+        CommentNotFound,
+        StillRunning,
+        content={},
+    ),
+)
+def redact_comment(
+    order_id: OrderIdInPath,
+    comment_id: CommentId,
+    caller: Annotated[Caller, Depends(get_caller)],
+    table: Annotated[Table, Depends(get_table)],
+) -> Response[None]:
+    """Deletes the content of a comment permanently. Redacting it again succeeds.
+
+    The customer no longer sees the comment. The staff sees who wrote it, who redacted it, and when.
+    """
+    if CommentStore(table).redact(order_id, comment_id, caller):
+        count("CommentsRedacted")
+    return Response(204)
 
 
 def _versions(if_match: str | None, patch: OrderPatch) -> set[int] | None:

@@ -25,10 +25,15 @@ class Comment(Model):
 
 
 class StaffComment(Comment):
-    """A comment as the staff sees it: also whether it is flagged for them, and its author."""
+    """A comment as the staff sees it: also whether it is flagged for them, its author, and whether it was redacted.
+
+    The `content` of a redacted comment is empty, and `redacted_by` is the id of the admin who redacted it.
+    """
 
     flagged: bool
     author: Annotated[str, Field(examples=["alice"])]
+    redacted_at: Moment | None
+    redacted_by: Annotated[str | None, Field(examples=[None])]
 
 
 class Comments(Model):
@@ -45,7 +50,7 @@ class CommentPage(Model):
 
 
 class StaffCommentPage(Model):
-    """Comments, internal ones included, oldest first."""
+    """Comments, internal and redacted ones included, oldest first."""
 
     comments: tuple[StaffComment, ...]
     next_cursor: NextCursor

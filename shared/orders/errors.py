@@ -67,6 +67,12 @@ class InvoiceNotFound(DomainError):
     default_detail = "The order has no invoice with this number."
 
 
+class CommentNotFound(DomainError):
+    """The order has no such comment."""
+
+    default_detail = "The order has no comment with this id."
+
+
 class StateConflict(DomainError):
     """The state of the order forbids the operation. The facts include the order's statuses."""
 

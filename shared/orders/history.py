@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from orders.invoices import DeliveryEvent, Document, Mailing
-from orders.models import OrderHeader, StoredComment, Withdrawal
+from orders.models import OrderHeader, Redaction, StoredComment, Withdrawal
 from orders.types import Model, Moment
 
 
@@ -18,6 +18,7 @@ class TimelineEvent(StrEnum):
     CREATED = "created"
     CHANGED = "changed"
     COMMENTED = "commented"
+    COMMENT_REDACTED = "comment_redacted"
     CANCELLED = "cancelled"
     WITHDRAWAL_DECLARED = "withdrawal_declared"
     INVOICE_ISSUED = "invoice_issued"
@@ -64,12 +65,12 @@ class TimelineStep:
         place: Where it sorts in the timeline. Unique within the order.
         event: What happened.
         at: When it happened.
-        subject: The order, comment, change, withdrawal, document or mailing that it happened to.
+        subject: The order, comment, change, redaction, withdrawal, document or mailing that it happened to.
         report: The report from SES, for `INVOICE_REPORTED`.
     """
 
     place: str
     event: TimelineEvent
     at: datetime
-    subject: OrderHeader | StoredComment | Change | Withdrawal | Document | Mailing
+    subject: OrderHeader | StoredComment | Change | Redaction | Withdrawal | Document | Mailing
     report: DeliveryEvent | None = None

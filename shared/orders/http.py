@@ -54,6 +54,7 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.RouteNotFound: ProblemType(404, "not-found", "Route not found"),
     errors.OrderNotFound: ProblemType(404, "order-not-found", "Order not found"),
     errors.InvoiceNotFound: ProblemType(404, "invoice-not-found", "Invoice not found"),
+    errors.CommentNotFound: ProblemType(404, "comment-not-found", "Comment not found"),
     errors.StateConflict: ProblemType(409, "state-conflict", "The order's state does not allow this"),
     errors.InvoiceOutdated: ProblemType(409, "invoice-outdated", "The invoice no longer matches the order"),
     errors.EInvoiceIncomplete: ProblemType(409, "e-invoice-incomplete", "The order lacks data for an e-invoice"),

@@ -10,6 +10,7 @@ All items of an order form one item collection, `pk = ORDER#<id>`:
 | `COMMENT#<id, 16 digits>` | a comment that the customer may read                                           |
 | `INTERNAL#<id, 16 digits>`| an internal comment, apart so that customers' reads never come near it         |
 | `CHANGE#<µs>#<version>`   | one change of the order, by whom and of which fields; both have 16 digits      |
+| `CHANGE#<µs>#<comment id>`| the redaction of a comment, by whom; both have 16 digits                       |
 | `DOC#<number>`            | a document: an invoice or a credit note, as it was issued                      |
 | `INVOICE#<n, 6 digits>`   | one mailing of a document                                                      |
 | `NOTICE#<id>`             | a mail that told the customer about a comment or the cancellation              |
@@ -48,7 +49,7 @@ KEY_LIFETIME = timedelta(hours=48)
 """How long an Idempotency-Key is kept: the contract's 24 hours, with room for a late retry."""
 
 DOUBLE_CLICK = timedelta(seconds=30)
-"""How long the content of an invoice request stands in for an Idempotency-Key."""
+"""How long the content of a comment or an invoice request stands in for an Idempotency-Key."""
 
 
 def order_pk(order_id: str) -> str:
@@ -99,6 +100,11 @@ def invoice_sk(n: int) -> str:
 def change_sk(at: datetime, version: int) -> str:
     """Returns the sort key of the change that produced a version."""
     return f"{CHANGE}#{sortable_time(at)}#{version:016}"
+
+
+def redaction_sk(at: datetime, comment_id: int) -> str:
+    """Returns the sort key of the record that a comment was redacted. Its id is larger than any version."""
+    return f"{CHANGE}#{sortable_time(at)}#{comment_id:016}"
 
 
 def notice_sk(notice_id: str) -> str:

@@ -275,7 +275,10 @@ class Order(OrderHeader, OrderTerms):
 
 
 class StoredComment(Model):
-    """A comment. `id` is the time of `created` in microseconds since 1970; `admin_name` is null for a customer."""
+    """A comment. `id` is the time of `created` in microseconds since 1970; `admin_name` is null for a customer.
+
+    A redacted comment has no `content`; `redacted_by` is the id of the admin who redacted it.
+    """
 
     id: int
     content: str
@@ -285,6 +288,24 @@ class StoredComment(Model):
     created: Moment
     flagged: bool
     author: str
+    redacted_at: Moment | None = None
+    redacted_by: str | None = None
+
+
+class Redaction(Model):
+    """The redaction of a comment.
+
+    Attributes:
+        comment_id: The comment.
+        at: When it was redacted.
+        by: The id of the admin who redacted it.
+        name: The admin's name.
+    """
+
+    comment_id: int
+    at: Moment
+    by: str
+    name: str | None
 
 
 def address_digest(email: str) -> str:

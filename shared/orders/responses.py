@@ -251,8 +251,8 @@ class TimelineEntry(Model):
 
     `by`, `role` and `name` identify the person who did it; they are null if that is not known, and for reports from
     SES. A guest who declared a withdrawal has no `by`. The other fields are null unless the event has them: the
-    `changes`, the `comment`, the number of the `invoice` or credit note, the invoice that a credit note `corrects`, the
-    `report` from SES, and the `reason` of a cancellation or of a failed mail.
+    `changes`, the `comment`, the `comment_id` of a redacted comment, the number of the `invoice` or credit note, the
+    invoice that a credit note `corrects`, the `report` from SES, and the `reason` of a cancellation or a failed mail.
     """
 
     at: Moment
@@ -262,6 +262,7 @@ class TimelineEntry(Model):
     name: Annotated[str | None, Field(examples=["Ada Admin"])] = None
     changes: tuple[FieldChange, ...] | None = None
     comment: StaffComment | None = None
+    comment_id: Annotated[int | None, Field(examples=[None])] = None
     invoice: Annotated[str | None, Field(examples=["INV-2026-00017"])] = None
     corrects: Annotated[str | None, Field(examples=[None])] = None
     report: DeliveryEvent | None = None

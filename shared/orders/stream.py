@@ -37,6 +37,14 @@ class CommentAddition:
 
 
 @dataclass(frozen=True, slots=True)
+class CommentRedaction:
+    """A comment was redacted."""
+
+    order_id: str
+    comment: StoredComment
+
+
+@dataclass(frozen=True, slots=True)
 class WithdrawalDeclaration:
     """A customer withdrew from the contract of an order."""
 
@@ -61,7 +69,13 @@ class MailingTransition:
 
 
 DomainEvent = (
-    OrderCreation | OrderCancellation | CommentAddition | WithdrawalDeclaration | DocumentIssue | MailingTransition
+    OrderCreation
+    | OrderCancellation
+    | CommentAddition
+    | CommentRedaction
+    | WithdrawalDeclaration
+    | DocumentIssue
+    | MailingTransition
 )
 
 
@@ -88,12 +102,13 @@ def parse_record(record: Mapping[str, Any]) -> DomainEvent | None:
         case [*_] if key["sk"] == WITHDRAWAL and not old:
             declared = Withdrawal.model_validate(new["withdrawal"])
             return WithdrawalDeclaration(parse_order_id(str(key["pk"])), new["customer_id"], declared)
-        case [kind, _] if kind in {COMMENT, INTERNAL} and not old:
+        case [kind, _] if kind in {COMMENT, INTERNAL} and (not old or "redacted_at" in new.keys() - old.keys()):
             comment = StoredComment.model_validate(select_fields(new, StoredComment))
             # Checked twice: a comment with the key of an internal one is internal, whatever its attribute says.
             visible = comment.is_visible_to_customer and kind == COMMENT
             order_id = parse_order_id(str(key["pk"]))
-            return CommentAddition(order_id, comment.model_copy(update={"is_visible_to_customer": visible}))
+            comment = comment.model_copy(update={"is_visible_to_customer": visible})
+            return CommentRedaction(order_id, comment) if old else CommentAddition(order_id, comment)
         case [kind, _] if kind == DOCUMENT and not old:
             document = Document.model_validate(select_fields(new, Document))
             # An invoice of version 0.1 was issued long before.

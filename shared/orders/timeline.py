@@ -15,7 +15,7 @@ from orders.invoices import Document, Mailing, Outcome
 from orders.items import Item, select_fields
 from orders.keys import CHANGE, COMMENT, HEADER, INTERNAL, WITHDRAWAL, document_sk, invoice_sk, parse_sk, sortable_time
 from orders.ledger import read_mailings
-from orders.models import DocumentType, OrderHeader, StoredComment, Withdrawal
+from orders.models import DocumentType, OrderHeader, Redaction, StoredComment, Withdrawal
 from orders.table import Table, range_query
 
 _OUTCOMES = {
@@ -77,6 +77,9 @@ def _resume_key(kind: str, after: str) -> str:
 
 
 def _item_step(item: Item) -> TimelineStep:
+    if "comment_id" in item:
+        redaction = Redaction.model_validate(select_fields(item, Redaction))
+        return TimelineStep(_place(item), TimelineEvent.COMMENT_REDACTED, redaction.at, redaction)
     if parse_sk(item["sk"])[0] == CHANGE:
         change = Change.model_validate(select_fields(item, Change))
         return TimelineStep(_place(item), TimelineEvent.CHANGED, change.at, change)

@@ -9,7 +9,7 @@ from orders.history import Change, TimelineEvent, TimelineStep
 from orders.identity import Role
 from orders.invoices import DeliveryEvent, Document, FiledDocument, Mailing, Outcome
 from orders.lifecycle import mailing_state
-from orders.models import Order, OrderHeader, OrderLine, StoredComment, Withdrawal
+from orders.models import Order, OrderHeader, OrderLine, Redaction, StoredComment, Withdrawal
 from orders.money import amount_due, amount_text, quantity_text
 from orders.responses import (
     AdminOrderRecord,
@@ -164,6 +164,9 @@ def _timeline_details(step: TimelineStep) -> dict[str, Any]:
             }
         case _, Change() as change:
             return {"by": change.by, "role": Role.ADMIN, "name": change.name, "changes": change.fields}
+        case _, Redaction() as redaction:
+            who = {"by": redaction.by, "role": Role.ADMIN, "name": redaction.name}
+            return {**who, "comment_id": redaction.comment_id}
         case TimelineEvent.INVOICE_VOIDED, Document() as document:
             return {"invoice": document.number}
         case TimelineEvent.INVOICE_ISSUED, Document() as document:

@@ -174,8 +174,9 @@ def test_one_process_cancels_the_order(service: Service) -> None:
 
 
 @pytest.mark.parametrize("clock", [WallClock, StoppedClock], indirect=True)
-def test_one_key_adds_one_comment(service: Service) -> None:
-    event = service.event("POST", "/orders/1001/comments", {"content": "x"}, idempotency_key="k")
+@pytest.mark.parametrize("key", [{}, {"idempotency_key": "k"}], ids=["double click", "with a key"])
+def test_one_request_adds_one_comment(service: Service, key: dict[str, str]) -> None:
+    event = service.event("POST", "/orders/1001/comments", {"content": "x"}, **key)
     outcomes = race(service, [event] * MANY)
     assert statuses(outcomes) == {201: MANY}
     assert len(answer_texts(outcomes)) == len(service.comments("1001")) == 1
@@ -189,6 +190,14 @@ def test_comments_without_a_key_are_all_stored(service: Service) -> None:
     given = {each.answer.json["comments"][0]["id"]: each.answer.json["comments"][0]["content"] for each in outcomes}
     assert len(given) == MANY
     assert {int(each["id"]): each["content"] for each in service.comments("1001")} == given
+
+
+def test_comment_is_redacted_once(service: Service) -> None:
+    [comment] = service.post("/orders/1001/comments", {"content": "x"}).json["comments"]
+    path = f"/admin/orders/1001/comments/{comment['id']}/redact"
+    outcomes = race(service, [service.event("POST", path)] * MANY)
+    assert statuses(outcomes) == {204: MANY}
+    assert len(counted(outcomes, "CommentsRedacted")) == len(service.items("1001", "CHANGE#")) == 1
 
 
 def test_order_is_created_once(service: Service) -> None:

@@ -30,6 +30,7 @@ REQUESTS: dict[str, tuple[int, Any]] = {
     "GET /admin/orders/{order_id}/invoices/{number}": (200, None),
     "POST /admin/orders/{order_id}/comments": (201, {"content": "x"}),
     "GET /admin/orders/{order_id}/comments": (200, None),
+    "POST /admin/orders/{order_id}/comments/{comment_id}/redact": (204, None),
     "GET /admin/orders/{order_id}/timeline": (200, None),
     "GET /orders": (200, None),
     "GET /orders/{order_id}": (200, None),
@@ -207,7 +208,12 @@ def test_each_route_serves_only_permitted_callers(api: Gateway, every: bool) -> 
         number = "INV-1"
         if "{number}" in route.path and (documents := api.documents(order_id)):
             number = documents[0]["number"]
-        path = route.path.format(order_id=order_id, number=number)
+        comment_id = 1
+        if "{comment_id}" in route.path and (
+            comments := api.call("GET", f"/admin/orders/{order_id}/comments").json["comments"]
+        ):
+            comment_id = comments[0]["id"]
+        path = route.path.format(order_id=order_id, number=number, comment_id=comment_id)
         body = json.dumps(REQUESTS[route.key][1]).replace("{order_id}", order_id)
         authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
         return api.call(route.method, path, token="", body=None if body == "null" else body, **authorization)

@@ -80,9 +80,10 @@ def test_concurrent_comments_are_all_stored(api: Gateway, table: Any, new_order:
     assert len({answer.json["comments"][0]["id"] for answer in answers}) == 40
 
 
-def test_one_key_adds_one_comment(api: Gateway, new_order: Callable[[str], str]) -> None:
-    order_id = new_order("one-comment")
-    send = partial(api.post, f"/orders/{order_id}/comments", {"content": "x"}, idempotency_key="k")
+@pytest.mark.parametrize("key", [{"idempotency_key": "k"}, {}], ids=["with a key", "double click"])
+def test_one_request_adds_one_comment(api: Gateway, new_order: Callable[[str], str], key: dict[str, str]) -> None:
+    order_id = new_order(f"one-comment-{len(key)}")
+    send = partial(api.post, f"/orders/{order_id}/comments", {"content": "x"}, **key)
     answers = at_once([send] * 20)
     assert {answer.status for answer in answers} == {201}
     assert len({answer.json["comments"][0]["id"] for answer in answers}) == 1

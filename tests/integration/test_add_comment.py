@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from harness import BOB, ERP, Service, load
+from harness import ADA, ALICE, BOB, ERP, Service, load
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -235,6 +235,38 @@ def test_only_new_comments_are_counted(service: Service, capsys: pytest.CaptureF
     assert capsys.readouterr().out.count('"CommentsAdded":[1.0]') == len(service.comments("1001")) == 2
 
 
+def test_double_click_adds_one_comment_and_repeats_the_answer(service: Service) -> None:
+    first = service.post("/orders/1001/comments", {"content": "Où est mon colis ?", "flagged": True})
+    service.clock.sleep(10)
+    # A reply in between changes nothing.
+    assert service.post("/admin/orders/1001/comments", {"content": "Bald."}).status == 201
+    service.clock.sleep(18)
+    again = service.post("/orders/1001/comments", '{"flagged": true,  "content": "Où est mon colis ?"}')
+    assert (again.status, again.json) == (first.status, first.json) == (201, first.json)
+    assert len(service.comments("1001")) == 2
+    service.clock.sleep(3)
+    later = service.post("/orders/1001/comments", {"content": "Où est mon colis ?", "flagged": True})
+    assert later.json["comments"][0]["id"] > first.json["comments"][0]["id"]
+    assert len(service.comments("1001")) == 3
+
+
+def test_only_the_same_request_is_a_double_click(service: Service) -> None:
+    body = {"content": "x"}
+    for path, request, claims in (
+        ("/orders/1001/comments", body, ALICE),
+        ("/admin/orders/1001/comments", body, ADA),
+        ("/admin/orders/1001/comments", body, ERP),
+        ("/admin/orders/1003/comments", body, ADA),
+        ("/orders/1003/comments", body, ALICE),
+        ("/orders/1001/comments", {"content": "X"}, ALICE),
+        ("/orders/1001/comments", {"content": "x", "flagged": True}, ALICE),
+        ("/admin/orders/1001/comments", {"content": "x", "is_visible_to_customer": False}, ADA),
+    ):
+        before = len(service.comments(path.split("/orders/")[1][:4]))
+        assert service.post(path, request, claims).status == 201
+        assert len(service.comments(path.split("/orders/")[1][:4])) == before + 1, path
+
+
 def test_reused_key_with_another_comment_is_refused(service: Service) -> None:
     service.post("/orders/1001/comments", {"content": "one"}, idempotency_key="k-1")
     answer = service.post("/orders/1001/comments", {"content": "two"}, idempotency_key="k-1")
@@ -269,12 +301,10 @@ def test_invalid_key_is_refused(service: Service, key: str) -> None:
 @pytest.mark.parametrize("key", [{}, {"idempotency_key": "k"}])
 def test_transaction_conflict_is_retried(service: Service, key: dict[str, str]) -> None:
     """Only DynamoDB itself reports conflicts; no emulation does."""
-    conflicts: dict[str, Any] = {
-        "PutItem": {"Error": {"Code": "TransactionConflictException"}},
-        "TransactWriteItems": {
-            "Error": {"Code": "TransactionCanceledException"},
-            "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
-        },
+    answer: Any = {
+        "Error": {"Code": "TransactionCanceledException"},
+        "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
+        "ResponseMetadata": {"HTTPStatusCode": 400},
     }
     left = 2
 
@@ -282,10 +312,9 @@ def test_transaction_conflict_is_retried(service: Service, key: dict[str, str]) 
         nonlocal left
         left -= 1
         if left >= 0:
-            raise ClientError(conflicts[model.name] | {"ResponseMetadata": {"HTTPStatusCode": 400}}, model.name)
+            raise ClientError(answer, model.name)
 
-    for operation in conflicts:
-        aws.dynamodb().meta.events.register(f"before-call.dynamodb.{operation}", conflict)
+    aws.dynamodb().meta.events.register("before-call.dynamodb.TransactWriteItems", conflict)
     assert service.post("/orders/1001/comments", {"content": "x"}, **key).status == 201
     assert (left, len(service.comments("1001"))) == (-1, 1)
 
@@ -301,11 +330,15 @@ def test_event_files_work(service: Service, name: str) -> None:
 def test_round_trips(service: Service) -> None:
     service.calls.clear()
     service.post("/orders/1001/comments", {"content": "x"})
-    assert service.calls == {"GetItem": 1, "PutItem": 1}
+    assert service.calls == {"GetItem": 1, "TransactWriteItems": 1}
     service.calls.clear()
     service.clock.sleep(1)
     service.post("/orders/1001/comments", {"content": "x"}, idempotency_key="k")
     assert service.calls == {"GetItem": 1, "TransactWriteItems": 1}
+    service.calls.clear()
+    # A double click reads the comment that it repeats.
+    service.post("/orders/1001/comments", {"content": "x"})
+    assert service.calls == {"GetItem": 2, "TransactWriteItems": 1}
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4000).filter(str.strip))

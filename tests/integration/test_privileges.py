@@ -135,7 +135,9 @@ def a_day(service: Service) -> None:
     assert service.post("/orders/1002/withdraw", {"confirm": True}, BOB).status == 200
     assert service.post("/withdrawals", load("withdraw-as-guest")["body"]).status == 200
     assert service.get("/admin/orders/1002/timeline").status == 200
-    assert service.post("/admin/orders/1002/comments", {"content": "x"}).status == 201
+    [comment] = service.post("/admin/orders/1002/comments", {"content": "x"}).json["comments"]
+    assert service.post(f"/admin/orders/1002/comments/{comment['id']}/redact").status == 204
+    assert service.post("/admin/orders/1002/comments", {"content": "y"}).status == 201
     assert service.post("/admin/orders/1002/cancel").status == 204
     assert service.post("/orders/1001/cancel").status == 204
     assert service.post("/admin/orders/1004/cancel").status == 204

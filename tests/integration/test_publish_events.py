@@ -102,6 +102,12 @@ STORY: list[tuple[str, Callable[[Service, list[Any]], Any], list[str]]] = [
         ),
         [],
     ),
+    (
+        "a comment is redacted",
+        lambda s, _: s.post(f"{ADMIN}/comments/1795424402500000/redact", None, STAFF),
+        ["CommentRedacted"],
+    ),
+    ("the same again", lambda s, _: s.post(f"{ADMIN}/comments/1795424402500000/redact", None, STAFF), []),
     ("keys expire, and all other items are deleted", delete_everything, []),
 ]
 
@@ -297,6 +303,17 @@ def test_events_describe_what_happened(steps: list[Step]) -> None:
             }
             | dict(zip(("is_admin", "is_visible_to_customer", "flagged"), flags, strict=True))
         ]
+    assert happened["a comment is redacted"] == [
+        about_it
+        | {
+            "id": "order/3001/comment/1795424402500000/redacted",
+            "type": "CommentRedacted",
+            "time": "2026-11-23T09:00:11.000000Z",
+            "comment_id": 1795424402500000,
+            "is_admin": False,
+            "is_visible_to_customer": True,
+        }
+    ]
     invoices = [event for step in steps for event in published(step.records) if event["type"] == "InvoiceStatusChanged"]
     of_all = {"number": "INV-2026-00001", "currency_code": "KWD", "grand_total": "12.500", "due": "10.000"}
     assert all(event.items() >= (about_it | of_all | {"order_version": 3}).items() for event in invoices)

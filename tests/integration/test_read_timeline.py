@@ -82,7 +82,9 @@ def test_new_order_has_only_its_creation(service: Service) -> None:
     assert created == {
         "at": "2026-11-20T16:41:07.000000Z",
         "event": "created",
-        **dict.fromkeys(("by", "role", "name", "changes", "comment", "invoice", "corrects", "report", "reason")),
+        **dict.fromkeys(
+            ("by", "role", "name", "changes", "comment", "comment_id", "invoice", "corrects", "report", "reason")
+        ),
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
@@ -166,6 +167,7 @@ def story(service: Service, *, internal: bool) -> list[Observation]:
     """Returns all that Alice can observe of an order with admin comments, with or without internal ones."""
     order, comments = "/orders/story", "/orders/story/comments"
     seen: list[Observation] = []
+    numbers = count()
 
     def alice(method: Callable[..., Answer], path: str, *body: Any, **headers: str) -> None:
         seen.append(ask("story", partial(method, path, *body, **headers)))
@@ -173,7 +175,7 @@ def story(service: Service, *, internal: bool) -> list[Observation]:
     def secretly() -> None:
         if internal:
             for flagged in (True, False, True):
-                body = {"content": "x" * 500, "flagged": flagged, "is_visible_to_customer": False}
+                body = {"content": f"{next(numbers)}".zfill(500), "flagged": flagged, "is_visible_to_customer": False}
                 assert service.post(f"/admin{comments}", body).status == 201
 
     def read() -> None:

@@ -40,8 +40,8 @@ def test_invoice_is_recorded_before_its_function_ends() -> None:
 
 def test_batch_of_notices_ends_in_time() -> None:
     [stream] = [stream for stream in TEMPLATE.streams if stream.function == "NotifyCustomerFunction"]
-    # Each notice reads the order, records the start, mails and records the end. A cold start has ten more seconds.
-    assert stream.batch_size * (3 * longest(aws.DYNAMODB) + longest(aws.SES)) < timeout(stream.function)
+    # Each notice reads order and comment, records the start, mails, and records the end. A cold start has 10 s more.
+    assert stream.batch_size * (4 * longest(aws.DYNAMODB) + longest(aws.SES)) < timeout(stream.function)
 
 
 def test_mailing_locks_the_order_for_the_functions_timeout() -> None:
