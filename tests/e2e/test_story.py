@@ -169,11 +169,29 @@ def test_internal_comment_is_hidden_from_the_customer(api: Api, order: str) -> N
     assert [comment["is_visible_to_customer"] for comment in staffs] == [True, True, False]
 
 
+def test_redacted_comment_is_gone_for_the_customer(api: Api, order: str) -> None:
+    [comment] = api("POST", f"{order}/comments", {"content": "Karte 4111 1111 1111 1111"}).json["comments"]
+    path = f"/admin{order}/comments/{comment['id']}/redact"
+    assert api("POST", path, token="customer").status == 403
+    assert [api("POST", path).status for _ in range(2)] == [204, 204]
+    assert api("GET", f"{order}/comments").json["comments"] == []
+    [trace] = api("GET", f"/admin{order}/comments").json["comments"]
+    assert (trace["id"], trace["content"]) == (comment["id"], "")
+    assert trace["redacted_by"]
+    assert api("GET", f"/admin{order}/timeline").json["timeline"][-1]["event"] == "comment_redacted"
+    missing = api("POST", f"/admin{order}/comments/1/redact")
+    assert (missing.status, missing.problem) == (404, "comment-not-found")
+
+
 def test_repeated_comment_is_stored_once(api: Api, order: str) -> None:
     key = uuid4().hex
     first, again = (api("POST", f"{order}/comments", {"content": "once"}, idempotency_key=key) for _ in range(2))
     assert first.json == again.json
     assert len(api("GET", f"{order}/comments").json["comments"]) == 1
+    # Without a key, a double click is recognised by its content.
+    first, again = (api("POST", f"{order}/comments", {"content": "double"}) for _ in range(2))
+    assert first.json == again.json
+    assert len(api("GET", f"{order}/comments").json["comments"]) == 2
     other = api("POST", f"{order}/comments", {"content": "twice"}, idempotency_key=key)
     assert (other.status, other.problem) == (422, "idempotency-key-reused")
 
