@@ -10,9 +10,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Pat
 from orders import views
 from orders.comments import CommentStore
 from orders.errors import CommentNotFound, OrderNotFound, Outdated, StateConflict, StillRunning
-from orders.http import Api, Condition, OrderIdInPath, answers, entity_tags, etag, get_caller
+from orders.http import Api, Condition, OrderIdInPath, answers, check_same_order, entity_tags, etag, get_caller
 from orders.identity import Caller
-from orders.requests import OrderPatch
+from orders.requests import OrderPatch, RedactRequest
 from orders.responses import AdminOrderRecord
 from orders.store import OrderStore, VersionMismatch
 from orders.table import Table, get_table
@@ -81,11 +81,13 @@ def redact_comment(
     comment_id: CommentId,
     caller: Annotated[Caller, Depends(get_caller)],
     table: Annotated[Table, Depends(get_table)],
+    request: Annotated[RedactRequest | None, Body()] = None,
 ) -> Response[None]:
     """Deletes the content of a comment permanently. Redacting it again succeeds.
 
     The customer no longer sees the comment. The staff sees who wrote it, who redacted it, and when.
     """
+    check_same_order(order_id, request.order_id if request else None, "order_id")
     if CommentStore(table).redact(order_id, comment_id, caller):
         count("CommentsRedacted")
     return Response(204)

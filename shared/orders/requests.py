@@ -305,6 +305,14 @@ class AdminCommentRequest(CommentRequest):
         return not self.flagged if self.is_visible_to_customer is None else self.is_visible_to_customer
 
 
+class RedactRequest(Model):
+    """The body of a redaction. It is optional."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"order_id": 1001}]})
+
+    order_id: OrderIdInBody | None = None
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 

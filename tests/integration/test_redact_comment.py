@@ -134,6 +134,18 @@ def test_invalid_id_is_named(service: Service, comment_id: str) -> None:
     assert [error["field"] for error in answer.json["errors"]] == ["comment_id"]
 
 
+@pytest.mark.parametrize(
+    ("body", "field"), [({"reason": "x"}, "reason"), ({"order_id": 1002}, "order_id"), ([], "body")]
+)
+def test_invalid_body_is_named_and_changes_nothing(service: Service, body: Any, field: str) -> None:
+    comment_id = add(service)
+    answer = service.post(f"{ALL}/{comment_id}/redact", body)
+    assert answer.status == 422
+    assert [error["field"] for error in answer.json["errors"]] == [field]
+    assert service.comments("1001")[0]["content"] == TYPO
+    assert service.post(f"{ALL}/{comment_id}/redact", {"order_id": 1001}).status == 204
+
+
 def test_only_admins_redact(service: Service) -> None:
     comment_id = add(service)
     assert [redact(service, comment_id, claims) for claims in ({}, ALICE, BOB)] == [401, 403, 403]
