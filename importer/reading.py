@@ -22,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 from importer import ImportFailed
 from orders import strict_json
 from orders.requests import NewOrder, NewOrderLine
+from orders.types import ORDER_ID, error_message
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv")
 
@@ -119,16 +120,15 @@ def _parse_order(place: _Place, data: Any) -> Entry:
         return Entry(place.order, order_id, NewOrder.model_validate(data))
     except ValidationError as error:
         errors = []
-        for found in error.errors(include_url=False, include_input=False, include_context=False):
-            reason = "unknown field" if found["type"] == "extra_forbidden" else found["msg"]
+        for found in error.errors(include_url=False):
             where, name = place.locate(found["loc"])
-            errors.append(format_error(where, order_id, name, reason.removeprefix("Value error, ")))
+            errors.append(format_error(where, order_id, name, error_message(found)))
         return Entry(place.order, order_id, errors=errors)
 
 
 def format_error(place: str, order_id: str, name: str, reason: str) -> str:
     """Formats an error. An invalid order id is left out, because it may contain control characters."""
-    order = f"order {order_id}: " if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", order_id) else ""
+    order = f"order {order_id}: " if re.fullmatch(ORDER_ID, order_id) else ""
     # The name of an unknown field may contain any character.
     name = "".join(sign if sign.isprintable() else "?" for sign in name[:100])
     return f"{place}: {order}{f'{name}: ' if name else ''}{reason}"

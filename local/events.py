@@ -48,7 +48,7 @@ def find_route(routes: Iterable[Route], method: str, path: str) -> Match | None:
     Args:
         routes: All routes.
         method: The request's method.
-        path: The request's path, still percent-encoded.
+        path: The request's path, decoded: so an encoded slash splits it, too.
     """
     matches = [
         Match(route, parameters)
@@ -77,15 +77,15 @@ def _match_path(pattern: str, path: str) -> dict[str, str] | None:
     found = re.fullmatch(expression, path)
     if found is None:
         return None
-    return {name.removesuffix("+"): unquote(value) for name, value in zip(names, found.groups(), strict=True)}
+    return {name.removesuffix("+"): value for name, value in zip(names, found.groups(), strict=True)}
 
 
-def raw_path(request: Request) -> str:
-    """Returns the percent-encoded path that the client sent. WSGI itself only provides the decoded one."""
+def decoded_path(request: Request) -> str:
+    """Returns the path that the client sent, percent-decoded. WSGI itself also merges slashes."""
     target: str = request.environ.get("RAW_URI", request.path)
     if not target.startswith("/"):
         target = "/" + target.partition("://")[2].partition("/")[2]
-    return target.partition("?")[0]
+    return unquote(target.partition("?")[0])
 
 
 def new_request_id() -> str:
@@ -118,7 +118,7 @@ def to_event(request: Request, match: Match, claims: Mapping[str, Any] | None, r
         "domainPrefix": host.partition(".")[0],
         "http": {
             "method": request.method,
-            "path": unquote(raw_path(request)),
+            "path": decoded_path(request),
             "protocol": request.environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
             "sourceIp": source,
             "userAgent": headers.get("user-agent", ""),
@@ -136,7 +136,7 @@ def to_event(request: Request, match: Match, claims: Mapping[str, Any] | None, r
         "version": "2.0",
         "routeKey": match.route.key,
         # HTTP API decodes it, despite the name.
-        "rawPath": unquote(raw_path(request)),
+        "rawPath": decoded_path(request),
         "rawQueryString": request.query_string.decode("latin-1"),
         "headers": headers,
         "requestContext": context,

@@ -107,14 +107,17 @@ class Gateway:
             response = _problem_response(_internal_error("the gateway itself failed, see the log"), request, request_id)
         response.headers["apigw-requestid"] = request_id
         milliseconds = (time.perf_counter() - started) * 1000
-        path = "".join(c if c.isprintable() else "?" for c in events.raw_path(request)[:100])
+        path = "".join(c if c.isprintable() else "?" for c in events.decoded_path(request)[:100])
         self._log(f"{request.method:<6} {path} → {response.status_code}  {milliseconds:.0f} ms  {note}".rstrip())
         return response(environ, start_response)
 
     def _match(self, request: Request) -> events.Match:
-        match = events.find_route(self._routes, request.method, events.raw_path(request))
+        match = events.find_route(self._routes, request.method, events.decoded_path(request))
         if match is None:
-            raise GatewayError(404, "Not Found", "not-found", "Not found", "No route matches this method and path.")
+            detail = "No route matches this method and path."
+            if "%2f" in request.environ.get("RAW_URI", "").lower():
+                detail += " API Gateway decodes %2F before it looks for the route: write a slash in an id as %252F."
+            raise GatewayError(404, "Not Found", "not-found", "Not found", detail)
         return match
 
     def _run(self, request: Request, match: events.Match, claims: dict[str, Any] | None, request_id: str) -> Response:

@@ -55,6 +55,9 @@ class SesEvents:
 
 def _event(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """Builds an event: https://docs.aws.amazon.com/ses/latest/dg/monitoring-eventbridge.html."""
+    # The folders of the functions are on the path only after the template was read.
+    from orders.invoices import tag_value  # noqa: PLC0415
+
     order_id, n, name = request.get("order_id"), request.get("mailing", 1), str(request.get("event"))
     if not isinstance(order_id, str) or not isinstance(n, int) or name not in REPORTS:
         raise UsageError(
@@ -64,7 +67,7 @@ def _event(request: Mapping[str, Any]) -> Mapping[str, Any]:
         )
     event_type, field, details = REPORTS[name]
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    mail = {"timestamp": now, "tags": {"order_id": [order_id], "mailing": [str(n)]}}
+    mail = {"timestamp": now, "tags": {"order_id": [tag_value(order_id)], "mailing": [str(n)]}}
     return {
         "version": "0",
         "id": str(uuid.uuid4()),

@@ -43,7 +43,7 @@ TAGS = {
 }
 
 COMMON_PROBLEMS = (errors.Invalid, errors.InternalError, errors.Unavailable)
-BODY_PROBLEMS = (errors.MalformedBody, errors.TooLarge, errors.UnsupportedMediaType)
+BODY_PROBLEMS = (errors.MalformedBody, errors.TooLarge, errors.UnsupportedMediaType, errors.UnsupportedEncoding)
 
 GATEWAY_MESSAGES = {
     "401": "Unauthorized",

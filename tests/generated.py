@@ -101,7 +101,7 @@ def orders(draw: st.DrawFn) -> dict[str, Any]:
         **draw(payments(unit, grand)),
     }
     return _as_text(numbers) | {
-        "order_id": draw(st.from_regex(r"[A-Za-z0-9_-]{1,50}", fullmatch=True)),
+        "order_id": draw(st.from_regex("[A-Za-z0-9_:#/-]([A-Za-z0-9_.:#/ -]{0,48}[A-Za-z0-9_.:#/-])?", fullmatch=True)),
         "customer_id": draw(TEXT.filter(str.strip)),
         "order_status": draw(st.sampled_from(["draft", "in_progress", "paused", "reopened", "completed", "cancelled"])),
         "shipping_status": draw(st.sampled_from(["awaiting_shipment", "partial", "shipped", "delivered"])),

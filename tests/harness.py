@@ -17,7 +17,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import pytest
 
@@ -136,6 +136,7 @@ class Service:
     def event(self, method: str, path: str, body: Any = None, claims: Any = None, **headers: str) -> dict[str, Any]:
         """Returns an event for a path, made from the event file of its route."""
         path, _, query = path.partition("?")
+        path = unquote(path)
         match = find_route(TEMPLATE.routes, method, path)
         assert match, f"no route serves {method} {path}"
         event: dict[str, Any] = next(

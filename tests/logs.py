@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from local.template import Template
 from orders import telemetry
 
-ORDER = r"[A-Za-z0-9_-]{1,64}"
+ORDER = r"[A-Za-z0-9_.:#/ -]{1,64}"
 WORD = r"[A-Za-z]+(\.[A-Za-z]+)*"
 
 FORMS = {
@@ -43,7 +43,7 @@ FORMS = {
     "reason": rf"{WORD}|None",
     "trace": r"\[('[^']+\.py:\d+ [\w<>]+'(, )?)+\]",
     "order_id": ORDER,
-    "invoice": rf"INV-{ORDER}-\d+|[\w-]+\d{{4}}-\d{{5}}",
+    "invoice": r"INV-[A-Za-z0-9_-]{1,64}-\d+|[\w-]+\d{4}-\d{5}",
     "invoices": r"\d+",
     "mailing": r"\d+",
     "outcome": "[a-z]+",

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 
 from orders import views
 from orders.errors import OrderExists, StillRunning
-from orders.http import Api, IdempotencyKey, answers, etag, get_caller
+from orders.http import Api, IdempotencyKey, answers, etag, get_caller, order_path
 from orders.identity import Caller
 from orders.keys import RequestKey
 from orders.requests import NewOrder
@@ -55,5 +55,5 @@ def create_order(
         200 if result is CreateResult.EXISTING else 201,
         content_type="application/json",
         body=views.order_for_staff(order),
-        headers={"Location": f"/admin/orders/{order.order_id}", "ETag": etag(order.version)},
+        headers={"Location": order_path(order.order_id), "ETag": etag(order.version)},
     )

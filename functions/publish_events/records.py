@@ -8,6 +8,7 @@ from orders import stream
 from orders.lifecycle import decisive_report, mailing_state
 from orders.models import OrderHeader
 from orders.money import amount_text
+from orders.types import path_segment
 from publish_events.events import (
     CommentAdded,
     CommentRedacted,
@@ -34,7 +35,7 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
         case stream.OrderCreation(order):
             return OrderCreated(
                 **_order_members(order),
-                id=f"order/{order.order_id}/created",
+                id=f"order/{path_segment(order.order_id)}/created",
                 # Not when it was placed: an order may be imported years later.
                 time=record["dynamodb"]["ApproximateCreationDateTime"],
                 order_status=order.order_status,
@@ -45,7 +46,7 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
         case stream.OrderCancellation(order):
             return OrderCancelled(
                 **_order_members(order),
-                id=f"order/{order.order_id}/cancelled",
+                id=f"order/{path_segment(order.order_id)}/cancelled",
                 time=order.cancelled_at,
                 cancelled_as=order.cancelled_as,
                 status_before_cancel=order.status_before_cancel,
@@ -54,7 +55,7 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
             )
         case stream.CommentAddition(order_id, comment):
             return CommentAdded(
-                id=f"order/{order_id}/comment/{comment.id}",
+                id=f"order/{path_segment(order_id)}/comment/{comment.id}",
                 time=comment.created,
                 order_id=order_id,
                 comment_id=comment.id,
@@ -64,7 +65,7 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
             )
         case stream.CommentRedaction(order_id, comment):
             return CommentRedacted(
-                id=f"order/{order_id}/comment/{comment.id}/redacted",
+                id=f"order/{path_segment(order_id)}/comment/{comment.id}/redacted",
                 time=comment.redacted_at,
                 order_id=order_id,
                 comment_id=comment.id,
@@ -73,7 +74,7 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
             )
         case stream.WithdrawalDeclaration(order_id, customer_id, withdrawal):
             return WithdrawalDeclared(
-                id=f"order/{order_id}/withdrawal",
+                id=f"order/{path_segment(order_id)}/withdrawal",
                 time=withdrawal.declared_at,
                 order_id=order_id,
                 customer_id=customer_id,
@@ -83,7 +84,7 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
             report = decisive_report(mailing)
             return InvoiceStatusChanged(
                 # Not the state: an invoice can soft-bounce, be delivered, and then hard-bounce.
-                id=f"order/{mailing.order_id}/invoice/{mailing.n}/{report or mailing.outcome}",
+                id=f"order/{path_segment(mailing.order_id)}/invoice/{mailing.n}/{report or mailing.outcome}",
                 time=mailing.events[report] if report else mailing.ended or mailing.started,
                 order_id=mailing.order_id,
                 number=mailing.number,
@@ -100,7 +101,7 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
             members = {"corrects": document.corrects} if document.corrects else {}
             currency = document.order["currency_code"]
             return kind(
-                id=f"order/{document.order_id}/document/{document.number}",
+                id=f"order/{path_segment(document.order_id)}/document/{document.number}",
                 time=document.issued,
                 order_id=document.order_id,
                 number=document.number,

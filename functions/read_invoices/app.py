@@ -10,11 +10,12 @@ from pydantic import BaseModel
 from orders import views
 from orders.archive import PDF, XML, get_archive
 from orders.errors import InvoiceNotFound, OrderNotFound
-from orders.http import Api, OrderIdInPath, answers, get_caller, success
+from orders.http import JSON, Api, OrderIdInPath, answers, get_caller, success
 from orders.identity import Caller
 from orders.invoices import FiledDocument
 from orders.ledger import Ledger
 from orders.lifecycle import LEFT, mailing_state
+from orders.negotiation import preferred_type
 from orders.responses import DocumentRecord, Documents, OwnDocument, OwnDocuments
 from orders.table import Table, get_table
 
@@ -118,9 +119,9 @@ def _find(filed: list[FiledDocument], number: str) -> FiledDocument:
 
 
 def _answer(filed: FiledDocument, record: _R, request: Request) -> Response[_R | None]:
-    document, accept = filed.document, request.headers.get("accept", "")
-    kind = next((each for each in (PDF, XML) if each in accept), None)
-    if kind is None:
+    document = filed.document
+    kind = preferred_type(request.headers.get("accept", ""), JSON, PDF, XML)
+    if kind == JSON:
         return Response(200, content_type="application/json", body=record)
     if kind == XML and not document.xml:
         raise InvoiceNotFound("This document has no XML file. Its PDF may contain an e-invoice: see e_invoice.")

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-exampl
 from datetime import datetime
 from typing import Any
 
-from orders.invoices import DeliveryEvent, parse_own_number
+from orders.invoices import DeliveryEvent, parse_own_number, parse_tag_value
 from orders.ledger import Ledger
 from orders.startup import once
 from orders.table import get_table
@@ -50,7 +50,9 @@ def handler(event: dict[str, Any], _context: Any) -> None:
         logger.info("dropped", why="about copies", report=report)
         return
     tags = detail["mail"].get("tags", {})
-    order_id, number, mailing = (tags.get(name, [""])[0] for name in ("order_id", "invoice", "mailing"))
+    order_id, number, mailing = (
+        parse_tag_value(tags.get(name, [""])[0]) for name in ("order_id", "invoice", "mailing")
+    )
     # Version 0.1 did not tag the mailing: it gave each one a number.
     n = int(mailing) if mailing.isascii() and mailing.isdigit() else parse_own_number(order_id, number)
     at = datetime.fromisoformat(detail[place]["timestamp"])

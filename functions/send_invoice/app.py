@@ -18,11 +18,12 @@ from orders.errors import (
     StateConflict,
     StillRunning,
 )
-from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, check_same_order, get_caller
+from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, check_same_order, get_caller, order_path
 from orders.identity import Caller
 from orders.ledger import Ledger
 from orders.mailing.mail import Mailer, get_mailer
 from orders.mailing.shop import Shop, get_shop
+from orders.negotiation import preferred_type
 from orders.printing.pdf import render_pdf
 from orders.requests import InvoiceRequest
 from orders.table import Table, get_table
@@ -36,6 +37,8 @@ class InvoiceSent(Model):
 
     status: Annotated[str, Field(pattern="^success$", examples=["success"])] = "success"
 
+
+HTML = "text/html"
 
 app = Api(get_table, get_archive, get_mailer, get_shop)
 handler = app.resolve
@@ -52,8 +55,8 @@ def get_sender(
 
 
 def wants_pdf(request: Request) -> bool:
-    """For `Depends`: whether the caller asks for a PDF."""
-    return PDF in request.headers.get("accept", "")
+    """For `Depends`: whether the caller prefers a PDF to a page."""
+    return preferred_type(request.headers.get("accept", ""), HTML, PDF) == PDF
 
 
 @app.post(
@@ -93,7 +96,7 @@ def send_invoice(
         200,
         content_type="application/json",
         body=InvoiceSent(),
-        headers={"Location": f"/admin/orders/{order_id}/invoices/{invoice.number}"},
+        headers={"Location": f"{order_path(order_id)}/invoices/{invoice.number}"},
     )
 
 
@@ -116,7 +119,7 @@ def send_invoice(
             ),
         },
         content={
-            "text/html": {"type": "string", "examples": ["<!doctype html>…"]},
+            HTML: {"type": "string", "examples": ["<!doctype html>…"]},
             PDF: {"type": "string", "format": "binary"},
         },
     ),

@@ -134,6 +134,12 @@ class UnsupportedMediaType(DomainError):
     default_detail = "Send the header Content-Type: application/json."
 
 
+class UnsupportedEncoding(DomainError):
+    """The body is compressed or otherwise encoded (RFC 9110, section 8.4)."""
+
+    default_detail = "Send the body without a Content-Encoding."
+
+
 class Invalid(DomainError):
     """Fields of the request are invalid.
 

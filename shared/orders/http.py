@@ -5,19 +5,22 @@ import json
 import re
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Annotated, Any, NamedTuple
+from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, ApiGatewayResolver, Request, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import StringConstraints, WithJsonSchema
 
-from orders import errors, startup, strict_json
+from orders import errors, startup, strict_json, types
 from orders.errors import DomainError
 from orders.identity import Caller, identify_caller
+from orders.keys import KEY_LIFETIME
 from orders.startup import once
 from orders.telemetry import count, logger
-from orders.types import OrderId
+from orders.types import error_message, path_segment
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -26,6 +29,9 @@ MERGE_PATCH = "application/merge-patch+json"
 
 LARGEST_BODY = 1024 * 1024
 """Bytes: more than any valid request, less than Lambda's limit of 6 MB."""
+
+REPLACEMENT = "\ufffd"
+"""What HTTP API puts in place of bytes that are not UTF-8, if the body's media type is a text's."""
 
 PROBLEM_TYPE = "urn:problem:orders:"
 """Prefix of the type URI of every problem. Its slug follows."""
@@ -63,6 +69,9 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
     errors.Outdated: ProblemType(412, "outdated", "The order has changed", lambda error: {"ETag": etag(error.version)}),
     errors.TooLarge: ProblemType(413, "body-too-large", "The body is too large"),
     errors.UnsupportedMediaType: ProblemType(415, "unsupported-media-type", "Unsupported media type"),
+    errors.UnsupportedEncoding: ProblemType(
+        415, "unsupported-content-encoding", "Unsupported content encoding", lambda _: {"Accept-Encoding": "identity"}
+    ),
     errors.Invalid: ProblemType(422, "invalid-input", "Invalid request"),
     errors.KeyReused: ProblemType(422, "idempotency-key-reused", "The Idempotency-Key was used for another request"),
     errors.TooManyRequests: ProblemType(429, "too-many-requests", "Too many requests"),
@@ -73,18 +82,21 @@ PROBLEMS: dict[type[DomainError], ProblemType] = {
 }
 """The one mapping of domain errors to HTTP."""
 
-OrderIdInPath = Annotated[OrderId, Path(description="The id of the order.", examples=["1001"])]
+OrderIdInPath = Annotated[
+    types.OrderIdInPath, Path(description="The order's id. Write a slash in it as `%2F` before you encode the path.")
+]
 IdempotencyKey = Annotated[
     str | None,
     StringConstraints(min_length=1, max_length=255),
     Header(
         alias="Idempotency-Key",
-        description="Makes retries safe for 24 hours: the same key and body return the first answer again.",
+        description="Makes retries safe: the same key and body return the first answer again. Keys are kept for "
+        f"{KEY_LIFETIME // timedelta(hours=1)} hours.",
     ),
 ]
 _TAG = '(W/)?"([!#-~]*)"'
-_CONDITION = rf"^[ \t]*(\*|{_TAG}([ \t]*,[ \t]*{_TAG})*)[ \t]*$"
-"""The values of `If-Match` and `If-None-Match` (RFC 9110, section 13.1)."""
+_CONDITION = rf"^[ \t,]*{_TAG}([ \t]*,[ \t,]*{_TAG})*[ \t,]*$|^[ \t]*\*[ \t]*$"
+"""The values of `If-Match` and `If-None-Match` (RFC 9110, section 13.1), with the empty elements of section 5.6.1."""
 Condition = Annotated[str, WithJsonSchema({"type": "string", "pattern": _CONDITION, "examples": ['"1"']})]
 Limit = Annotated[int, Query(ge=1, le=100, description="The largest number of results.")]
 Cursor = Annotated[
@@ -123,6 +135,7 @@ class Api(APIGatewayHttpResolver):
         """Answers one event of API Gateway (payload format 2.0). Never raises."""
         request_context = event.get("requestContext", {})
         logger.set_correlation_id(request_context.get("requestId"))
+        event = _with_encoded_path(event)
         try:
             # Before Powertools validates the body, so that callers without access learn nothing about it.
             if event.get("routeKey") not in self._public:
@@ -173,6 +186,11 @@ def entity_tags(condition: str, field: str, *, weak: bool) -> set[str] | None:
     return {tag for is_weak, tag in re.findall(_TAG, condition) if weak or not is_weak}
 
 
+def order_path(order_id: str) -> str:
+    """Returns the path of an order for admins."""
+    return f"/admin/orders/{path_segment(order_id)}"
+
+
 def check_same_order(path: str, body: str | None, field: str) -> None:
     """Checks that an order id in the body, if there is one, equals the id in the path.
 
@@ -199,7 +217,7 @@ def to_domain_error(error: Exception) -> DomainError:
             logger.warning("problem", slug=problem.slug, cause=_cause(error.__cause__))
         return error
     if isinstance(error, RequestValidationError):
-        return errors.Invalid([(_field(found["loc"]), _message(found)) for found in error.errors()])
+        return errors.Invalid([(_field(found["loc"]), error_message(found)) for found in error.errors()])
     trace = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     logger.error("unexpected error", error=type(error).__qualname__, trace=trace)
     count("InternalErrors")
@@ -293,25 +311,50 @@ def success(
     return found
 
 
+def _with_encoded_path(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the event with its path percent-encoded, made of its route and the values of its path parameters.
+
+    HTTP API decodes `rawPath`, despite its name, and Powertools finds the route by it. But it does not expect every
+    character there that an order's id may have, and takes a line end for the end of the path.
+    """
+    values: Mapping[str, str] = event.get("pathParameters") or {}
+    parts = str(event.get("routeKey", "")).partition(" ")[2].split("/")
+    names = [part[1:-1] for part in parts if part.startswith("{")]
+    if not names or not set(names) <= values.keys():
+        return event
+    encoded = [path_segment(unquote(values[part[1:-1]])) if part.startswith("{") else part for part in parts]
+    return {**event, "rawPath": "/".join(encoded)}
+
+
 def _with_json_body(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Refuses a body that is not JSON text, before Powertools interprets it as something else."""
+    """Returns the event with its body as text. Refuses one that is not JSON in UTF-8, before Powertools reads it."""
     body: str = event.get("body") or ""
     # The body of a GET has no meaning (RFC 9110).
     if not body or event.get("routeKey", "").startswith("GET "):
         return event
-    if len(body) > LARGEST_BODY:
-        raise errors.TooLarge(f"The body may have at most {LARGEST_BODY} bytes.")
     headers: Mapping[str, str] = event.get("headers") or {}
     media_type = headers.get("content-type", JSON).partition(";")[0].strip().lower()
     patch = media_type == MERGE_PATCH and str(event.get("routeKey", "")).startswith("PATCH ")
     if media_type != JSON and not patch:
         raise errors.UnsupportedMediaType
+    if headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
+        raise errors.UnsupportedEncoding
+    encoded = bool(event.get("isBase64Encoded"))
     try:
-        (base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()).decode()
+        content = base64.b64decode(body, validate=True) if encoded else body.encode()
+        text = content.decode()
     except ValueError as error:
         raise errors.MalformedBody from error
+    if len(content) > LARGEST_BODY:
+        raise errors.TooLarge(f"The body may have at most {LARGEST_BODY} bytes.")
+    if not encoded and REPLACEMENT in text:
+        raise errors.MalformedBody(
+            "The body is not UTF-8: invalid bytes arrived as U+FFFD. If you mean this character, send it as \\ufffd."
+        )
     # Powertools only recognises the media type in lower case, although case does not matter (RFC 9110).
-    return {**event, "headers": {**headers, "content-type": JSON}}
+    headers = {**headers, "content-type": JSON}
+    # A byte order mark may be ignored (RFC 8259, section 8.1).
+    return {**event, "headers": headers, "body": text.removeprefix("\ufeff"), "isBase64Encoded": False}
 
 
 def _refuse_unknown_parameters(app: ApiGatewayResolver, next_middleware: Callable[..., Any]) -> Any:
@@ -325,12 +368,6 @@ def _refuse_unknown_parameters(app: ApiGatewayResolver, next_middleware: Callabl
 def _field(location: Sequence[str | int]) -> str:
     """`("body", "payment_settings", "foo")` → `payment_settings.foo`."""
     return ".".join(str(step) for step in location[1:]) or str(location[0])
-
-
-def _message(found: Mapping[str, Any]) -> str:
-    if found["type"] == "extra_forbidden":
-        return "is not a known field"
-    return str(found["msg"]).removeprefix("Value error, ")
 
 
 def _cause(error: BaseException) -> str:

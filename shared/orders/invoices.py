@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -279,4 +280,18 @@ def parse_own_number(order_id: str, number: str) -> int | None:
 
 def archive_key(order_id: str, number: str, suffix: str) -> str:
     """Returns the S3 key of a document's PDF or XML file."""
-    return f"orders/{order_id}/{number}.{suffix}"
+    return f"orders/{quote(order_id, safe='')}/{number}.{suffix}"
+
+
+def tag_value(text: str) -> str:
+    """Encodes text as the value of an SES message tag, which may have only letters, digits, `_` and `-`.
+
+    Any other ASCII character becomes `_x` and two hexadecimal digits: `SO/1` is `SO_x2F1`. At most 64 characters fit.
+    https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
+    """
+    return re.sub(r"[^A-Za-z0-9_-]|_(?=x[0-9A-F]{2})", lambda found: f"_x{ord(found[0]):02X}", text)
+
+
+def parse_tag_value(value: str) -> str:
+    """Decodes the value of a tag."""
+    return re.sub(r"_x([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), value)

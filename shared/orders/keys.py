@@ -46,7 +46,7 @@ INVOICE = "INVOICE"
 SERIES = "SERIES"
 
 KEY_LIFETIME = timedelta(hours=48)
-"""How long an Idempotency-Key is kept: the contract's 24 hours, with room for a late retry."""
+"""How long an Idempotency-Key is kept: a day, and a day more for a late retry."""
 
 DOUBLE_CLICK = timedelta(seconds=30)
 """How long the content of a comment or an invoice request stands in for an Idempotency-Key."""

@@ -9,12 +9,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from orders.money import amount_due, line_total, mismatch_text, order_totals
 from orders.terms import LineTerms, OrderTerms
 from orders.types import (
     Amount,
+    CountryCode,
     Currency,
     CustomerId,
     Day,
@@ -27,6 +28,8 @@ from orders.types import (
     Quantity,
     Rounding,
     Violation,
+    described,
+    matching,
     violation_error,
 )
 
@@ -73,7 +76,7 @@ class Country(Model):
     """A country of an address. `code` is ISO 3166-1 alpha-2."""
 
     name: Line | None = None
-    code: Annotated[StrictStr, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
+    code: CountryCode | None = None
 
 
 class CustomerSummary(Model):
@@ -101,7 +104,17 @@ class CustomerSummary(Model):
     post_code: Line | None = None
     country: Country | None = None
     vat_number: Line | None = None
-    peppol_id: Annotated[StrictStr, StringConstraints(pattern=r"^[0-9]{4}:[!-~]{1,50}$")] | None = None
+    peppol_id: (
+        Annotated[
+            StrictStr,
+            matching(
+                "[0-9]{4}:[!-~]{1,50}",
+                "must be a scheme of four digits, a colon and a value, such as 0088:7300010000001",
+            ),
+            described("^[0-9]{4}:[!-~]{1,50}$"),
+        ]
+        | None
+    ) = None
 
 
 class OrderLine(LineTerms):

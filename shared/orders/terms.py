@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictStr, StringConstraints
 
-from orders.types import Amount, Day, Line, Model, TaxRate, Text, Violation
+from orders.types import Amount, CountryCode, Day, Line, Model, TaxRate, Text, Violation, described, matching
 
 
 class TaxCategory(StrEnum):
@@ -30,7 +30,15 @@ class LineTerms(Model):
     tax_rate: TaxRate | None = None
     tax_category: TaxCategory | None = None
     unit_code: (
-        Annotated[StrictStr, StringConstraints(pattern="^[A-Z0-9]{2,3}$"), Field(examples=["C62", "KGM", "HUR"])] | None
+        Annotated[
+            StrictStr,
+            matching(
+                "[A-Z0-9]{2,3}", "must be a unit code of two or three capital letters or digits, such as C62 or KGM"
+            ),
+            described("^[A-Z0-9]{2,3}$"),
+            Field(examples=["C62", "KGM", "HUR"]),
+        ]
+        | None
     ) = None
 
     @property
@@ -53,7 +61,7 @@ class OrderTerms(Model):
     surcharge_tax_rate: TaxRate | None = None
     tax_exemption_reason: Annotated[Text, StringConstraints(max_length=500)] | None = None
     delivered_on: Day | None = None
-    delivery_country: Annotated[StrictStr, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
+    delivery_country: CountryCode | None = None
     payment_due: Day | None = None
     purchase_order_number: Line | None = None
     buyer_reference: Line | None = None

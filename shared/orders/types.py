@@ -1,10 +1,11 @@
 """Validated field types: text, identifiers, times and amounts, as models and requests declare them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
+from urllib.parse import quote, unquote
 
 import idna
 from pydantic import (
@@ -30,7 +31,14 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uf
 # The validators below as patterns, for OpenAPI.
 IN_TEXT = r"[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F\uFFFE\uFFFF]"
 IN_LINE = r"[^\x00-\x08\x0A-\x1F\x7F\uFFFE\uFFFF]"
-VISIBLE = r"[^\x00-\x20\x7F\s]"
+_INVISIBLE = (
+    r"\s\x00-\x20\x7F-\xA0\xAD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u2028-\u202E\u2060-\u206F"
+    r"\u2800\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFFB"
+)
+"""White space, controls and default ignorable characters such as the zero-width space (UAX #44); also the blank Braille
+pattern."""
+VISIBLE = f"[^{_INVISIBLE}]"
+_VISIBLE = re.compile(rf"[^{_INVISIBLE}\U000E0000-\U000E0FFF]")
 
 _DIGITS = r"[0-9]{1,11}(\.[0-9]{1,4})?"
 """At most 15 digits: JavaScript keeps that many exactly."""
@@ -62,10 +70,33 @@ def violation_error(model: str, violations: Sequence[Violation]) -> ValidationEr
     )
 
 
+def error_message(error: Mapping[str, Any]) -> str:
+    """Returns what is said of a validation error of pydantic, without the name of the field."""
+    match error["type"]:
+        case "extra_forbidden":
+            return "is not a known field"
+        case "too_long" if isinstance(error["input"], str):
+            return f"must have at most {error['ctx']['max_length']} characters"
+        case "too_short" if isinstance(error["input"], str):
+            return "must not be empty"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
 def _printable(text: str) -> str:
     if _UNPRINTABLE.search(text):
         raise ValueError("must not contain control characters")
     return text
+
+
+def matching(pattern: str, message: str) -> Any:
+    """Validator: refuses text that does not match a pattern, and says in words what it must be."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(message)
+        return text
+
+    return AfterValidator(check)
 
 
 def described(pattern: str) -> Any:
@@ -84,7 +115,7 @@ def _decimal_schema(pattern: str, **bounds: float) -> WithJsonSchema:
 
 def not_blank(text: str) -> str:
     """Validator: refuses text without any visible character."""
-    if not text.strip():
+    if not _VISIBLE.search(text):
         raise ValueError("must not be blank")
     return text
 
@@ -148,6 +179,9 @@ ProductName = Annotated[Text, StringConstraints(min_length=1, max_length=300)]
 
 
 def _iso(value: Any) -> Any:
+    # In a query string, + means a space.
+    if isinstance(value, str) and re.search(r"[0-9] [0-9]{2}:?[0-9]{2}$", value[11:]):
+        raise ValueError("must have its + written as %2B in a URL, such as 2026-11-23T09:00:00%2B01:00")
     # Pydantic would also accept "12", as seconds since 1970.
     if isinstance(value, str) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", value):
         raise ValueError("must be a date and time with its zone, such as 2026-11-23T09:00:00Z")
@@ -183,8 +217,50 @@ Day = Annotated[
 GivenMoment = Annotated[Moment, BeforeValidator(_iso), AfterValidator(_in_utc)]
 """A time in a request (RFC 3339)."""
 
-OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-"""The id of an order in a path. Stored as text: the specification has it as string and as integer."""
+_ID = "[A-Za-z0-9_.:#/-]"
+ORDER_ID = f"{_ID}([A-Za-z0-9_.:#/ -]{{0,62}}{_ID})?"
+
+
+def _order_id(text: str) -> str:
+    # Clients resolve the path segments . and .. however they are encoded (RFC 3986, section 5.2.4; the URL standard).
+    if not re.fullmatch(ORDER_ID, text) or text in {".", ".."}:
+        raise ValueError(
+            "must have 1 to 64 of the characters A-Z a-z 0-9 _ - . : # / and space, without a space at its ends, and "
+            "not be . or .."
+        )
+    return text
+
+
+OrderId = Annotated[str, AfterValidator(_order_id), described(f"^{ORDER_ID}$")]
+"""The id of an order, as the shop writes it. Text: the specification has it as string and as integer."""
+
+
+def path_segment(text: str) -> str:
+    """Encodes text as one segment of a path: a slash twice, because HTTP API decodes a path before it splits it.
+
+    See docs/decisions/0102-encode-slashes-in-order-ids-twice.md.
+    """
+    return quote(text.replace("/", "%2F"), safe="", errors="replace")
+
+
+def _segment_text(segment: str) -> str:
+    """Decodes a segment of a path. No order's id contains a percent sign, so that it may be encoded twice."""
+    return unquote(unquote(segment))
+
+
+_SEGMENT = _ID.replace("/", "")
+OrderIdInPath = Annotated[
+    OrderId,
+    BeforeValidator(_segment_text),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^({_SEGMENT}|%2F)(([A-Za-z0-9_.:# -]|%2F){{0,62}}({_SEGMENT}|%2F))?$",
+            "examples": ["1001"],
+        }
+    ),
+]
+"""The id of an order in a path."""
 
 
 def _id_as_text(value: Any) -> Any:
@@ -203,7 +279,7 @@ OrderIdInBody = Annotated[
 NewOrderId = Annotated[
     OrderId,
     BeforeValidator(_id_as_text),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}]}),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^{ORDER_ID}$"}]}),
 ]
 """The id of an order to be created, as integer or as string."""
 
@@ -222,8 +298,15 @@ _LANGUAGE_TAG = "[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}"
 LanguageTag = Annotated[StrictStr, AfterValidator(_language_tag), described(f"^{_LANGUAGE_TAG}$")]
 """A language, perhaps with a script and a country (BCP 47)."""
 
-Currency = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Currency = Annotated[
+    StrictStr, matching("[A-Z]{3}", "must have three capital letters, such as EUR"), described("^[A-Z]{3}$")
+]
 """An ISO 4217 currency code."""
+
+CountryCode = Annotated[
+    StrictStr, matching("[A-Z]{2}", "must have two capital letters, such as DE"), described("^[A-Z]{2}$")
+]
+"""An ISO 3166-1 alpha-2 country code."""
 
 _LABEL = "[^.-]([^.]*[^.-])?"
 _EMAIL_RULES = (

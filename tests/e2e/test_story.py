@@ -6,6 +6,7 @@ same stack.
 """
 
 import base64
+import gzip
 import json
 import os
 import time
@@ -131,6 +132,38 @@ def test_order_is_created_once(api: Api) -> None:
     assert (other.status, other.problem) == (409, "order-exists")
     wrong = api("POST", "/admin/orders", sent | {"order_id": f"{order_id}-2", "grand_total": "31.66"})
     assert (wrong.status, wrong.problem) == (422, "invalid-input")
+
+
+@pytest.mark.parametrize("written", ["e2e/{}", "#e2e {}", "gid://e2e/Order/{}"])
+def test_order_of_any_id_is_found_where_its_location_says(api: Api, written: str) -> None:
+    order_id = written.format(uuid4().hex)
+    created = api("POST", "/admin/orders", an_order(order_id, api.customer))
+    assert created.status == 201
+    location = created.headers["Location"]
+    own = location.removeprefix("/admin")
+    assert api("GET", location).json["order_id"] == api("GET", own).json["order_id"] == order_id
+    assert api("POST", f"{own}/comments", {"id": order_id, "content": "x"}).status == 201
+    sent = api("POST", f"{location}/send-invoice", {})
+    assert sent.status == 200
+    assert api("GET", sent.headers["Location"], accept="application/pdf").status == 303
+    assert api("POST", f"{own}/cancel").status == 204
+    assert api("GET", f"{own}%0A").status == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        ('{"content": "Käse"}'.encode("latin-1"), {}, 400),
+        (gzip.compress(b'{"content": "x"}'), {"Content-Encoding": "gzip"}, 415),
+        ('\ufeff{"content": "Käse"}'.encode(), {}, 201),
+    ],
+    ids=["Latin-1", "gzip", "byte order mark"],
+)
+def test_body_is_read_as_utf_8(api: Api, order: str, body: bytes, headers: dict[str, str], status: int) -> None:
+    sent = {"Authorization": f"Bearer {api.tokens['customer']}", "Content-Type": "application/json"}
+    answer = http.request("POST", f"{api.url}{order}/comments", headers=sent | headers, body=body, timeout=60)
+    assert answer.status == status
+    assert [each["content"] for each in api("GET", f"{order}/comments").json["comments"]] == ["Käse"] * (status == 201)
 
 
 def test_customer_and_admin_read_the_order(api: Api, order: str) -> None:

@@ -21,7 +21,7 @@ def before_call(context: schemathesis.HookContext, case: Any, kwargs: dict[str, 
     body = case.body if isinstance(case.body, dict) else {}
     if order_id := case.path_parameters.get("order_id"):
         # An order's id in the body must equal the path's.
-        body.update((name, order_id) for name in ("id", "order_id") if name in body)
+        body.update((name, order_id.replace("%2F", "/")) for name in ("id", "order_id") if name in body)
     if case.operation.definition.raw["operationId"] == "createOrder":
         # Without totals, the order adds up.
         for part, names in ((body, TOTALS), *((line, ["total_amount"]) for line in body["order_line_details"])):

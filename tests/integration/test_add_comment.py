@@ -153,7 +153,7 @@ def test_invalid_body_names_the_field_and_stores_nothing(service: Service, body:
         '{"content": NaN}',
         '{"content": -Infinity}',
         '{"content": 1e99999999999999999999}',
-        "\ufeff" + '{"content": "x"}',
+        "\ufeff\ufeff" + '{"content": "x"}',
         '{"content": ' + "[" * 100_000,
         '{"content": ' + "9" * 5000 + "}",
         "\ud800",
@@ -191,14 +191,6 @@ def test_json_content_type_variants_are_accepted(service: Service, media_type: s
 
 def test_oversized_body_is_a_413(service: Service) -> None:
     assert service.post("/orders/1001/comments", '{"content": "' + "x" * 1024 * 1024 + '"}').status == 413
-
-
-@pytest.mark.parametrize("order_id", ["a" * 65, "10 01", "1001!", "１００１", "..", "1001%2F"])
-def test_invalid_order_id_is_named(service: Service, order_id: str) -> None:
-    answer = service.post(f"/orders/{order_id}/comments", {"content": "x"})
-    assert answer.status in (404, 422)
-    if answer.status == 422:
-        assert answer.json["errors"][0]["field"] == "order_id"
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ def test_line_total_is_rounded_half_up_to_a_payable_amount(
     ("change", "field"),
     [
         ({"order_id": None}, "order_id"),
-        ({"order_id": "a/b"}, "order_id"),
+        ({"order_id": "a@b"}, "order_id"),
         ({"order_id": "x" * 65}, "order_id"),
         ({"order_id": 1.5}, "order_id"),
         ({"order_id": True}, "order_id"),
@@ -295,12 +295,12 @@ def test_every_field_is_returned_as_given(service: Service, order: dict[str, Any
     order["order_id"] = f"0-{order['order_id']}"
     answer = service.post(ORDERS, json.dumps(order))
     assert answer.status == 201, answer.text
-    customer = {"sub": order["customer_id"]}
+    location = answer.headers["location"]
     for found in (
         answer,
         service.post(ORDERS, json.dumps(order)),
-        service.get(f"{ORDERS}/{order['order_id']}"),
-        service.get(f"/orders/{order['order_id']}", customer),
+        service.get(location),
+        service.get(location.removeprefix("/admin"), {"sub": order["customer_id"]}),
     ):
         got = {name: value for name, value in found.json.items() if name in order}
         assert plain(got, currency=order["currency_code"]) == plain(order)

@@ -192,9 +192,15 @@ class TestEvents:
         assert not absent & event.keys()
 
     def test_path_is_decoded(self, gateway: Client) -> None:
-        event = echo(gateway("GET", "/things/a%20%C3%BC%2Fb", token=gateway.token()))["event"]
-        assert event["pathParameters"] == {"thing_id": "a ü/b"}
-        assert event["rawPath"] == "/things/a ü/b"
+        event = echo(gateway("GET", "/things/a%20%C3%BC%23%252Fb", token=gateway.token()))["event"]
+        assert event["pathParameters"] == {"thing_id": "a ü#%2Fb"}
+        assert event["rawPath"] == event["requestContext"]["http"]["path"] == "/things/a ü#%2Fb"
+
+    def test_path_is_decoded_before_it_is_split(self, gateway: Client) -> None:
+        event = echo(gateway("GET", "/files/a%2Fb", token=gateway.token()))["event"]
+        assert event["pathParameters"] == {"proxy": "a/b"}
+        found = problem(gateway("GET", "/things/a%2fb", token=gateway.token()), 404, "not-found", "Not Found")
+        assert "write a slash in an id as %252F" in found["detail"]
 
     @pytest.mark.parametrize(
         ("content_type", "text"),

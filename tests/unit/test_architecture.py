@@ -11,7 +11,7 @@ ORDERS = ROOT / "shared" / "orders"
 
 LAYERS = (
     {"lazy"},
-    {"errors", "settings", "startup", "strict_json", "telemetry", "types"},
+    {"errors", "negotiation", "settings", "startup", "strict_json", "telemetry", "types"},
     {"aws", "cursors", "identity", "money"},
     {"terms"},
     {"models"},

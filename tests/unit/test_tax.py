@@ -88,7 +88,7 @@ def test_an_order_without_rates_has_one_group() -> None:
         ({"tax_rate": 101}, "tax_rate", "less than or equal to 100"),
         ({"tax_rate": "7.123"}, "tax_rate", "2 decimal places"),
         ({"tax_category": "X"}, "tax_category", "'S', 'Z', 'E', 'AE', 'K', 'G' or 'O'"),
-        ({"unit_code": "kg"}, "unit_code", "pattern"),
+        ({"unit_code": "kg"}, "unit_code", "capital letters"),
     ],
 )
 def test_contradicting_terms_of_a_line_are_refused(line: dict[str, Any], field: str, problem: str) -> None:

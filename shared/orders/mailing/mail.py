@@ -16,6 +16,7 @@ from botocore.exceptions import (
 
 from orders import aws, settings
 from orders.errors import MailRefused, MailUnknown, Unavailable
+from orders.invoices import tag_value
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
@@ -50,7 +51,7 @@ class Mailer:
 
         Args:
             message: With `From`, one address in `To` and perhaps some in `Cc`.
-            tags: Names and values that SES's events repeat: letters, digits, `_` and `-`.
+            tags: Names and values that SES's events repeat; the values as `tag_value` encodes them.
 
         Returns:
             The message id. SES has accepted the mail.
@@ -60,6 +61,7 @@ class Mailer:
             Unavailable: The mail was not sent: SES throttles, or the sending quota is used up.
             MailUnknown: SES may or may not have accepted the mail.
         """
+        tags = {name: tag_value(value) for name, value in tags.items()}
         # As a header too, for readers of the raw mail; SES uses the parameters and removes the header.
         # https://docs.aws.amazon.com/ses/latest/dg/event-publishing-send-email.html
         message["X-SES-MESSAGE-TAGS"] = ", ".join(f"{name}={value}" for name, value in tags.items())
