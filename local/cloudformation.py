@@ -92,8 +92,8 @@ class Resolver:
     def _ref(self, name: str) -> Any:
         if name in self._names:
             return self._names[name]
-        # SAM resolves this to the alias of a function.
-        if name.removesuffix(".Alias") in self._resources:
+        # SAM resolves these to the alias of a function and the stage of an API.
+        if name.removesuffix(".Alias").removesuffix(".Stage") in self._resources:
             return name
         raise UsageError(f"{name} is neither a parameter nor a resource")
 

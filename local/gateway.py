@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
 from local import events
+from local.cors import Cors
 from local.template import Route
 from local.tokens import InvalidToken, SigningKey
 from local.workers import FunctionFailed, FunctionTimedOut, Runtime
@@ -67,6 +68,7 @@ class Gateway:
         runtime: Invokes the functions.
         pages: Responds to requests for the gateway's own pages, and returns None for all others.
         log: Is called with one line per request.
+        cors: The API's CORS configuration, if it has one.
     """
 
     def __init__(
@@ -76,12 +78,14 @@ class Gateway:
         runtime: Runtime,
         pages: Callable[[Request], Response | None],
         log: Callable[[str], None],
+        cors: Cors | None = None,
     ) -> None:
         self._routes = routes
         self._key = key
         self._runtime = runtime
         self._pages = pages
         self._log = log
+        self._cors = cors
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Responds to a request and logs it."""
@@ -92,6 +96,8 @@ class Gateway:
         note = ""
         try:
             response = self._pages(request)
+            if response is None and self._cors and request.method == "OPTIONS":
+                response = self._cors.preflight(request)
             if response is None:
                 match = self._match(request)
                 claims = self._claims(request, match.route)
@@ -128,7 +134,7 @@ class Gateway:
         if len(event.get("body", "")) > events.LARGEST_PAYLOAD:
             raise _too_large(f"Lambda accepts at most {events.LARGEST_PAYLOAD} bytes.")
         try:
-            return events.to_response(self._runtime.invoke(match.route.function, event))
+            response = events.to_response(self._runtime.invoke(match.route.function, event))
         except FunctionTimedOut as error:
             raise GatewayError(
                 503,
@@ -141,6 +147,9 @@ class Gateway:
             ) from error
         except (FunctionFailed, events.InvalidResult) as error:
             raise _internal_error(f"{error} (see the log)") from error
+        if self._cors:
+            self._cors.decorate(response, request)
+        return response
 
     def _claims(self, request: Request, route: Route) -> dict[str, Any] | None:
         if route.jwt is None:

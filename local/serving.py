@@ -76,7 +76,7 @@ def serve() -> None:
                 _other_ses(given),
                 SesEvents(template.functions, runtime).simulate,
             )
-            gateway = Gateway(template.routes, key, runtime, pages, _print_line)
+            gateway = Gateway(template.routes, key, runtime, pages, _print_line, template.cors)
             server.serve(api, gateway, server.QuietHandler)
             places = {
                 "Sample orders": f"{ORDERS.relative_to(ROOT)} ({loaded} loaded)",

@@ -15,6 +15,7 @@ from typing import Any
 
 from local import UsageError
 from local.cloudformation import Properties, Resolver, as_text, read_template
+from local.cors import Cors
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Template:
         functions: The functions, by logical id.
         routes: The routes of all functions.
         streams: The streams of all functions.
+        cors: The CORS configuration of the API; None if it has none.
 
     Raises:
         UsageError: A file is missing or invalid, or uses something that the gateway does not support.
@@ -107,6 +109,9 @@ class Template:
         # Routes that name no API belong to this one.
         apis: dict[str, Properties] = {"ServerlessHttpApi": {}} | self.of_type("AWS::Serverless::HttpApi")
         apis = {name: _merge(self.globals.get("HttpApi", {}), own) for name, own in apis.items()}
+        configurations = [api["CorsConfiguration"] for api in apis.values() if "CorsConfiguration" in api]
+        with self._error_context("CorsConfiguration"):
+            self.cors = Cors.from_properties(configurations[0]) if configurations else None
         layers = self.of_type("AWS::Serverless::LayerVersion")
         tables = self.of_type("AWS::DynamoDB::Table")
         self.functions: dict[str, Function] = {}

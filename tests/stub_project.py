@@ -21,6 +21,9 @@ from local.workers import LocalRuntime
 TEMPLATE = """
 Parameters:
   Greeting: {Type: String, Default: hello}
+  AllowedOrigins: {Type: String, Default: "https://a.example,http://localhost:8000"}
+Conditions:
+  AllowBrowsers: !Not [!Equals [!Ref AllowedOrigins, ""]]
 Globals:
   Function:
     CodeUri: code/
@@ -33,6 +36,14 @@ Resources:
       Auth:
         DefaultAuthorizer: Jwt
         Authorizers: {Jwt: {JwtConfiguration: {issuer: https://issuer.example, audience: [shop, till]}}}
+      CorsConfiguration: !If
+        - AllowBrowsers
+        - AllowOrigins: !Split [",", !Ref AllowedOrigins]
+          AllowMethods: [GET, POST]
+          AllowHeaders: [Authorization, X-Own]
+          ExposeHeaders: [ETag, X-Seen]
+          MaxAge: 60
+        - !Ref AWS::NoValue
   Echo:
     Type: AWS::Serverless::Function
     Properties:
@@ -174,7 +185,7 @@ def serve(folder: Path, *, debug: bool = False) -> Iterator[Client]:
     )
     with (folder / "log").open("ab") as log:
         runtime = LocalRuntime(template.functions, environment, log, debug=debug)
-        gateway = Gateway(template.routes, key, runtime, _pages, lines.append)
+        gateway = Gateway(template.routes, key, runtime, _pages, lines.append, template.cors)
         listener = server.listen("127.0.0.1", 0, "")
         running = server.serve(listener, gateway, server.QuietHandler)
         try:

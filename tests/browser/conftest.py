@@ -3,6 +3,7 @@
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,25 @@ def playwright(executable: str) -> Iterator[Playwright]:
 
 
 @pytest.fixture
-def context(playwright: Playwright, executable: str, tmp_path: Path) -> Iterator[BrowserContext]:
+def start_browser(playwright: Playwright, executable: str, tmp_path: Path) -> Iterator[Callable[..., BrowserContext]]:
+    """Starts a browser with an empty profile, perhaps with more arguments."""
+    with ExitStack() as running:
+
+        def start_browser(*arguments: str) -> BrowserContext:
+            context = playwright.chromium.launch_persistent_context(
+                tmp_path / "profile", executable_path=executable, headless=True, args=[*ARGUMENTS, *arguments]
+            )
+            running.callback(context.close)
+            context.set_default_timeout(PATIENCE)
+            return context
+
+        yield start_browser
+
+
+@pytest.fixture
+def context(start_browser: Callable[..., BrowserContext]) -> BrowserContext:
     """A browser with an empty profile."""
-    context = playwright.chromium.launch_persistent_context(
-        tmp_path / "profile", executable_path=executable, headless=True, args=ARGUMENTS
-    )
-    context.set_default_timeout(PATIENCE)
-    yield context
-    context.close()
+    return start_browser()
 
 
 @pytest.fixture

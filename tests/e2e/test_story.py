@@ -1,8 +1,8 @@
 """End-to-end tests over HTTP, against a deployed stack or the local gateway.
 
 `BASE_URL` is the address of the API. `CUSTOMER_TOKEN`, `OTHER_CUSTOMER_TOKEN` and `ADMIN_TOKEN` belong to two customers
-and an admin. `LOCAL_GATEWAY=1` starts a gateway instead. Every run creates new orders, so it can be repeated on the
-same stack.
+and an admin. `ORIGIN` is one of the stack's `AllowedOrigins`, if any. `LOCAL_GATEWAY=1` starts a gateway instead.
+Every run creates new orders, so it can be repeated on the same stack.
 """
 
 import base64
@@ -27,6 +27,7 @@ PATIENCE = 20
 TOKENS = {"customer": "CUSTOMER_TOKEN", "other": "OTHER_CUSTOMER_TOKEN", "admin": "ADMIN_TOKEN"}
 
 BASE_URL = os.environ.get("BASE_URL")
+ORIGIN = os.environ.get("ORIGIN") or ("" if BASE_URL else "https://shop.example")
 
 if not BASE_URL and not os.environ.get("LOCAL_GATEWAY"):
     pytest.skip("BASE_URL is not set; `make e2e` starts a local gateway instead", allow_module_level=True)
@@ -164,6 +165,26 @@ def test_body_is_read_as_utf_8(api: Api, order: str, body: bytes, headers: dict[
     answer = http.request("POST", f"{api.url}{order}/comments", headers=sent | headers, body=body, timeout=60)
     assert answer.status == status
     assert [each["content"] for each in api("GET", f"{order}/comments").json["comments"]] == ["Käse"] * (status == 201)
+
+
+@pytest.mark.skipif(not ORIGIN, reason="ORIGIN is not set")
+def test_page_of_an_allowed_origin_may_call(api: Api, order: str) -> None:
+    asked = {"access_control_request_method": "POST", "access_control_request_headers": "authorization,if-match"}
+    preflight = api("OPTIONS", f"{order}/cancel", token="", origin=ORIGIN, **asked)
+    assert preflight.status == 204
+    assert preflight.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert {"GET", "POST", "PATCH"} <= set(
+        preflight.headers["Access-Control-Allow-Methods"].replace(" ", "").split(",")
+    )
+    read = api("GET", order, origin=ORIGIN)
+    assert read.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "etag" in read.headers["Access-Control-Expose-Headers"].lower()
+    assert "Access-Control-Allow-Credentials" not in read.headers
+    for foreign in (
+        api("OPTIONS", order, token="", origin="https://evil.example", **asked),
+        api("GET", order, origin="null"),
+    ):
+        assert "Access-Control-Allow-Origin" not in foreign.headers
 
 
 def test_customer_and_admin_read_the_order(api: Api, order: str) -> None:

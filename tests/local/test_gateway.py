@@ -271,7 +271,6 @@ class TestRoutes:
             ("GET", "/files/"),
             ("HEAD", "/files/a"),
             ("GET", "/open"),
-            ("OPTIONS", "/open"),
         ],
     )
     def test_unknown_route_is_404(self, gateway: Client, method: str, path: str) -> None:

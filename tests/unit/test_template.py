@@ -21,6 +21,9 @@ REQUIRED = ["SenderEmail=invoices@shop.example", "ShopName=Shop", "ShopAddress=T
 GIVEN = {
     "JwtIssuer": "https://issuer.example",
     "JwtAudience": "shop,till",
+    "AllowedOrigins": "https://shop.example,http://localhost:8000",
+    "ApiDomainName": "api.shop.example",
+    "ApiCertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1",
     "SenderIdentity": "shop.example",
     "InvoiceRetentionDays": "3650",
     "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms",
@@ -326,6 +329,70 @@ def test_functions_declare_the_public_routes() -> None:
         for route in import_module(TEMPLATE.functions[function].handler.rpartition(".")[0]).app._public
     ]
     assert declared == PUBLIC
+
+
+def test_pages_of_configured_origins_may_use_every_route(template: Template, given: dict[str, str]) -> None:
+    cors = template.cors
+    if not given:
+        assert cors is None
+        assert "CorsConfiguration" not in template.of_type("AWS::S3::Bucket")["InvoicesBucket"]
+        return
+    assert cors
+    assert cors.origins == ("https://shop.example", "http://localhost:8000")
+    assert set(cors.methods) == {route.method for route in template.routes}
+    operations = [
+        operation
+        for item in json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["paths"].values()
+        for operation in item.values()
+    ]
+    sent = {each["name"] for one in operations for each in one.get("parameters", []) if each["in"] == "header"}
+    assert set(cors.headers) == {"Authorization", "Content-Type", *sent}
+    read = {name for one in operations for answer in one["responses"].values() for name in answer.get("headers", {})}
+    assert set(cors.exposed) == read
+    # Credentials are never allowed, so no origin's cookies are sent.
+    [api] = template.of_type("AWS::Serverless::HttpApi").values()
+    assert "AllowCredentials" not in api["CorsConfiguration"]
+    # The origin is null after the redirect to a PDF.
+    [rule] = template.of_type("AWS::S3::Bucket")["InvoicesBucket"]["CorsConfiguration"]["CorsRules"]
+    assert rule == {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}
+
+
+@pytest.mark.parametrize(
+    ("origins", "valid"),
+    [
+        ("", True),
+        ("https://shop.example", True),
+        ("https://shop.example,http://localhost:8000,https://xn--kse-qla.example", True),
+        ("*", False),
+        ("https://*.shop.example", False),
+        ("https://shop.example/", False),
+        ("https://Shop.example", False),
+        ("https://shop.example, https://b.example", False),
+        ("shop.example", False),
+        ("null", False),
+    ],
+)
+def test_allowed_origins_are_exact(origins: str, valid: bool) -> None:
+    pattern = DOCUMENT["Parameters"]["AllowedOrigins"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, origins)) == valid
+
+
+def test_domain_is_made_only_with_a_name(template: Template, given: dict[str, str]) -> None:
+    domains = template.of_type("AWS::ApiGatewayV2::DomainName")
+    assert set(domains) == ({"ApiDomain"} if given else set())
+    if given:
+        assert domains["ApiDomain"] == {
+            "DomainName": "api.shop.example",
+            "DomainNameConfigurations": [
+                {
+                    "CertificateArn": given["ApiCertificateArn"],
+                    "EndpointType": "REGIONAL",
+                    "SecurityPolicy": "TLS_1_2",
+                }
+            ],
+        }
+        [mapping] = template.of_type("AWS::ApiGatewayV2::ApiMapping").values()
+        assert mapping == {"ApiId": "OrdersApi", "DomainName": "ApiDomain", "Stage": "OrdersApi.Stage"}
 
 
 # Retention
