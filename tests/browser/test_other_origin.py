@@ -1,12 +1,15 @@
 """A storefront on another origin uses the API in a real browser. A page of a foreign origin cannot."""
 
+import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from harness import ROOT
+from playwright.sync_api import BrowserContext, Page, expect
 from process import Gateway
 
 pytestmark = [pytest.mark.browser, pytest.mark.gateway, pytest.mark.slow]
@@ -108,6 +111,34 @@ def test_back_office_reads_the_headers_that_it_needs(visit: Callable[[str], Page
     assert sent["headers"]["location"].startswith("/admin/orders/1001/invoices/")
     changed = call("PATCH", "/admin/orders/1001", '{"customer_summary": {"city": "Łódź"}}', If_Match='"1"')
     assert (changed["status"], changed["headers"]["etag"]) == (200, '"2"')
+
+
+def test_documented_page_withdraws_in_two_steps(visit: Callable[[str], Page], local: Gateway) -> None:
+    text = (ROOT / "docs" / "withdrawal.md").read_text(encoding="utf-8")
+    [html] = re.findall(r"^```html\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    page = visit(STOREFRONT)
+    page.set_content(html.replace("https://api.shop.example", local.url))
+    page.get_by_label("Order number").fill("1004")
+    page.get_by_label("Name").fill("Alice Böhm 高橋")
+    page.get_by_label("E-mail address").fill("alice@example.com")
+    confirm = page.get_by_role("button", name="Confirm withdrawal", exact=True)
+    expect(confirm).to_be_hidden()
+    page.get_by_role("button", name="Withdraw from contract here", exact=True).click()
+    expect(page.locator("#statement")).to_have_text(
+        "I withdraw from the contract for order 1004. Alice Böhm 高橋, alice@example.com"
+    )
+    assert local.call("GET", "/admin/orders/1004").json["withdrawal"] is None
+    # What is typed after the statement was shown is not confirmed.
+    page.get_by_label("Name").fill("Eve")
+    confirm.click()
+    expect(page.get_by_role("status")).to_contain_text("the shop has received the withdrawal")
+    expect(confirm).to_be_hidden()
+    assert local.call("GET", "/admin/orders/1004").json["withdrawal"]["name"] == "Alice Böhm 高橋"
+    end = time.monotonic() + 30
+    while not (mails := local.outbox("1004", "notice")):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert "Alice Böhm 高橋" in mails[0]["text"]
 
 
 def test_foreign_origin_is_refused_by_the_browser(visit: Callable[[str], Page], local: Gateway) -> None:
