@@ -8,7 +8,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 
 from orders import views
 from orders.errors import OrderExists, StillRunning
-from orders.http import Api, IdempotencyKey, answers, etag, get_caller, order_path
+from orders.etags import etag
+from orders.http import Api, IdempotencyKey, answers, get_caller, order_path
 from orders.identity import Caller
 from orders.keys import RequestKey
 from orders.requests import NewOrder

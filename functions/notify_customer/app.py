@@ -67,6 +67,8 @@ def handle_record(record: DynamoDBRecord) -> None:
 
 
 def _enabled(notice: Notice) -> bool:
+    if isinstance(notice.event, OrderCancellation) and notice.event.order.cancel_notify_customer is False:
+        return False
     switches = settings.read(NoticeSettings)
     on = {"comment": switches.notify_comments, "cancellation": switches.notify_cancellations}
     # The law requires the acknowledgement of a withdrawal.

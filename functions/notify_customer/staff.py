@@ -54,6 +54,7 @@ def render_for_staff(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
             what, date = "cancelled by the customer", cancelled.cancelled_at or cancelled.created
             values |= {
                 "reason": (cancelled.cancel_reason or "").strip("\r\n"),
+                "reason_code": cancelled.cancel_reason_code,
                 "credit_note": cancelled.credit_note,
                 **_money(cancelled, formats),
             }

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orders.identity import Role
 from orders.invoices import DeliveryEvent, MailingState
-from orders.models import OrderStatus, PaymentStatus, ShippingStatus, WithdrawalRole
+from orders.models import CancelReason, OrderStatus, PaymentStatus, ShippingStatus, WithdrawalRole
 from orders.types import Moment
 
 AmountText = Annotated[str, Field(description="With the decimals of the currency.")]
@@ -97,6 +97,9 @@ class OrderCancelled(_OrderEvent):
                     "cancelled_as": "customer",
                     "status_before_cancel": "in_progress",
                     "refund_due": "20.00",
+                    "reason_code": None,
+                    "restock": None,
+                    "refund": None,
                 }
             ]
         }
@@ -106,6 +109,13 @@ class OrderCancelled(_OrderEvent):
     cancelled_as: Annotated[Role, Field(description="The role of the caller who cancelled it.")]
     status_before_cancel: OrderStatus
     refund_due: Annotated[AmountText, Field(description="What was paid and not refunded by then.")]
+    reason_code: Annotated[CancelReason | None, Field(description="Why, if the caller said so.")]
+    restock: Annotated[
+        bool | None, Field(description="Whether the goods are to be restocked; null if the caller did not say so.")
+    ]
+    refund: Annotated[
+        bool | None, Field(description="Whether `refund_due` is to go back; null if the caller did not say so.")
+    ]
 
 
 class CommentAdded(_Event):

@@ -52,6 +52,9 @@ def event_of(record: Mapping[str, Any]) -> Event | None:
                 status_before_cancel=order.status_before_cancel,
                 # The write that cancels puts this into the header's `refund_due`.
                 refund_due=amount_text(order.paid - order.refunded, order.currency_code),
+                reason_code=order.cancel_reason_code,
+                restock=order.cancel_restock,
+                refund=order.cancel_refund,
             )
         case stream.CommentAddition(order_id, comment):
             return CommentAdded(

@@ -4,13 +4,14 @@ from typing import Annotated, TypeVar
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.depends import Depends
-from aws_lambda_powertools.event_handler.openapi.params import Header, Query
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel
 
 from orders import views
 from orders.cursors import decode_cursor, encode_cursor
 from orders.errors import OrderNotFound
-from orders.http import Api, Condition, Cursor, Limit, OrderIdInPath, answers, etag, get_caller, matches
+from orders.etags import IfNoneMatch, etag, matches
+from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, get_caller
 from orders.identity import Caller
 from orders.models import OrderStatus, PaymentStatus
 from orders.responses import AdminOrderRecord, OrderPage, OrderRecord
@@ -21,13 +22,6 @@ from orders.types import CustomerId, GivenMoment
 app = Api(get_table)
 handler = app.resolve
 
-IfNoneMatch = Annotated[
-    Condition | None,
-    Header(
-        alias="If-None-Match",
-        description="The ETag of an earlier answer. The answer is 304 if the order has not changed since.",
-    ),
-]
 Status = Annotated[OrderStatus | None, Query(description="Only orders with this status.")]
 From = Annotated[
     GivenMoment | None,

@@ -15,9 +15,11 @@ from orders.errors import (
     MailRefused,
     MailUnknown,
     OrderNotFound,
+    Outdated,
     StateConflict,
     StillRunning,
 )
+from orders.etags import IfMatch, expected_versions
 from orders.http import Api, IdempotencyKey, OrderIdInPath, answers, check_same_order, get_caller, order_path
 from orders.identity import Caller
 from orders.ledger import Ledger
@@ -72,6 +74,7 @@ def wants_pdf(request: Request) -> bool:
         InvoiceOutdated,
         EInvoiceIncomplete,
         StillRunning,
+        Outdated,
         MailRefused,
         MailUnknown,
         headers={"Location": "Where the invoice can be read."},
@@ -83,6 +86,7 @@ def send_invoice(
     sender: Annotated[InvoiceSender, Depends(get_sender)],
     request: Annotated[InvoiceRequest | None, Body()] = None,
     key: IdempotencyKey = None,
+    if_match: IfMatch = None,
 ) -> Response[InvoiceSent]:
     """Mails the order's invoice to the address on the order. A success means that SES accepted the mail.
 
@@ -91,7 +95,7 @@ def send_invoice(
     """
     request = request or InvoiceRequest()
     check_same_order(order_id, request.order_id, "order_id")
-    invoice = sender.send(order_id, who, request, key)
+    invoice = sender.send(order_id, who, request, key, expected_versions(if_match))
     return Response(
         200,
         content_type="application/json",

@@ -5,7 +5,7 @@ before the mail, and `sent`, `failed` or `unknown` after it. A process that dies
 counts as unknown once its lease has expired, until SES reports the outcome.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from orders.completeness import missing
 from orders.documents import Issue, Series, adopt_invoice, current_invoice, issue_invoice, reissue_invoice
 from orders.e_invoice.fitness import refuse_e_invoice, refuse_xml, xml_format
 from orders.e_invoice.semantic import PROFILE
-from orders.errors import DomainError, EInvoiceIncomplete, Invalid, InvoiceOutdated, MailUnknown, StillRunning
+from orders.errors import DomainError, EInvoiceIncomplete, Invalid, InvoiceOutdated, MailUnknown, Outdated, StillRunning
 from orders.identity import Caller
 from orders.invoices import Document, Mailing, MailingState, Outcome
 from orders.keys import RequestKey
@@ -68,11 +68,25 @@ class InvoiceSender:
         self._mailer = mailer
         self._shop = shop
 
-    def send(self, order_id: str, caller: Caller, request: InvoiceRequest, given_key: str | None) -> Mailing:
+    def send(
+        self,
+        order_id: str,
+        caller: Caller,
+        request: InvoiceRequest,
+        given_key: str | None,
+        versions: Collection[int] | None,
+    ) -> Mailing:
         """Mails an order's invoice. The first time, this issues it; later, the same document is mailed again.
 
         A repeated request mails nothing: it gets the outcome of the first one. Three calls of DynamoDB, one of S3 and
         one of SES; a repeated request costs two reads.
+
+        Args:
+            order_id: Which order.
+            caller: The admin.
+            request: The request.
+            given_key: The Idempotency-Key.
+            versions: The versions of the order that the caller knows; None means any. A repeated request ignores them.
 
         Returns:
             The mailing that SES accepted.
@@ -80,6 +94,7 @@ class InvoiceSender:
         Raises:
             OrderNotFound: The order does not exist.
             StateConflict: A rule of `lifecycle` forbids it.
+            Outdated: It has another version.
             InvoiceOutdated: The buyer changed since the invoice was issued, and the request does not say what to do.
             EInvoiceIncomplete: The shop requires e-invoices, and the order lacks data for one.
             Invalid: The payment status contradicts the order's figures, or neither the order nor the shop names an
@@ -101,6 +116,11 @@ class InvoiceSender:
             if earlier and self._has_left(mailing := self._ledger.mailing(order_id, earlier)):
                 return mailing
             refuse_invoice(order, resend=resend)
+            if versions is not None and order.version not in versions:
+                if attempt:
+                    raise Outdated(order.version)
+                # The first read may be slightly old.
+                continue
             draft = draft_mailing(order, caller, request, self._shop, self._ledger.now())
             plan = self._plan(order, draft, request)
             try:

@@ -1,16 +1,16 @@
 """PATCH /admin/orders/{order_id} and POST /admin/orders/{order_id}/comments/{comment_id}/redact."""
 
-import re
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.depends import Depends
-from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 
 from orders import views
 from orders.comments import CommentStore
 from orders.errors import CommentNotFound, OrderNotFound, Outdated, StateConflict, StillRunning
-from orders.http import Api, Condition, OrderIdInPath, answers, check_same_order, entity_tags, etag, get_caller
+from orders.etags import IfMatch, etag, expected_versions
+from orders.http import Api, OrderIdInPath, answers, check_same_order, get_caller
 from orders.identity import Caller
 from orders.requests import OrderPatch, RedactRequest
 from orders.responses import AdminOrderRecord
@@ -44,9 +44,7 @@ def update_order(
     patch: Annotated[OrderPatch, Body()],
     caller: Annotated[Caller, Depends(get_caller)],
     table: Annotated[Table, Depends(get_table)],
-    if_match: Annotated[
-        Condition | None, Header(alias="If-Match", description="The ETag of the version that the change is based on.")
-    ] = None,
+    if_match: IfMatch = None,
 ) -> Response[AdminOrderRecord]:
     """Changes an order with a JSON Merge Patch (RFC 7396), sent as JSON or as `application/merge-patch+json`.
 
@@ -95,10 +93,7 @@ def redact_comment(
 
 def _versions(if_match: str | None, patch: OrderPatch) -> set[int] | None:
     """Returns the versions that the change may be based on; None means any."""
-    asked = None if patch.version is None else {patch.version}
-    tags = None if if_match is None else entity_tags(if_match, "If-Match", weak=False)
-    if tags is None:
-        return asked
-    # Only tags that `etag` produces: "01" is another tag, and Python refuses to parse 5,000 digits.
-    versions = {int(tag) for tag in tags if re.fullmatch("[1-9][0-9]{0,15}", tag)}
-    return versions if asked is None else versions & asked
+    versions = expected_versions(if_match)
+    if patch.version is None:
+        return versions
+    return {patch.version} if versions is None else versions & {patch.version}

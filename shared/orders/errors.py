@@ -110,16 +110,18 @@ class Outdated(DomainError):
 
     Args:
         version: The order's current version.
-        current: The order as it is now, as the caller may see it; left out if not given.
+        current: The order as it is now, as the caller may see it; left out if it was not read.
     """
 
-    default_detail = (
-        "Nothing was changed. Check the order as it is now, in the member current, and retry with its version."
-    )
+    default_detail = "Nothing was changed. Read the order again, and retry with its ETag if that is still right."
 
     def __init__(self, version: int, current: dict[str, Any] | None = None) -> None:
         self.version = version
-        super().__init__()
+        super().__init__(
+            "Nothing was changed. Check the order as it is now, in the member current, and retry with its version."
+            if current
+            else None
+        )
         if current:
             self.facts["current"] = current
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import re
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
@@ -12,10 +11,11 @@ from urllib.parse import unquote
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, ApiGatewayResolver, Request, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
-from pydantic import StringConstraints, WithJsonSchema
+from pydantic import StringConstraints
 
 from orders import errors, startup, strict_json, types
 from orders.errors import DomainError
+from orders.etags import etag
 from orders.identity import Caller, identify_caller
 from orders.keys import KEY_LIFETIME
 from orders.startup import once
@@ -94,10 +94,6 @@ IdempotencyKey = Annotated[
         f"{KEY_LIFETIME // timedelta(hours=1)} hours.",
     ),
 ]
-_TAG = '(W/)?"([!#-~]*)"'
-_CONDITION = rf"^[ \t,]*{_TAG}([ \t]*,[ \t,]*{_TAG})*[ \t,]*$|^[ \t]*\*[ \t]*$"
-"""The values of `If-Match` and `If-None-Match` (RFC 9110, section 13.1), with the empty elements of section 5.6.1."""
-Condition = Annotated[str, WithJsonSchema({"type": "string", "pattern": _CONDITION, "examples": ['"1"']})]
 Limit = Annotated[int, Query(ge=1, le=100, description="The largest number of results.")]
 Cursor = Annotated[
     str | None,
@@ -158,34 +154,6 @@ def get_caller(request: Request) -> Caller:
     return identify_caller(request.resolved_event.raw_event)
 
 
-def matches(condition: str, version: int, field: str = "If-None-Match") -> bool:
-    """Returns whether a header with entity tags names an order's version (RFC 9110, section 13.1).
-
-    Raises:
-        Invalid: The header is malformed.
-    """
-    tags = entity_tags(condition, field, weak=True)
-    return tags is None or str(version) in tags
-
-
-def entity_tags(condition: str, field: str, *, weak: bool) -> set[str] | None:
-    """Returns the entity tags in a header without their quotes (RFC 9110, section 8.8.3); None for `*`.
-
-    Args:
-        condition: The header's value.
-        field: The header's name.
-        weak: Include weak entity tags.
-
-    Raises:
-        Invalid: The header is malformed.
-    """
-    if not re.fullmatch(_CONDITION, condition):
-        raise errors.Invalid([(field, 'must be the ETag of an order, such as "1", or *')])
-    if condition.strip() == "*":
-        return None
-    return {tag for is_weak, tag in re.findall(_TAG, condition) if weak or not is_weak}
-
-
 def order_path(order_id: str) -> str:
     """Returns the path of an order for admins."""
     return f"/admin/orders/{path_segment(order_id)}"
@@ -199,11 +167,6 @@ def check_same_order(path: str, body: str | None, field: str) -> None:
     """
     if body is not None and body != path:
         raise errors.Invalid([(field, "must equal the order id in the path")])
-
-
-def etag(version: int) -> str:
-    """Formats the header `ETag` of a version of an order (RFC 9110)."""
-    return f'"{version}"'
 
 
 def to_domain_error(error: Exception) -> DomainError:

@@ -7,6 +7,7 @@ request or lost without a trace. The first mailing of an order issues its invoic
 import random
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -300,14 +301,16 @@ class Ledger:
             invoice = existing
         attribute = {DeliveryEvent.HARD_BOUNCE: "bounced", DeliveryEvent.COMPLAINT: "complained"}.get(event)
         if attribute:
-            self._table.write(
-                self._table.update_action(
-                    item_key(order_id, HEADER),
-                    f"ADD {attribute} :digest",
-                    condition="attribute_exists(pk)",
-                    values={":digest": {address_digest(invoice["recipient"])}},
-                )
+            digest = address_digest(invoice["recipient"])
+            # A new version, because no invoice may be sent to this address now.
+            update = self._table.update_action(
+                item_key(order_id, HEADER),
+                f"SET version = version + :one ADD {attribute} :digests",
+                condition=f"attribute_exists(pk) AND NOT contains({attribute}, :digest)",
+                values={":one": 1, ":digest": digest, ":digests": {digest}},
             )
+            with suppress(ConditionFailed):
+                self._table.write(update)
         return True
 
     def count_unsettled(self, before: datetime) -> int:

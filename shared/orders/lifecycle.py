@@ -4,7 +4,7 @@ Pure: no AWS, no clock. `orders.store` builds its write conditions from these se
 rule that explains a refusal.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -42,6 +42,36 @@ SHIPPING_NEXT = {
 """Allowed transitions of the shipping status: forward only. Going back would allow cancelling a shipped order."""
 
 
+class OrderAction(StrEnum):
+    """What can be done with an order besides changing it."""
+
+    CANCEL = "cancel"
+    COMMENT = "comment"
+    SEND_INVOICE = "send_invoice"
+    WITHDRAW = "withdraw"
+
+
+def refusals(order: Order, role: Role) -> dict[OrderAction, str | None]:
+    """Returns for each action that a role has why the order's state refuses it now; None if it is allowed."""
+    rules: dict[OrderAction, Callable[[], None]] = {
+        OrderAction.CANCEL: lambda: refuse_cancel(order, role),
+        OrderAction.COMMENT: lambda: None,
+    }
+    if role is Role.ADMIN:
+        rules[OrderAction.SEND_INVOICE] = lambda: refuse_invoice(order)
+    else:
+        rules[OrderAction.WITHDRAW] = lambda: refuse_withdrawal(order)
+    found: dict[OrderAction, str | None] = {}
+    for action, rule in rules.items():
+        try:
+            rule()
+        except StateConflict as conflict:
+            found[action] = conflict.detail
+        else:
+            found[action] = None
+    return found
+
+
 def refuse_change(order: Order, changed: Order) -> None:
     """Raises if an order may not be changed in this way.
 
@@ -70,17 +100,29 @@ def _refuse_step(order: Order, field: str, before: _S, after: _S, following: Map
 
 
 def refuse_cancel(order: OrderHeader, role: Role) -> None:
-    """Raises if a role may not cancel an order that is not cancelled yet.
+    """Raises if a role may not cancel an order.
 
     Raises:
-        StateConflict: The order is completed, or too much of it has shipped for this role.
+        StateConflict: The order is cancelled or completed, or too much of it has shipped for this role.
     """
+    if order.order_status is OrderStatus.CANCELLED:
+        raise _conflict(order, "The order is already cancelled.")
     if order.order_status not in CANCELLABLE_ORDER:
         raise _conflict(order, f"The order is {order.order_status} and can no longer be cancelled.")
     if order.shipping_status not in CANCELLABLE_SHIPPING[role]:
         shipped = "partly shipped" if order.shipping_status is ShippingStatus.PARTIAL else order.shipping_status
         ask = " Contact the shop." if order.shipping_status in CANCELLABLE_SHIPPING[Role.ADMIN] else ""
         raise _conflict(order, f"The order is {shipped} and can no longer be cancelled.{ask}")
+
+
+def refuse_withdrawal(order: Order) -> None:
+    """Raises if a customer has withdrawn from the contract already. It is possible in every state of the order.
+
+    Raises:
+        StateConflict: A withdrawal was declared.
+    """
+    if order.withdrawal:
+        raise _conflict(order, "A withdrawal from this order has already been declared.")
 
 
 def refuse_invoice(order: Order, *, resend: bool = False) -> None:

@@ -65,6 +65,22 @@ class ShippingStatus(StrEnum):
     DELIVERED = "delivered"
 
 
+class CancelReason(StrEnum):
+    """Why an order is cancelled, for reports and other systems. The first six are those of Shopify's `orderCancel`.
+
+    `customer`: the customer no longer wants it; `inventory`: it is out of stock; `fraud`: it is fraudulent; `declined`:
+    the payment was declined; `staff`: the staff made a mistake; `other`; `expired`: it was not paid in time.
+    """
+
+    CUSTOMER = "customer"
+    INVENTORY = "inventory"
+    FRAUD = "fraud"
+    DECLINED = "declined"
+    STAFF = "staff"
+    OTHER = "other"
+    EXPIRED = "expired"
+
+
 class State(Model):
     """A state or province of an address."""
 
@@ -215,8 +231,10 @@ class OrderHeader(Model):
     the order, `invoice_count` the mailings of its documents. Until `mailing_until` (seconds since 1970) one may be in
     progress. `bounced` and `complained` are digests of addresses whose invoices hard-bounced or were reported as
     spam. `invoice` is the valid invoice, `archived` has the numbers of the documents whose PDF is archived, and
-    `may_have_left` the mailings of the valid invoice that may have left. The last seven fields describe the
-    cancellation.
+    `may_have_left` the mailings of the valid invoice that may have left.
+
+    The last twelve fields describe the cancellation. The customer may know `cancelled_at` and `cancel_reason`.
+    `cancel_notify_customer`, `cancel_restock` and `cancel_refund` are what the request stated, None if nothing.
     """
 
     order_id: OrderId
@@ -253,6 +271,11 @@ class OrderHeader(Model):
     cancelled_by: str | None = None
     cancelled_as: str | None = None
     cancel_reason: str | None = None
+    cancel_reason_code: CancelReason | None = None
+    cancel_staff_note: str | None = None
+    cancel_notify_customer: bool | None = None
+    cancel_restock: bool | None = None
+    cancel_refund: bool | None = None
     status_before_cancel: OrderStatus | None = None
     refund_due: Amount | None = None
 

@@ -262,14 +262,6 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
-class CancelRequest(Model):
-    """The body of a cancellation. Every field is optional. The customer is told the `reason`."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Ordered twice"}]})
-
-    reason: Annotated[Text, StringConstraints(max_length=500)] | None = None
-
-
 class CommentRequest(Model):
     """The body of a customer's comment. `flagged` asks the staff for attention."""
 

@@ -10,7 +10,16 @@ from pydantic import ConfigDict, Field
 from orders.comment_views import NextCursor, StaffComment
 from orders.history import FieldChange, TimelineEvent
 from orders.invoices import DeliveryEvent, MailingState, XmlFormat
-from orders.models import CustomerSummary, DocumentType, OrderStatus, PaymentStatus, ShippingStatus, WithdrawalRole
+from orders.lifecycle import OrderAction
+from orders.models import (
+    CancelReason,
+    CustomerSummary,
+    DocumentType,
+    OrderStatus,
+    PaymentStatus,
+    ShippingStatus,
+    WithdrawalRole,
+)
 from orders.terms import TaxCategory
 from orders.types import Day, Model, Moment
 
@@ -167,10 +176,18 @@ class OrderLineRecord(Model):
     unit_code: Annotated[str | None, Field(examples=["C62"])]
 
 
+class AvailableAction(Model):
+    """Whether the order's state allows an action now. `reason` says why it does not; it is null if it does."""
+
+    allowed: bool
+    reason: Annotated[str | None, Field(examples=["The order is shipped and can no longer be cancelled."])]
+
+
 class OrderRecord(Model):
     """An order as its customer sees it.
 
     Amounts are strings with the decimals of the currency. `version` counts the changes and is the order's `ETag`.
+    `available_actions` has each action that the caller's role has. A request may still be refused for other reasons.
     """
 
     order_id: Annotated[str, Field(examples=["2001"])]
@@ -211,14 +228,24 @@ class OrderRecord(Model):
     customer_summary: CustomerSummary
     order_line_details: tuple[OrderLineRecord, ...]
     withdrawal: WithdrawalRecord | None
+    available_actions: dict[OrderAction, AvailableAction]
 
 
 class AdminOrderRecord(OrderRecord):
-    """An order as the staff sees it. `refund_due` is what has to go back to the customer of a cancelled order."""
+    """An order as the staff sees it. `refund_due` is what has to go back to the customer of a cancelled order.
+
+    `cancel_restock` and `cancel_refund` are what was intended when it was cancelled, null if nothing was said.
+    `cancel_notify_customer` says whether the customer was to be mailed, null if the order is not cancelled.
+    """
 
     created_by: Annotated[str | None, Field(examples=["erp"])]
     cancelled_by: str | None
     cancelled_as: str | None
+    cancel_reason_code: CancelReason | None
+    cancel_staff_note: str | None
+    cancel_notify_customer: bool | None
+    cancel_restock: bool | None
+    cancel_refund: bool | None
     status_before_cancel: OrderStatus | None
     refund_due: str | None
 
@@ -253,6 +280,7 @@ class TimelineEntry(Model):
     SES. A guest who declared a withdrawal has no `by`. The other fields are null unless the event has them: the
     `changes`, the `comment`, the `comment_id` of a redacted comment, the number of the `invoice` or credit note, the
     invoice that a credit note `corrects`, the `report` from SES, and the `reason` of a cancellation or a failed mail.
+    `reason_code`, `staff_note`, `restock` and `refund` are those of a cancellation.
     """
 
     at: Moment
@@ -267,6 +295,10 @@ class TimelineEntry(Model):
     corrects: Annotated[str | None, Field(examples=[None])] = None
     report: DeliveryEvent | None = None
     reason: Annotated[str | None, Field(examples=["Ordered twice"])] = None
+    reason_code: CancelReason | None = None
+    staff_note: str | None = None
+    restock: bool | None = None
+    refund: bool | None = None
 
 
 class TimelinePage(Model):

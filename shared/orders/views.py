@@ -8,11 +8,12 @@ from orders.comment_views import comment_for_staff
 from orders.history import Change, TimelineEvent, TimelineStep
 from orders.identity import Role
 from orders.invoices import DeliveryEvent, Document, FiledDocument, Mailing, Outcome
-from orders.lifecycle import mailing_state
+from orders.lifecycle import mailing_state, refusals
 from orders.models import Order, OrderHeader, OrderLine, Redaction, StoredComment, Withdrawal
 from orders.money import amount_due, amount_text, quantity_text
 from orders.responses import (
     AdminOrderRecord,
+    AvailableAction,
     DeliveryReport,
     DocumentRecord,
     ListedOrder,
@@ -65,16 +66,21 @@ _AMOUNTS = (
 
 def order_for_customer(order: Order) -> OrderRecord:
     """Returns an order as its customer sees it: without the staff's ids."""
-    return OrderRecord(**_common(order))
+    return OrderRecord(**_common(order, Role.CUSTOMER))
 
 
 def order_for_staff(order: Order) -> AdminOrderRecord:
     """Returns an order as the staff sees it."""
     return AdminOrderRecord(
-        **_common(order),
+        **_common(order, Role.ADMIN),
         created_by=order.created_by,
         cancelled_by=order.cancelled_by,
         cancelled_as=order.cancelled_as,
+        cancel_reason_code=order.cancel_reason_code,
+        cancel_staff_note=order.cancel_staff_note,
+        cancel_notify_customer=order.cancel_notify_customer is not False if order.cancelled_at else None,
+        cancel_restock=order.cancel_restock,
+        cancel_refund=order.cancel_refund,
         status_before_cancel=order.status_before_cancel,
         refund_due=None if order.refund_due is None else amount_text(order.refund_due, order.currency_code),
     )
@@ -152,7 +158,9 @@ def _timeline_details(step: TimelineStep) -> dict[str, Any]:
         case TimelineEvent.CREATED, OrderHeader() as order:
             return {"by": order.created_by, "role": Role.ADMIN if order.created_by else None}
         case TimelineEvent.CANCELLED, OrderHeader() as order:
-            return {"by": order.cancelled_by, "role": order.cancelled_as, "reason": order.cancel_reason}
+            stated = ("reason", "reason_code", "staff_note", "restock", "refund")
+            own = {name: getattr(order, f"cancel_{name}") for name in stated}
+            return {"by": order.cancelled_by, "role": order.cancelled_as, **own}
         case _, Withdrawal() as withdrawal:
             return {"by": withdrawal.declared_by, "role": withdrawal.declared_as, "name": withdrawal.name}
         case _, StoredComment() as comment:
@@ -182,13 +190,17 @@ def _timeline_details(step: TimelineStep) -> dict[str, Any]:
     raise TypeError(f"no view of {step.event} of {type(step.subject).__name__}")
 
 
-def _common(order: Order) -> dict[str, Any]:
+def _common(order: Order, role: Role) -> dict[str, Any]:
     return {
         **{name: getattr(order, name) for name in _AS_STORED},
         **{name: amount_text(getattr(order, name) or Decimal(0), order.currency_code) for name in _AMOUNTS},
         **{name: _rate(getattr(order, name)) for name in _RATES},
         "items_total": quantity_text(order.items_total),
         "order_line_details": tuple(_line(line, order.currency_code) for line in order.order_line_details),
+        "available_actions": {
+            action: AvailableAction(allowed=reason is None, reason=reason)
+            for action, reason in refusals(order, role).items()
+        },
         "withdrawal": order.withdrawal and WithdrawalRecord(**order.withdrawal.model_dump(exclude={"declared_by"})),
     }
 

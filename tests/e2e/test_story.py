@@ -299,6 +299,26 @@ def test_cancelled_order_refuses_invoice_shipment_and_payment(api: Api, order: s
     assert (after["order_status"], after["shipping_status"]) == ("cancelled", "awaiting_shipment")
 
 
+def test_staff_states_reason_note_and_intent(api: Api, order: str) -> None:
+    etag = api("GET", f"/admin{order}").headers["ETag"]
+    assert api("PATCH", f"/admin{order}", {"buyer_reference": "x"}).status == 200
+    stated = {"reason_code": "inventory", "staff_note": "Reorder it", "restock": False, "refund": True}
+    told = {"reason": "sold out", "notify_customer": False, **stated}
+    stale = api("POST", f"/admin{order}/cancel", told, If_Match=etag)
+    assert (stale.status, stale.problem) == (412, "outdated")
+    before = api("GET", f"/admin{order}")
+    assert before.json["available_actions"]["cancel"] == {"allowed": True, "reason": None}
+    assert api("POST", f"/admin{order}/cancel", told, If_Match=before.headers["ETag"]).status == 204
+    after = api("GET", f"/admin{order}").json
+    assert {name: after[f"cancel_{name}"] for name in told} == told
+    own = api("GET", order)
+    assert own.json["available_actions"]["cancel"] == {"allowed": False, "reason": "The order is already cancelled."}
+    assert own.json["cancel_reason"] == "sold out"
+    assert "Reorder" not in str(own.json)
+    refused = api("POST", f"{order}/cancel", {"staff_note": "x"})
+    assert (refused.status, refused.json["errors"][0]["field"]) == (422, "staff_note")
+
+
 def test_shipped_order_cannot_be_cancelled(api: Api, order: str) -> None:
     assert api("PATCH", f"/admin{order}", {"shipping_status": "shipped"}).status == 200
     assert [api("POST", f"{prefix}{order}/cancel").status for prefix in ("", "/admin")] == [409, 409]

@@ -1,7 +1,13 @@
 """Cancelling an order: who may, what is recorded, and that it happens once."""
 
+from typing import Any
+
 import pytest
-from harness import ADA, BOB, ERP, Service, load
+from botocore.exceptions import ReadTimeoutError
+from harness import ADA, BOB, ERP, TEMPLATE, Service, break_at, load
+
+from orders import aws
+from orders.models import CancelReason
 
 
 def test_customer_cancels_own_order_once(service: Service) -> None:
@@ -93,6 +99,13 @@ def test_body_is_optional(service: Service, body: str | None) -> None:
         ({"raeson": "typo"}, "raeson"),
         ({"reason": "a\x00b"}, "reason"),
         ('{"reason": "\\ud800"}', "reason"),
+        ({"reason_code": "Customer"}, "reason_code"),
+        ({"reason_code": ["customer"]}, "reason_code"),
+        # What only the staff may say.
+        ({"staff_note": "x"}, "staff_note"),
+        ({"notify_customer": False}, "notify_customer"),
+        ({"restock": True}, "restock"),
+        ({"refund": True}, "refund"),
     ],
 )
 def test_invalid_body_names_the_field_and_changes_nothing(service: Service, body: object, field: str) -> None:
@@ -114,3 +127,176 @@ def test_every_answer_takes_one_round_trip(service: Service, order_id: str) -> N
     service.calls.clear()
     service.post(f"/orders/{order_id}/cancel")
     assert service.calls == {"UpdateItem": 1}
+
+
+# What a cancellation states ------------------------------------------------------------------------------------------
+
+STATED: dict[str, Any] = {
+    "reason": "Ausverkauft",
+    "reason_code": "inventory",
+    "staff_note": "Lieferant 2 fragen\r\n– 重複",
+    "notify_customer": False,
+    "restock": False,
+    "refund": True,
+}
+NOTHING: dict[str, Any] = dict.fromkeys(STATED) | {"notify_customer": True}
+
+
+def recorded(service: Service, order_id: str) -> dict[str, Any]:
+    """Returns what the order says of its cancellation, by the names of the request."""
+    order = service.get(f"/admin/orders/{order_id}").json
+    return {name: order[f"cancel_{name}"] for name in STATED}
+
+
+def test_admin_states_reason_note_and_intent(service: Service) -> None:
+    assert recorded(service, "1002") == dict.fromkeys(STATED)
+    assert service.post("/admin/orders/1002/cancel", STATED).status == 204
+    assert recorded(service, "1002") == STATED
+    [*_, cancelled] = service.get("/admin/orders/1002/timeline").json["timeline"]
+    assert cancelled["event"] == "cancelled"
+    for name in ("reason", "reason_code", "staff_note", "restock", "refund"):
+        assert cancelled[name] == STATED[name]
+    # The first cancellation counts.
+    assert service.post("/admin/orders/1002/cancel", {"staff_note": "another", "refund": False}).status == 204
+    assert recorded(service, "1002") == STATED
+
+
+@pytest.mark.parametrize("code", CancelReason)
+def test_both_roles_state_a_reason_code(service: Service, code: str) -> None:
+    for path in ("/orders/1001", "/admin/orders/1004"):
+        assert service.post(f"{path}/cancel", {"reason_code": code}).status == 204
+        assert recorded(service, path[-4:]) == NOTHING | {"reason_code": code}
+
+
+@pytest.mark.parametrize("body", [{}, dict.fromkeys(STATED), {"staff_note": "ü" * 500}])
+def test_admin_may_leave_everything_out(service: Service, body: dict[str, Any]) -> None:
+    assert service.post("/admin/orders/1001/cancel", body).status == 204
+    assert recorded(service, "1001") == NOTHING | {name: value for name, value in body.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("staff_note", "ü" * 501),
+        ("staff_note", "a\x00b"),
+        ("notify_customer", "no"),
+        ("restock", 1),
+        ("refund", "10.00"),
+        ("reason_code", "FRAUD"),
+    ],
+)
+def test_invalid_statement_names_the_field_and_changes_nothing(service: Service, field: str, value: object) -> None:
+    answer = service.post("/admin/orders/1001/cancel", {field: value})
+    assert answer.status == 422
+    assert [error["field"] for error in answer.json["errors"]] == [field]
+    assert service.order("1001")["order_status"] == "in_progress"
+
+
+def test_staff_note_reaches_the_staff_only(service: Service) -> None:
+    service.skip_records()
+    service.post("/admin/orders/1001/cancel", {"staff_note": "Geheim", "reason_code": "fraud"})
+    assert service.notify(service.records()) == []
+    paths = ("/orders/1001", "/orders/1001/comments", "/orders/1001/invoices", "/orders")
+    seen = [str(service.get(path).text) for path in paths] + [mail.as_string() for mail in service.mails]
+    assert len(service.mails) == 1
+    assert not [text for text in seen if "Geheim" in text or "fraud" in text]
+    assert "Geheim" in str(service.get("/admin/orders/1001/timeline").text)
+
+
+def test_customer_is_not_mailed_if_the_staff_say_so(service: Service) -> None:
+    service.post("/admin/orders/1001/send-invoice")
+    service.skip_records()
+    assert service.post("/admin/orders/1001/cancel", {"notify_customer": False}).status == 204
+    assert service.notify(service.records()) == []
+    assert (service.notices, service.staff_mails) == ([], [])
+    # The credit note is issued and archived all the same.
+    credit_note = service.documents("1001")[-1]
+    assert (credit_note["type"], credit_note["archived"], credit_note["mailings"]) == ("credit_note", True, [])
+    assert "orders/1001/INV-2026-00002.pdf" in service.archived()
+
+
+def test_index_entries_stay_small() -> None:
+    """What is stated is in no index, so that it costs no more than the bytes that it adds to the order."""
+    [table] = TEMPLATE.of_type("AWS::DynamoDB::Table").values()
+    indexes = table["GlobalSecondaryIndexes"]
+    assert {index["Projection"]["ProjectionType"] for index in indexes} <= {"INCLUDE", "KEYS_ONLY"}
+    projected = [name for index in indexes for name in index["Projection"].get("NonKeyAttributes", [])]
+    assert not [name for name in projected if name.startswith("cancel")]
+
+
+# If-Match -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/orders/1001", "/admin/orders/1001"])
+def test_stale_if_match_cancels_nothing(service: Service, path: str) -> None:
+    service.patch("/admin/orders/1001", {"paid": 1})
+    before = service.order("1001")
+    for condition in ('"1"', '"3"', 'W/"2"', '"02"', '"x"', '"1", "3"', '""'):
+        service.calls.clear()
+        answer = service.post(f"{path}/cancel", {"reason": "x"}, if_match=condition)
+        assert (answer.status, answer.headers.get("etag")) == (412, '"2"'), condition
+        assert answer.json["type"] == "urn:problem:orders:outdated"
+        assert "Read the order again" in answer.json["detail"]
+        assert service.calls == {"UpdateItem": 1}
+    for condition in ('"2', "2", '"2" "3"', ", ".join(f'"{n}"' for n in range(101))):
+        answer = service.post(f"{path}/cancel", if_match=condition)
+        assert (answer.status, answer.json["errors"][0]["field"]) == (422, "If-Match"), condition
+    assert service.order("1001") == before
+
+
+@pytest.mark.parametrize("condition", ['"2"', "*", '"1", "2"', ', "2",', ", ".join(f'"{n}"' for n in range(1, 101))])
+def test_current_if_match_cancels(service: Service, condition: str) -> None:
+    service.patch("/admin/orders/1001", {"paid": 1})
+    service.calls.clear()
+    assert service.post("/orders/1001/cancel", if_match=condition).status == 204
+    assert service.calls == {"UpdateItem": 1}
+    assert service.order("1001")["order_status"] == "cancelled"
+
+
+def test_repeated_cancellation_succeeds_with_the_etag_of_the_first(service: Service) -> None:
+    for _ in range(2):
+        assert service.post("/orders/1001/cancel", if_match='"1"').status == 204
+    assert service.order("1001")["version"] == "2"
+    # Also when the first answer was lost.
+    repair = break_at("UpdateItem", "after", ReadTimeoutError(endpoint_url="https://dynamodb"))
+    assert service.post("/orders/1008/cancel", if_match='"1"').status == 503
+    repair()
+    assert service.post("/orders/1008/cancel", if_match='"1"').status == 204
+    assert service.order("1008")["version"] == "2"
+
+
+def test_if_match_does_not_tell_other_customers_orders_apart(service: Service) -> None:
+    others, none = (service.post(f"/orders/{order_id}/cancel", if_match='"7"') for order_id in ("1002", "9999"))
+    assert others.status == none.status == 404
+    assert others.headers == none.headers
+
+
+def test_forbidden_cancellation_is_a_409_whatever_the_version(service: Service) -> None:
+    assert service.post("/orders/1003/cancel", if_match='"7"').status == 409
+
+
+def test_stale_if_match_leaves_an_invoice_valid(service: Service) -> None:
+    service.post("/admin/orders/1001/send-invoice")
+    service.patch("/admin/orders/1001", {"paid": 1})
+    assert service.post("/admin/orders/1001/cancel", if_match='"1"').status == 412
+    assert [document["corrected_by"] for document in service.documents("1001")] == [None]
+    assert service.post("/admin/orders/1001/cancel", if_match='"2"').status == 204
+    assert len(service.documents("1001")) == 2
+
+
+def test_change_during_the_cancellation_is_a_412(service: Service) -> None:
+    service.post("/admin/orders/1001/send-invoice")
+    changed: list[int] = []
+
+    def change(**_: object) -> None:
+        if not changed:
+            changed.append(1)
+            changed.append(service.patch("/admin/orders/1001", {"paid": 1}).status)
+
+    # Between reading the invoice and the transaction that withdraws it.
+    aws.dynamodb().meta.events.register("before-call.dynamodb.TransactWriteItems", change)
+    assert service.post("/admin/orders/1001/cancel", if_match='"1"').status == 412
+    aws.dynamodb().meta.events.unregister("before-call.dynamodb.TransactWriteItems", change)
+    assert changed == [1, 200]
+    assert service.order("1001")["order_status"] == "in_progress"
+    assert len(service.documents("1001")) == 1

@@ -12,9 +12,13 @@ from lists import SAMPLE, flatten, pages, put_orders
 from pydantic import TypeAdapter
 from traffic import Exchange, traffic
 
-from orders.models import Order, OrderStatus, PaymentStatus
+from orders.models import Order, OrderStatus, PaymentStatus, ShippingStatus
 
-STAFF_FIELDS = {"created_by", "cancelled_by", "cancelled_as", "status_before_cancel", "refund_due"}
+LINE = {"item_id": 1, "product_name": "x", "quantity": 1, "price": 1}
+STAFF_FIELDS = {
+    *("created_by", "cancelled_by", "cancelled_as", "status_before_cancel", "refund_due", "cancel_reason_code"),
+    *("cancel_staff_note", "cancel_notify_customer", "cancel_restock", "cancel_refund"),
+}
 CAROL = {"sub": "carol"}
 CAROL_ADMIN = ADA | CAROL
 """The caller of each route: Carol on the customer's, an admin on the others."""
@@ -38,16 +42,23 @@ def test_order_as_its_customer_sees_it(service: Service) -> None:
     assert [order[name] for name in ("grand_total", "paid", "due")] == ["260.99", "120.00", "140.99"]
     staff = service.get("/admin/orders/1004")
     assert staff.headers["etag"] == '"1"'
-    assert staff.json == order | dict.fromkeys(STAFF_FIELDS)
+    actions = {"available_actions": staff.json["available_actions"]}
+    assert staff.json == order | dict.fromkeys(STAFF_FIELDS) | actions
 
 
 def test_customer_never_sees_admin_fields(service: Service) -> None:
-    line = {"item_id": 1, "product_name": "x", "quantity": 1, "price": 1}
     service.post(
         "/admin/orders",
-        {"order_id": "new", "customer_id": "alice", "currency_code": "EUR", "paid": 1, "order_line_details": [line]},
+        {"order_id": "new", "customer_id": "alice", "currency_code": "EUR", "paid": 1, "order_line_details": [LINE]},
     )
-    service.post("/admin/orders/new/cancel", {"reason": "ausverkauft"})
+    told = {
+        "reason": "ausverkauft",
+        "reason_code": "fraud",
+        "staff_note": "adas Notiz",
+        "restock": True,
+        "refund": False,
+    }
+    service.post("/admin/orders/new/cancel", told)
     service.post("/orders/1001/cancel", {"reason": "重複"})
     seen = service.get("/admin/orders/new").json
     assert {name: seen[name] for name in STAFF_FIELDS} == {
@@ -56,6 +67,11 @@ def test_customer_never_sees_admin_fields(service: Service) -> None:
         "cancelled_as": "admin",
         "status_before_cancel": "in_progress",
         "refund_due": "1.00",
+        "cancel_reason_code": "fraud",
+        "cancel_staff_note": "adas Notiz",
+        "cancel_notify_customer": True,
+        "cancel_restock": True,
+        "cancel_refund": False,
     }
     for order_id, reason in (("new", "ausverkauft"), ("1001", "重複")):
         assert service.get(f"/admin/orders/{order_id}").json["cancel_reason"] == reason
@@ -64,7 +80,65 @@ def test_customer_never_sees_admin_fields(service: Service) -> None:
         assert answer.json["cancel_reason"] == reason
         assert not STAFF_FIELDS & answer.json.keys()
         for text in (answer.text, service.get("/orders").text):
-            assert not [word for word in ("ada", "admin") if word in (text or "")]
+            assert not [word for word in ("ada", "admin", "fraud", "restock") if word in (text or "")]
+
+
+EMAIL = "a@example.com"
+ROUTES = {"cancel": "cancel", "comment": "comments", "send_invoice": "send-invoice", "withdraw": "withdraw"}
+STATES = [
+    *(f"{status} {shipping}" for status in ("draft", "in_progress", "completed") for shipping in ShippingStatus),
+    *("in_progress without an address", "in_progress that bounced", "cancelled", "withdrawn"),
+]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_available_actions_are_those_that_the_routes_allow(service: Service, state: str) -> None:
+    status, _, shipping = state.partition(" ")
+    email = {} if "address" in state else {"email": EMAIL}
+    order: dict[str, Any] = {"order_id": "new", "customer_id": "alice", "currency_code": "EUR"}
+    order |= {"order_line_details": [LINE], "customer_summary": {"first_name": "Alice", **email}}
+    order |= {"order_status": status} if status in tuple(OrderStatus) else {}
+    order |= {"shipping_status": shipping} if shipping in tuple(ShippingStatus) else {}
+    assert service.post("/admin/orders", order).status == 201
+    if "bounced" in state:
+        service.post("/admin/orders/new/send-invoice")
+        service.report("Bounce", "new", 1, bounceType="Permanent")
+        service.clock.sleep(60)
+    if "withdrawn" in state:
+        service.post("/orders/new/withdraw", {"confirm": True})
+    staff, own = (service.get(f"{path}/orders/new").json["available_actions"] for path in ("/admin", ""))
+    assert (list(staff), list(own)) == (["cancel", "comment", "send_invoice"], ["cancel", "comment", "withdraw"])
+    if status == "cancelled":
+        # Repeating it is safe, but there is nothing left to do.
+        already = {"allowed": False, "reason": "The order is already cancelled."}
+        assert staff.pop("cancel") == own.pop("cancel") == already
+    if "withdrawn" in state:
+        assert own.pop("withdraw")["reason"] == "A withdrawal from this order has already been declared."
+    # Cancelling last, because it forbids the others; first by the customer, who may less.
+    asked = [(path, action) for path, actions in (("", own), ("/admin", staff)) for action in actions]
+    for path, action in sorted(asked, key=lambda each: each[1] == "cancel"):
+        body = {"comment": {"content": "x"}, "withdraw": {"confirm": True, "email": EMAIL}}.get(action)
+        answer = service.post(f"{path}/orders/new/{ROUTES[action]}", body)
+        reason = answer.json["detail"] if answer.status == 409 else None
+        assert (staff if path else own)[action] == {"allowed": answer.status < 300, "reason": reason}, (path, action)
+
+
+def test_customers_learn_no_reason_of_the_staffs(service: Service) -> None:
+    service.post("/admin/orders/1002/send-invoice")
+    service.report("Complaint", "1002", 1)
+    assert "reported as spam" in service.get("/admin/orders/1002").json["available_actions"]["send_invoice"]["reason"]
+    assert "spam" not in (service.get("/orders/1002", BOB).text or "")
+
+
+def test_order_has_a_new_etag_when_its_actions_change(service: Service) -> None:
+    service.post("/admin/orders/1002/send-invoice")
+    for kind, more in (("Bounce", {"bounceType": "Permanent"}), ("Complaint", {})):
+        before = service.get("/admin/orders/1002").headers["etag"]
+        for _ in range(2):
+            service.report(kind, "1002", 1, **more)
+            assert service.get("/admin/orders/1002", if_none_match=before).status == 200
+            # Once, however often it is reported.
+            assert service.get("/admin/orders/1002").json["version"] == int(before.strip('"')) + 1
 
 
 def test_unchanged_order_is_a_304(service: Service) -> None:

@@ -83,7 +83,10 @@ def test_new_order_has_only_its_creation(service: Service) -> None:
         "at": "2026-11-20T16:41:07.000000Z",
         "event": "created",
         **dict.fromkeys(
-            ("by", "role", "name", "changes", "comment", "comment_id", "invoice", "corrects", "report", "reason")
+            (
+                *("by", "role", "name", "changes", "comment", "comment_id", "invoice", "corrects", "report", "reason"),
+                *("reason_code", "staff_note", "restock", "refund"),
+            )
         ),
     }
 

@@ -30,6 +30,8 @@ ROUTES: dict[str, Send] = {
         f"/orders/{order}/comments", {"content": "x"}, idempotency_key="k"
     ),
     "cancel": lambda service, order: service.post(f"/orders/{order}/cancel", {"reason": "x"}),
+    "cancel, if unchanged": lambda service, order: service.post(f"/orders/{order}/cancel", {}, if_match='"1"'),
+    "cancel, if it is another version": lambda service, order: service.post(f"/orders/{order}/cancel", if_match='"9"'),
     "withdraw": lambda service, order: service.post(f"/orders/{order}/withdraw", {"confirm": True}),
 }
 # These are invalid whatever the order is.

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from harness import ADA, ALICE, ERP, ROOT, Service, html_of, load
 
+from orders import aws
 from orders.models import Order
 from orders.store import OrderStore
 from orders.table import get_table
@@ -172,6 +173,45 @@ def test_cancelled_order_refuses_sending_at_once(service: Service) -> None:
     repeated = service.post("/admin/orders/1001/send-invoice", SPEC_BODY | {"order_id": 1001}, idempotency_key="k")
     assert repeated.status == 200
     assert len(service.mails) == 2
+
+
+def test_stale_if_match_mails_nothing(service: Service) -> None:
+    service.patch("/admin/orders/1002", {"order_status": "paused"})
+    for condition in ('"1"', '"3"', 'W/"2"'):
+        answer = service.post("/admin/orders/1002/send-invoice", SPEC_BODY, if_match=condition)
+        assert (answer.status, answer.headers.get("etag")) == (412, '"2"'), condition
+        assert answer.json["type"] == "urn:problem:orders:outdated"
+    assert service.post("/admin/orders/1002/send-invoice", if_match="2").status == 422
+    assert (service.mails, service.documents("1002")) == ([], [])
+    service.calls.clear()
+    assert service.post("/admin/orders/1002/send-invoice", SPEC_BODY, if_match='"2"').status == 200
+    assert service.calls == {"BatchGetItem": 1, "TransactWriteItems": 2, "PutObject": 2, "SendEmail": 1}
+    # What was sent already is answered as before, although the order changed since.
+    service.patch("/admin/orders/1002", {"order_status": "in_progress"})
+    assert service.post("/admin/orders/1002/send-invoice", SPEC_BODY, if_match='"2"').status == 200
+    assert len(service.mails) == 1
+    assert service.post("/admin/orders/1002/send-invoice", {"notes": "x"}, if_match='"2"').status == 412
+    # A state that forbids it is a conflict, whatever the version.
+    assert service.post("/admin/orders/1006/send-invoice", if_match='"7"').status == 409
+
+
+@pytest.mark.parametrize(("condition", "status"), [('"2"', 200), ('"1"', 412)])
+def test_if_match_is_compared_with_the_latest_version(service: Service, condition: str, status: int) -> None:
+    """The first read of an order may be slightly old: neither the old version nor the new one is mistaken."""
+    key = {"pk": {"S": "ORDER#1002"}, "sk": {"S": "ORDER"}}
+    old = aws.dynamodb().get_item(TableName="OrdersTable", Key=key)["Item"]
+    service.patch("/admin/orders/1002", {"paid": 1})
+    answers: list[Any] = []
+
+    def answer_slightly_old(parsed: Any, **_: object) -> None:
+        items = parsed["Responses"]["OrdersTable"]
+        if not answers:
+            items[:] = [old if item["sk"] == key["sk"] else item for item in items]
+        answers.append(items)
+
+    aws.dynamodb().meta.events.register("after-call.dynamodb.BatchGetItem", answer_slightly_old)
+    assert service.post("/admin/orders/1002/send-invoice", if_match=condition).status == status
+    assert (len(answers), len(service.mails)) == (2, status == 200)
 
 
 def test_event_file_works(service: Service) -> None:

@@ -77,13 +77,13 @@ def test_redacted_comment_does_not_reach_the_staff(service: Service) -> None:
 def test_customers_cancellation_reaches_the_staff(service: Service, order_id: str, paid: Any, money: str) -> None:
     if paid:
         service.patch(f"/admin/orders/{order_id}", paid)
-    assert service.notify(cancel(service, order_id, reason="zu spät\n<i>leider</i>")) == []
+    assert service.notify(cancel(service, order_id, reason="zu spät\n<i>leider</i>", reason_code="customer")) == []
     [mail] = service.staff_mails
     assert mail["Subject"] == f"Order {order_id}: cancelled by the customer"
     assert mail["Reply-To"] == "alice@example.com"
     plain, html = text_of(mail), html_of(mail)
     assert f"cancelled order {order_id} on 23 Nov 2026. Do not ship it." in plain
-    assert "\nREASON\n  zu spät\n  <i>leider</i>\n" in plain
+    assert "\nREASON\n  zu spät\n  <i>leider</i>\nCode: customer\n" in plain
     assert f"\nMONEY\n{money}\n" in plain
     assert "&lt;i&gt;leider&lt;/i&gt;" in html
     # The customer is told as before.

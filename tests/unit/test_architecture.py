@@ -12,7 +12,7 @@ ORDERS = ROOT / "shared" / "orders"
 LAYERS = (
     {"lazy"},
     {"errors", "negotiation", "settings", "startup", "strict_json", "telemetry", "types"},
-    {"aws", "cursors", "identity", "money"},
+    {"aws", "cursors", "etags", "identity", "money"},
     {"terms"},
     {"models"},
     {"invoices", "payments", "tax"},
