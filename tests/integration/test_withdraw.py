@@ -49,6 +49,7 @@ def test_first_step_shows_the_statement_and_declares_nothing(service: Service) -
 
 
 def test_second_step_declares_it_once(service: Service) -> None:
+    assert service.get("/orders/1003").json["available_actions"]["withdraw"]["allowed"]
     # Shipped, so it could not be cancelled.
     first = service.post("/orders/1003/withdraw", {"confirm": True, "name": "Siân"})
     assert (first.status, first.json["confirmed"], first.json["name"]) == (200, True, "Siân")
@@ -63,7 +64,12 @@ def test_second_step_declares_it_once(service: Service) -> None:
         "name": "Siân",
         "email": "alice@example.com",
     }
-    assert service.get("/orders/1003").json["withdrawal"] == withdrawal(service, "1003") == declared
+    order = service.get("/orders/1003").json
+    assert order["withdrawal"] == withdrawal(service, "1003") == declared
+    assert order["available_actions"]["withdraw"] == {
+        "allowed": False,
+        "reason": "A withdrawal from this order has already been declared.",
+    }
 
 
 def test_order_stays_as_it_is_but_has_a_new_version(service: Service) -> None:
