@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from harness import ADA, BOB, ERP, TEMPLATE, Service, break_at, load
+from harness import ADA, BOB, DYNAMODB_LOCAL, ERP, TEMPLATE, Service, break_at, load
+from traffic import traffic
 
 from orders import aws
 from orders.models import CancelReason
@@ -213,6 +214,14 @@ def test_customer_is_not_mailed_if_the_staff_say_so(service: Service) -> None:
     credit_note = service.documents("1001")[-1]
     assert (credit_note["type"], credit_note["archived"], credit_note["mailings"]) == ("credit_note", True, [])
     assert "orders/1001/INV-2026-00002.pdf" in service.archived()
+
+
+def test_what_is_stated_costs_no_more(service: Service) -> None:
+    with traffic() as exchanges:
+        assert service.post("/admin/orders/1002/cancel", STATED, if_match='"1"').status == 204
+    [update] = exchanges
+    # Moto does not compute capacity: one unit for the order, one for each index.
+    assert not DYNAMODB_LOCAL or update.capacity == 3
 
 
 def test_index_entries_stay_small() -> None:
