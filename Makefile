@@ -25,12 +25,13 @@ GATE := --hypothesis-profile=gate
 # Some systems set NAME for every process; only NAME on the command line is used.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token import test gate test-dynamodb-local validate faults storm fuzz load bench e2e check format openapi lock sbom clean
+.PHONY: help run token import backfill test gate test-dynamodb-local validate faults storm fuzz load bench e2e check format openapi lock sbom clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=, DEBUG=1)"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
 	@echo "make import   import orders from a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
+	@echo "make backfill list orders of version 0.2 in the indexes of later versions: TABLE=orders-prod"
 	@echo "make test     run the tests that prove the service's behaviour, in less than two minutes [COVERAGE=1]"
 	@echo "make gate     run everything: checks, all tests, coverage, bills of materials, DynamoDB Local, validators of e-invoices"
 	@echo "make test-dynamodb-local"
@@ -61,6 +62,10 @@ token: $(VENV)/running
 import: $(VENV)/running
 	@$(if $(FILE),,$(error name the file: make import FILE=orders.jsonl [TABLE=orders-prod]))
 	@$(BIN)/python -m $(if $(TABLE),importer "$$FILE" --table "$$TABLE",local import "$$FILE")
+
+backfill: $(VENV)/running
+	@$(if $(TABLE),,$(error name the table: make backfill TABLE=orders-prod))
+	@$(BIN)/python -m importer.backfill --table "$$TABLE"
 
 # The gate's recipes run one after the other, even with -j.
 .NOTPARALLEL:

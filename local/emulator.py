@@ -6,8 +6,9 @@ All clients use made-up credentials, so that nothing can reach the AWS account o
 import os
 import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,8 +133,13 @@ def create_tables(dynamodb: Any, template: Template) -> None:
             raise UsageError(f"DynamoDB at {dynamodb.meta.endpoint_url} rejects the table {name}: {error}") from error
 
 
-def load_orders(path: Path, tables: Iterable[str]) -> int:
+def load_orders(path: Path, tables: Iterable[str], now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
     """Adds the orders of a file to tables. Existing orders are left unchanged.
+
+    Args:
+        path: The file.
+        tables: The names of the tables.
+        now: The clock.
 
     Returns:
         The number of orders that were added.
@@ -151,7 +157,7 @@ def load_orders(path: Path, tables: Iterable[str]) -> int:
         orders.append(entry.order)
     loaded = 0
     for table in tables:
-        store = OrderStore(Table(client("dynamodb"), table))
+        store = OrderStore(Table(client("dynamodb"), table, now))
         for order in orders:
             try:
                 loaded += store.create(order.order(store.now()))[1] is CreateResult.NEW

@@ -83,6 +83,10 @@ ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB")
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
+LOADED = datetime(2026, 11, 22, 9, 0, 0, tzinfo=UTC)
+"""When the sample orders were created, a day before the clock starts."""
+
+
 class Clock:
     """A clock that only moves when it is told to."""
 
@@ -321,7 +325,7 @@ def _initial_account() -> dict[str, dict[str, Any]]:
     Copying it takes a tenth of the time of provisioning again.
     """
     provision(TEMPLATE)
-    load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
+    load_orders(ROOT / "local" / "orders.json", ["OrdersTable"], lambda: LOADED)
     kept = {"tables", "buckets", "email_identities", "config_sets"}
     return {
         type(backend).__name__: copy.deepcopy({name: value for name, value in vars(backend).items() if name in kept})

@@ -1,6 +1,8 @@
 """Helpers for long lists: many orders at once, and reading page after page."""
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from harness import ROOT, Service
@@ -22,9 +24,9 @@ def put_orders(orders: Iterable[Order], client: Any = None) -> None:
             put.extend({"PutRequest": {"Item": action["Put"]["Item"]}} for action in arguments["TransactItems"])
 
     batch: Any = Batch()
-    store = OrderStore(Table(batch, "OrdersTable"))
     for order in orders:
-        store.create(order)
+        at = order.updated or order.created
+        OrderStore(Table(batch, "OrdersTable", now=partial(datetime.fromtimestamp, at.timestamp(), UTC))).create(order)
     for begin in range(0, len(put), 25):
         (client or aws.dynamodb()).batch_write_item(RequestItems={"OrdersTable": put[begin : begin + 25]})
 

@@ -13,16 +13,18 @@ from orders.errors import OrderNotFound
 from orders.etags import IfNoneMatch, etag, matches
 from orders.http import Api, Cursor, Limit, OrderIdInPath, answers, get_caller
 from orders.identity import Caller
-from orders.models import OrderStatus, PaymentStatus
+from orders.lists import OrderFilter, search
+from orders.models import OrderStatus, PaymentStatus, ShippingStatus
 from orders.responses import AdminOrderRecord, OrderPage, OrderRecord
-from orders.store import OrderFilter, OrderStore
+from orders.store import OrderStore
 from orders.table import Table, get_table
-from orders.types import CustomerId, GivenMoment
+from orders.types import CustomerId, EmailAddress, GivenMoment
 
 app = Api(get_table)
 handler = app.resolve
 
 Status = Annotated[OrderStatus | None, Query(description="Only orders with this status.")]
+Shipping = Annotated[ShippingStatus | None, Query(description="Only orders with this shipping status.")]
 From = Annotated[
     GivenMoment | None,
     Query(description="Only orders placed at this time or later.", examples=["2026-11-01T00:00:00Z"]),
@@ -47,11 +49,18 @@ def list_own(
     limit: Limit = 20,
     after: Cursor = None,
     order_status: Status = None,
+    shipping_status: Shipping = None,
     created_from: From = None,
     created_before: Before = None,
 ) -> OrderPage:
-    """Lists the caller's orders, newest first. With a filter, a page may be short or empty without being the last."""
-    wanted = OrderFilter(caller.id, order_status, None, created_from, created_before)
+    """Lists the caller's orders, newest first. With a status, a page may be short or empty without being the last."""
+    wanted = OrderFilter(
+        customer_id=caller.id,
+        order_status=order_status,
+        shipping_status=shipping_status,
+        created_from=created_from,
+        created_before=created_before,
+    )
     return _page(caller, table, wanted, after, limit)
 
 
@@ -68,13 +77,41 @@ def list_all(
     limit: Limit = 20,
     after: Cursor = None,
     customer_id: Annotated[CustomerId | None, Query(description="Only this customer's orders.")] = None,
+    email: Annotated[
+        EmailAddress | None,
+        Query(
+            description="Only orders with this e-mail address, in any case. Not together with `updated_from`.",
+            examples=["alice@example.com"],
+        ),
+    ] = None,
     order_status: Status = None,
     payment_status: Annotated[PaymentStatus | None, Query(description="Only orders with this payment status.")] = None,
+    shipping_status: Shipping = None,
     created_from: From = None,
     created_before: Before = None,
+    updated_from: Annotated[
+        GivenMoment | None,
+        Query(
+            description="Only orders changed at this time or later, the latest change last. To poll without missing "
+            "any: read all pages, then ask again from one minute before the latest `updated`.",
+            examples=["2026-11-01T00:00:00Z"],
+        ),
+    ] = None,
 ) -> OrderPage:
-    """Lists orders, newest first. With a status filter, a page may be short or empty without being the last."""
-    wanted = OrderFilter(customer_id, order_status, payment_status, created_from, created_before)
+    """Lists orders, newest first, or with `updated_from` by their last change.
+
+    With a status filter or `updated_from`, a page may be short or empty without being the last.
+    """
+    wanted = OrderFilter(
+        customer_id=customer_id,
+        email=email,
+        order_status=order_status,
+        payment_status=payment_status,
+        shipping_status=shipping_status,
+        created_from=created_from,
+        created_before=created_before,
+        updated_from=updated_from,
+    )
     return _page(caller, table, wanted, after, limit)
 
 
@@ -126,5 +163,5 @@ def _answer(record: _R, version: int, if_none_match: str | None) -> Response[_R 
 
 def _page(caller: Caller, table: Table, wanted: OrderFilter, after: str | None, limit: int) -> OrderPage:
     question = ("orders", caller.role, caller.id, wanted)
-    entries, more = OrderStore(table).search(wanted, decode_cursor(after, question), limit)
-    return OrderPage(orders=tuple(map(views.listed_order, entries)), next_cursor=encode_cursor(more, question))
+    orders, more = search(table, wanted, decode_cursor(after, question), limit)
+    return OrderPage(orders=tuple(map(views.listed_order, orders)), next_cursor=encode_cursor(more, question))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from orders.errors import Invalid, TooManyRequests
 from orders.identity import Caller
-from orders.keys import DETAIL, HEADER, WITHDRAWAL, epoch_seconds, item_key, limit_key
+from orders.keys import DETAIL, HEADER, WITHDRAWAL, change_entry, epoch_seconds, item_key, limit_key
 from orders.models import Order, Withdrawal, WithdrawalRole
 from orders.table import ConditionFailed, Table
 from orders.types import email_problem
@@ -95,11 +95,18 @@ def _record(
     """
     put = table.put_action(
         item_key(order_id, WITHDRAWAL),
-        {"customer_id": customer_id, "withdrawal": withdrawal.model_dump(exclude_none=True)},
+        {
+            "customer_id": customer_id,
+            "withdrawal": withdrawal.model_dump(exclude_none=True),
+            **change_entry(order_id, withdrawal.declared_at),
+        },
         condition,
     )
     raised = table.update_action(
-        item_key(order_id, HEADER), "SET version = version + :one", "attribute_exists(pk)", {":one": 1}
+        item_key(order_id, HEADER),
+        "SET version = version + :one, updated = :at",
+        "attribute_exists(pk)",
+        {":one": 1, ":at": withdrawal.declared_at},
     )
     try:
         table.transact(put, raised)

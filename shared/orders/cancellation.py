@@ -8,7 +8,7 @@ from orders import lifecycle
 from orders.errors import OrderNotFound, Outdated, StillRunning
 from orders.identity import Caller
 from orders.items import Item, select_fields
-from orders.keys import HEADER, epoch_seconds, item_key
+from orders.keys import HEADER, change_entry, epoch_seconds, item_key
 from orders.models import DocumentHead, OrderHeader, OrderStatus
 from orders.table import PAUSES, Action, ConditionFailed, Table, WriteConflict
 
@@ -135,6 +135,7 @@ def _header_action(
     # 0 is the version of no order.
     versions = {} if request.versions is None else _aliases("v", request.versions or {0})
     recorded: Item = {f"cancel_{name}": value for name, value in ({"reason": None} | dict(request.stated)).items()}
+    recorded |= {"updated": now, **change_entry(request.order_id, now)}
     if credit_note:
         recorded["credit_note"] = credit_note.model_dump(exclude_none=True)
     return table.update_action(

@@ -26,9 +26,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from orders.errors import KeyReused
 from orders.identity import Caller
+from orders.types import utc_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -44,6 +46,9 @@ CHANGE = "CHANGE"
 DOCUMENT = "DOC"
 INVOICE = "INVOICE"
 SERIES = "SERIES"
+
+SHARDS = tuple(map(str, range(4)))
+"""Partitions of the indexes of all orders and of all changes: each takes 1,000 writes a second. See `docs/scale.md`."""
 
 KEY_LIFETIME = timedelta(hours=48)
 """How long an Idempotency-Key is kept: a day, and a day more for a late retry."""
@@ -105,6 +110,30 @@ def change_sk(at: datetime, version: int) -> str:
 def redaction_sk(at: datetime, comment_id: int) -> str:
     """Returns the sort key of the record that a comment was redacted. Its id is larger than any version."""
     return f"{CHANGE}#{sortable_time(at)}#{comment_id:016}"
+
+
+def shard(order_id: str) -> str:
+    """Returns the partition of an order in the indexes of all orders and of all changes."""
+    return SHARDS[crc32(order_id.encode()) % len(SHARDS)]
+
+
+def place_in_lists(order_id: str, created: datetime) -> str:
+    """Returns where an order sorts in lists: by time, and unique, so that a page can end between any two orders."""
+    return f"{utc_text(created)}#{order_id}"
+
+
+def change_entry(order_id: str, at: datetime) -> dict[str, str]:
+    """Returns the attributes that list a change of an order in the index `by_change`.
+
+    Each version has one entry, on an item that is written with it and has no other: the detail for the creation, the
+    change, the withdrawal, and the header for the cancellation. So no entry ever moves, which would be a second write.
+    """
+    return {"change_shard": shard(order_id), "changed": place_in_lists(order_id, at)}
+
+
+def parse_place(place: str) -> str:
+    """Returns the time in a place in lists, as text."""
+    return place.partition("#")[0]
 
 
 def notice_sk(notice_id: str) -> str:

@@ -5,6 +5,7 @@ currency; time is an aware `datetime` in UTC.
 """
 
 import hashlib
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Self
@@ -228,10 +229,11 @@ class OrderHeader(Model):
     after a cancellation.
 
     `created` is when the order was placed, `created_by` the admin who created it here. `version` counts the changes of
-    the order, `invoice_count` the mailings of its documents. Until `mailing_until` (seconds since 1970) one may be in
-    progress. `bounced` and `complained` are digests of addresses whose invoices hard-bounced or were reported as
-    spam. `invoice` is the valid invoice, `archived` has the numbers of the documents whose PDF is archived, and
-    `may_have_left` the mailings of the valid invoice that may have left.
+    the order, and `updated` is when the latest was made; None means before that was kept. `invoice_count` counts the
+    mailings of its documents. Until `mailing_until` (seconds since 1970) one may be in progress. `bounced` and
+    `complained` are digests of addresses whose invoices hard-bounced or were reported as spam. `invoice` is the valid
+    invoice, `archived` has the numbers of the documents whose PDF is archived, and `may_have_left` the mailings of the
+    valid invoice that may have left.
 
     The last twelve fields describe the cancellation. The customer may know `cancelled_at` and `cancel_reason`.
     `cancel_notify_customer`, `cancel_restock` and `cancel_refund` are what the request stated, None if nothing.
@@ -258,6 +260,7 @@ class OrderHeader(Model):
     items_total: Amount
     created: Moment
     created_by: str | None = None
+    updated: Moment | None = None
     version: Annotated[StrictInt, Field(ge=1)] = 1
     invoice_count: Annotated[StrictInt, Field(ge=0)] = 0
     mailing_until: Annotated[StrictInt, Field(ge=0)] = 0
@@ -278,6 +281,11 @@ class OrderHeader(Model):
     cancel_refund: bool | None = None
     status_before_cancel: OrderStatus | None = None
     refund_due: Amount | None = None
+
+    @property
+    def last_change(self) -> datetime:
+        """When its latest version was made, as far as it is known."""
+        return self.updated or self.cancelled_at or self.created
 
     @property
     def due(self) -> Decimal:
@@ -345,7 +353,7 @@ class Redaction(Model):
 
 
 def address_digest(email: str) -> str:
-    """Hashes an e-mail address, for records that only need to recognise it."""
+    """Hashes an e-mail address, for records that only need to recognise it. Case does not matter."""
     return hashlib.sha256(email.lower().encode()).hexdigest()[:16]
 
 

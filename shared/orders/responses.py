@@ -186,8 +186,9 @@ class AvailableAction(Model):
 class OrderRecord(Model):
     """An order as its customer sees it.
 
-    Amounts are strings with the decimals of the currency. `version` counts the changes and is the order's `ETag`.
-    `available_actions` has each action that the caller's role has. A request may still be refused for other reasons.
+    Amounts are strings with the decimals of the currency. `version` counts the changes and is the order's `ETag`;
+    `updated` is when the latest was made. `available_actions` has each action that the caller's role has. A request may
+    still be refused for other reasons.
     """
 
     order_id: Annotated[str, Field(examples=["2001"])]
@@ -213,6 +214,7 @@ class OrderRecord(Model):
     due: Annotated[str, Field(examples=["31.65"])]
     items_total: Annotated[str, Field(examples=["2"])]
     created: Moment
+    updated: Moment
     version: Annotated[int, Field(examples=[1])]
     cancelled_at: Moment | None
     cancel_reason: str | None
@@ -251,7 +253,7 @@ class AdminOrderRecord(OrderRecord):
 
 
 class ListedOrder(Model):
-    """An order in a list: its status and totals."""
+    """An order in a list: its status and totals. `updated` is when its latest version was made."""
 
     order_id: Annotated[str, Field(examples=["1001"])]
     customer_id: Annotated[str, Field(examples=["alice"])]
@@ -263,11 +265,15 @@ class ListedOrder(Model):
     paid: Annotated[str, Field(examples=["0.00"])]
     due: Annotated[str, Field(examples=["31.65"])]
     created: Moment
+    updated: Moment
     version: Annotated[int, Field(examples=[1])]
 
 
 class OrderPage(Model):
-    """Orders, newest first. With a filter, a page may be short or even empty without being the last."""
+    """Orders, newest first; with `updated_from`, by the time of the last change, oldest first.
+
+    With a filter, a page may be short or even empty without being the last.
+    """
 
     orders: tuple[ListedOrder, ...]
     next_cursor: NextCursor

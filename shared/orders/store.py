@@ -1,13 +1,11 @@
-"""Orders: creates, reads, changes and lists them."""
+"""Orders: creates, reads and changes them."""
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
-from zlib import crc32
 
 from orders import lifecycle
 from orders.errors import Invalid, OrderExists, OrderNotFound, StillRunning, TooLarge
@@ -19,24 +17,23 @@ from orders.keys import (
     EPOCH,
     HEADER,
     RequestKey,
+    change_entry,
     change_sk,
     digest,
     item_key,
+    parse_place,
+    place_in_lists,
+    shard,
 )
-from orders.models import Order, OrderHeader, OrderStatus, PaymentStatus
+from orders.models import Order, OrderHeader, address_digest
 from orders.money import amount_text
 from orders.requests import NewOrder, OrderPatch
-from orders.table import PAUSES, Action, ConditionFailed, Table, index_query
+from orders.table import PAUSES, Action, ConditionFailed, Table
 from orders.terms import LineTerms, OrderTerms
-from orders.types import utc_text
-
-SHARDS = 4
-"""Number of partitions of the index of all orders: each takes 1,000 writes a second. See `docs/scale.md`."""
 
 LARGEST_ORDER = 380_000
 """Bytes of an order as JSON. DynamoDB's limit is 400 KB for an item, counted about the same way."""
 
-_SHARDS = tuple(map(str, range(SHARDS)))
 _IF_SET = {"rounding", "prices_include_tax", "refunded", "billing_email"}
 """Fields that count and are stored only if they are set: version 0.1 had none of them, and the header stays small."""
 _IF_GIVEN = {"vat_number", "peppol_id", *OrderTerms.model_fields, *LineTerms.model_fields}
@@ -67,17 +64,6 @@ class VersionMismatch(Exception):
         super().__init__("the order has another version")
 
 
-@dataclass(frozen=True, slots=True)
-class OrderFilter:
-    """Which orders a list contains: those that match every field that is not None. `created_before` is exclusive."""
-
-    customer_id: str | None = None
-    order_status: OrderStatus | None = None
-    payment_status: PaymentStatus | None = None
-    created_from: datetime | None = None
-    created_before: datetime | None = None
-
-
 class OrderStore:
     """Orders in the table. Each method makes one DynamoDB call unless it says otherwise.
 
@@ -105,6 +91,7 @@ class OrderStore:
             KeyReused: The key came with another order before.
             TooLarge: Its texts exceed what the table can store.
         """
+        order = order.model_copy(update={"updated": self.now()})
         actions = self.creation_actions(order)
         if key:
             actions.append(self._table.put_request_key(key.own_key, key))
@@ -117,8 +104,11 @@ class OrderStore:
             if not (header and detail) or detail.get("as_created") != order_digest(order):
                 raise OrderExists from failed
             if marker:
-                created = datetime.fromisoformat(header["created"])
-                return order.model_copy(update={"created": created}), CreateResult.REPEATED
+                created = header["created"]
+                # Orders of version 0.2 did not keep when they were created here.
+                updated = parse_place(detail["changed"]) if "changed" in detail else created
+                times = {"created": datetime.fromisoformat(created), "updated": datetime.fromisoformat(updated)}
+                return order.model_copy(update=times), CreateResult.REPEATED
             return Order.model_validate(select_fields(header | detail, Order)), CreateResult.EXISTING
         return order, CreateResult.NEW
 
@@ -137,15 +127,16 @@ class OrderStore:
     def creation_actions(self, order: Order) -> list[Action]:
         """Returns the actions that create an order: they put its header and its detail unless they exist."""
         self.check(order)
+        updated = order.updated or self.now()
+        order = order.model_copy(update={"updated": updated})
         # Without the sets: a new order has none, and DynamoDB has no empty sets.
         header = _without_unset(
             order.model_dump(exclude_none=True, exclude={"bounced", "complained", "archived", "may_have_left"})
         )
         detail = {name: header.pop(name) for name in _IN_DETAIL if name in header}
-        header["shard"] = _SHARDS[crc32(order.order_id.encode()) % SHARDS]
-        # Sorts by time and is unique, so that every place in a list is between two orders.
-        header["listed"] = f"{utc_text(order.created)}#{order.order_id}"
+        header |= {"shard": shard(order.order_id), "listed": place_in_lists(order.order_id, order.created)}
         detail |= {"as_created": order_digest(order), "customer_id": order.customer_id}
+        detail |= change_entry(order.order_id, updated) | email_entry(order)
         return [
             self._table.put_action(item_key(order.order_id, sk), item, "attribute_not_exists(pk)")
             for sk, item in ((HEADER, header), (DETAIL, detail))
@@ -192,7 +183,7 @@ class OrderStore:
             if changed == order:
                 return order
             lifecycle.refuse_change(order, changed)
-            changed = changed.model_copy(update={"version": order.version + 1})
+            changed = changed.model_copy(update={"version": order.version + 1, "updated": self.now()})
             try:
                 self._table.transact(*self._change(order, changed, caller))
                 return changed
@@ -200,45 +191,23 @@ class OrderStore:
                 self._table.sleep(pause)
         raise StillRunning("Other requests are changing this order. Nothing was changed; try again.", retry_after=1)
 
-    def search(self, wanted: OrderFilter, after: str | None, limit: int) -> tuple[list[Item], str | None]:
-        """Lists orders, newest first: one call for one customer's orders, else one for each shard at the same time.
-
-        Args:
-            wanted: Which orders.
-            after: The place of the last order of the previous page; None for the first page.
-            limit: The largest number of orders.
-
-        Returns:
-            The index entries of the orders, and the place to continue from, or None if there are no more.
-        """
-        first, last = "0", after or "~"
-        if wanted.created_from:
-            first = utc_text(wanted.created_from)
-        if wanted.created_before:
-            last = min(last, utc_text(wanted.created_before))
-        if first > last:
-            return [], None
-        filters = {"order_status": wanted.order_status, "payment_status": wanted.payment_status}
-        filters = {name: value for name, value in filters.items() if value}
-        if wanted.customer_id:
-            queries = [index_query("by_customer", "customer_id", wanted.customer_id, first, last, filters)]
-        else:
-            queries = [index_query("by_shard", "shard", shard, first, last, filters) for shard in _SHARDS]
-        return self._table.page(queries, lambda item: str(item["listed"]), after, limit, newest_first=True)
-
     def _change(self, order: Order, changed: Order, caller: Caller) -> list[Action]:
         """Returns the actions that turn one version of an order into the next, and record who did it."""
-        before, after = (each.model_dump(exclude={"customer_summary", "version"}) for each in (order, changed))
+        now = changed.updated or self.now()
+        before, after = (
+            each.model_dump(exclude={"customer_summary", "version", "updated"}) for each in (order, changed)
+        )
         different = [name for name in after if after[name] != before[name]]
         in_header = [name for name in different if name not in _IN_DETAIL]
         details = {name: after[name] for name in different if name in _IN_DETAIL}
         actions = [
             self._table.update_action(
                 item_key(order.order_id, HEADER),
-                "SET version = :version" + "".join(f", {name} = :{name}" for name in in_header),
+                "SET version = :version, updated = :now" + "".join(f", {name} = :{name}" for name in in_header),
                 condition="version = :before",
                 values={
                     ":version": changed.version,
+                    ":now": now,
                     ":before": order.version,
                     **{f":{name}": after[name] for name in in_header},
                 },
@@ -255,20 +224,28 @@ class OrderStore:
             old = order.customer_summary.model_dump(exclude_none=True)
             names = sorted(name for name in {*summary, *old} if summary.get(name) != old.get(name))
             fields += [FieldChange(field=f"customer_summary.{name}") for name in names]
-            details["customer_summary"] = summary
+            details |= {"customer_summary": summary} | email_entry(changed)
         if details:
+            removed = "" if changed.customer_summary.email else " REMOVE email_digest"
             actions.append(
                 self._table.update_action(
                     item_key(order.order_id, DETAIL),
-                    "SET " + ", ".join(f"{name} = :{name}" for name in details),
+                    "SET " + ", ".join(f"{name} = :{name}" for name in details) + removed,
                     condition="attribute_exists(pk)",
                     values={f":{name}": value for name, value in details.items()},
                 )
             )
-        now = self.now()
         change = Change(version=changed.version, at=now, by=caller.id, name=caller.name, fields=tuple(fields))
         key = item_key(order.order_id, change_sk(now, changed.version))
-        return [*actions, self._table.put_action(key, change.model_dump())]
+        return [*actions, self._table.put_action(key, change.model_dump() | change_entry(order.order_id, now))]
+
+
+def email_entry(order: Order) -> dict[str, str]:
+    """Returns the attributes that list an order in the index `by_email`: none without an e-mail address."""
+    email = order.customer_summary.email
+    if not email:
+        return {}
+    return {"email_digest": address_digest(email), "placed": place_in_lists(order.order_id, order.created)}
 
 
 def order_size(order: Order) -> int:

@@ -309,14 +309,14 @@ def range_query(order_id: str, kind: str, begin: str, filters: Mapping[str, Any]
 
 
 def index_query(
-    index: str, attribute: str, value: str, first: str, last: str, filters: Mapping[str, Any] | None = None
+    index: str, key: str, value: str, sort: str, first: str, last: str, filters: Mapping[str, Any] | None = None
 ) -> Item:
-    """Builds the query for the orders in one partition of an index whose `listed` is within a range."""
+    """Builds the query for the entries in one partition of an index whose sort key is within a range."""
     return {
         "IndexName": index,
-        # With an alias, because `shard` is a reserved word.
-        "KeyConditionExpression": "#key = :key AND listed BETWEEN :first AND :last",
-        "ExpressionAttributeNames": {"#key": attribute},
+        # With aliases, because `shard` is a reserved word.
+        "KeyConditionExpression": "#key = :key AND #sort BETWEEN :first AND :last",
+        "ExpressionAttributeNames": {"#key": key, "#sort": sort},
         **_filter({":key": value, ":first": first, ":last": last}, filters or {}),
     }
 

@@ -1,6 +1,5 @@
 """Views: which parts of orders and documents each role may see. Fields not named here leave by no route."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -86,16 +85,12 @@ def order_for_staff(order: Order) -> AdminOrderRecord:
     )
 
 
-def listed_order(item: Mapping[str, Any]) -> ListedOrder:
-    """Returns an order as a list shows it, from its entry in an index."""
-    currency, paid, total = item["currency_code"], Decimal(item["paid"]), Decimal(item["grand_total"])
+def listed_order(order: OrderHeader) -> ListedOrder:
+    """Returns an order as a list shows it."""
     return ListedOrder(
-        **{name: item[name] for name in ListedOrder.model_fields if name in item}
-        | {
-            "grand_total": amount_text(total, currency),
-            "paid": amount_text(paid, currency),
-            "due": amount_text(amount_due(total, paid), currency),
-        }
+        **{name: getattr(order, name) for name in ListedOrder.model_fields.keys() & set(_AS_STORED)},
+        **{name: amount_text(getattr(order, name), order.currency_code) for name in ("grand_total", "paid", "due")},
+        updated=order.last_change,
     )
 
 
@@ -193,6 +188,7 @@ def _timeline_details(step: TimelineStep) -> dict[str, Any]:
 def _common(order: Order, role: Role) -> dict[str, Any]:
     return {
         **{name: getattr(order, name) for name in _AS_STORED},
+        "updated": order.last_change,
         **{name: amount_text(getattr(order, name) or Decimal(0), order.currency_code) for name in _AMOUNTS},
         **{name: _rate(getattr(order, name)) for name in _RATES},
         "items_total": quantity_text(order.items_total),

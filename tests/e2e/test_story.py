@@ -205,10 +205,32 @@ def test_customer_and_admin_list_the_order(api: Api, order: str) -> None:
     for path in ("/orders", f"/admin/orders?customer_id={api.customer}"):
         # An index is updated a moment after the table. A new order is on the first page.
         assert eventually(partial(listed, path))
+    for query in (f"email={MAILBOX.upper()}", "shipping_status=awaiting_shipment"):
+        assert eventually(partial(listed, f"/admin/orders?limit=100&{query}"))
+    assert eventually(partial(listed, "/orders?shipping_status=awaiting_shipment"))
     page = api("GET", "/orders?limit=1").json
     assert len(page["orders"]) == 1
     unknown = api("GET", "/orders?order_staus=draft")
     assert (unknown.status, unknown.problem) == (422, "invalid-input")
+
+
+def test_changes_are_listed_by_time(api: Api, order: str) -> None:
+    order_id, other = order.rpartition("/")[2], api.new_order().rpartition("/")[2]
+    since = api("GET", f"/admin{order}").json["updated"]
+    assert api("POST", f"{order}/cancel").status == 204
+    now = api("GET", f"/admin{order}").json
+
+    def changed() -> list[str]:
+        found, cursor = [], ""
+        while cursor is not None:
+            page = api("GET", f"/admin/orders?updated_from={since}&limit=2{cursor and f'&cursor={cursor}'}").json
+            found += [each for each in page["orders"] if each["order_id"] in {order_id, other}]
+            cursor = page["next_cursor"]
+        return found if [each["order_id"] for each in found] == [other, order_id] else []
+
+    [_, last] = eventually(changed)
+    assert last.items() <= now.items()
+    assert last["order_status"] == "cancelled"
 
 
 def test_internal_comment_is_hidden_from_the_customer(api: Api, order: str) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from documents import REFUSED, create, paper, pdfs, send, summary, text_of
 from harness import BOB, ROOT, Service, break_at, invoke
+from lists import flatten, pages
 
+from importer import backfill
 from orders import aws
 
 pytestmark = pytest.mark.slow
@@ -121,6 +123,59 @@ def test_invoices_of_another_customer_stay_hidden(old: Service) -> None:
     for path in ("invoices", "invoices/INV-sent-1"):
         others, missing = (old.get(f"/orders/{order_id}/{path}", BOB) for order_id in ("sent", "Z"))
         assert (others.status, others.json | {"instance": ""}) == (404, missing.json | {"instance": ""})
+
+
+# Lists -------------------------------------------------------------------------------------------------------------
+
+
+def listed(service: Service, query: str, path: str = "/admin/orders") -> set[str]:
+    """Returns the orders of version 0.1 in a list."""
+    found = [order["order_id"] for order in flatten(pages(service, f"{path}?limit=3&{query}"))]
+    assert len(found) == len(set(found))
+    return set(found) & set(LISTED)
+
+
+EMAIL, EVER = "email=alice@example.com", "updated_from=2020-01-01T00:00:00Z"
+
+
+def test_old_orders_are_found_by_customer_and_status_at_once(old: Service) -> None:
+    assert listed(old, "", "/orders") == set(LISTED)
+    assert listed(old, "customer_id=alice&shipping_status=awaiting_shipment") == set(LISTED)
+    assert listed(old, "order_status=cancelled") == listed(old, "order_status=cancelled", "/orders") == {"cancelled"}
+    # When they last changed was not kept: as far as it is known.
+    assert old.get("/orders/new").json["updated"] == old.get("/orders/new").json["created"]
+    cancelled = old.get("/orders/cancelled").json
+    assert cancelled["updated"] == cancelled["cancelled_at"]
+
+
+def test_old_orders_are_found_by_address_and_change_once_they_change(old: Service) -> None:
+    assert listed(old, EMAIL) == listed(old, EVER) == set()
+    assert old.patch("/admin/orders/new", {"customer_summary": {"phone": "1"}}).status == 200
+    assert old.post("/orders/sent/cancel").status == 204
+    assert listed(old, EMAIL) == {"new"}
+    assert listed(old, EVER) == {"new", "sent"}
+
+
+def test_backfill_lists_all_old_orders_and_can_be_repeated(old: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    # One of them changed after the upgrade, and one lost its address.
+    assert old.post("/orders/sent/cancel").status == 204
+    assert old.patch("/admin/orders/thrice", {"customer_summary": {"email": None}}).status == 200
+    before = {order_id: old.get(f"/admin/orders/{order_id}").json for order_id in LISTED}
+    assert backfill.main(["--table", "OrdersTable"]) == 0
+    assert f"{len(LISTED)} listed" in capsys.readouterr().out
+    assert listed(old, EVER) == set(LISTED)
+    assert listed(old, EMAIL) == set(LISTED) - {"thrice"}
+    assert {order_id: old.get(f"/admin/orders/{order_id}").json for order_id in LISTED} == before
+    assert listed(old, "updated_from=2026-11-25T00:00:00Z") == {"sent", "thrice"}
+    items = {order_id: old.items(order_id) for order_id in LISTED}
+    assert backfill.main(["--table", "OrdersTable"]) == 0
+    assert "0 listed" in capsys.readouterr().out
+    assert {order_id: old.items(order_id) for order_id in LISTED} == items
+
+
+def test_backfill_says_what_went_wrong(old: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    assert backfill.main(["--table", "Nowhere"]) == 1
+    assert "Run the same command again" in capsys.readouterr().err
 
 
 # Sending again -------------------------------------------------------------------------------------------------------

@@ -115,6 +115,8 @@ def a_day(service: Service) -> None:
     for prefix in ("", "/admin"):
         for path in ("/orders", "/orders?order_status=in_progress", "/orders/1001", "/orders/1001/comments"):
             assert service.get(prefix + path).status == 200
+    for query in ("customer_id=alice", "email=alice@example.com", "updated_from=2026-11-01T00:00:00Z"):
+        assert service.get(f"/admin/orders?{query}").status == 200
         for _ in range(2):
             body = {"content": "x"}
             assert service.post(f"{prefix}/orders/1001/comments", body, idempotency_key="k").status == 201

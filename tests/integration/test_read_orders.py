@@ -182,14 +182,26 @@ def test_reading_takes_one_round_trip_or_one_per_shard(service: Service) -> None
     for path, queries in (
         ("/orders/1001", 1),
         ("/admin/orders/1001", 1),
-        ("/orders", 1),
-        ("/admin/orders?customer_id=alice", 1),
-        ("/admin/orders", 4),
-        ("/admin/orders?order_status=paused", 4),
     ):
         service.calls.clear()
         service.get(path)
         assert service.calls == {"Query": queries}, path
+    # A list finds the orders, and then reads them all in one call.
+    for path, queries in (
+        ("/orders", 1),
+        ("/orders?shipping_status=shipped", 1),
+        ("/admin/orders?customer_id=alice", 1),
+        ("/admin/orders?email=alice@example.com", 1),
+        ("/admin/orders", 4),
+        ("/admin/orders?order_status=in_progress", 4),
+        ("/admin/orders?updated_from=2026-01-01T00:00:00Z", 4),
+    ):
+        service.calls.clear()
+        assert service.get(path).json["orders"]
+        assert service.calls == {"Query": queries, "BatchGetItem": 1}, path
+    service.calls.clear()
+    assert service.get("/orders", CAROL).json["orders"] == []
+    assert service.calls == {"Query": 1}
 
 
 def test_lists_are_newest_first_and_match_the_orders(service: Service) -> None:
@@ -202,7 +214,7 @@ def test_lists_are_newest_first_and_match_the_orders(service: Service) -> None:
     for entry in everyones:
         order = service.get(f"/admin/orders/{entry['order_id']}").json
         assert entry.items() <= order.items()
-        assert len(entry) == 11
+        assert len(entry) == 12
     assert own["orders"] == [entry for entry in everyones if entry["customer_id"] == "alice"]
     assert ids(service.get("/orders", BOB).json["orders"]) == ["1002", "1006"]
     assert service.get("/orders", CAROL).json == {"orders": [], "next_cursor": None}
@@ -310,6 +322,7 @@ def many(count: int) -> list[Order]:
 def shop(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[Order]:
     """All orders of a larger shop, newest first. With a filter, a page reads few of them."""
     monkeypatch.setattr("orders.table.EXAMINED", 40)
+    monkeypatch.setattr("orders.lists.FILTERED", 10)
     added = many(70)
     put_orders(added)
     samples = TypeAdapter(list[Order]).validate_json((ROOT / "local" / "orders.json").read_bytes())
@@ -442,16 +455,19 @@ def test_each_order_is_listed_once_while_others_are_created(service: Service, pa
     ("path", "calls", "read"),
     [
         # One more than the page and the order before it, to see whether another page follows.
-        ("/orders?limit=10", 1, 12),
-        ("/admin/orders?limit=10", 4, 4 * 12),
-        ("/orders?limit=10&order_status=draft", 1, 48),
-        ("/admin/orders?limit=10&payment_status=paid", 4, 48),
+        ("/orders?limit=10", 2, 12),
+        ("/admin/orders?limit=10", 5, 4 * 12),
+        ("/orders?limit=10&order_status=draft", 2, 32),
+        ("/admin/orders?limit=10&payment_status=paid", 5, 48),
+        ("/admin/orders?limit=10&updated_from=2026-01-01T00:00:00Z", 5, 48),
+        ("/admin/orders?limit=10&email=alice@example.com", 2, 12),
     ],
 )
 def test_later_pages_cost_no_more_than_the_first(
     service: Service, monkeypatch: pytest.MonkeyPatch, path: str, calls: int, read: int
 ) -> None:
     monkeypatch.setattr("orders.table.EXAMINED", 48)
+    monkeypatch.setattr("orders.lists.FILTERED", 30)
     put_orders(many(130))
     costs: list[list[Exchange]] = []
     with traffic() as exchanges:

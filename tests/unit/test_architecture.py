@@ -19,7 +19,7 @@ LAYERS = (
     {"comment_views", "completeness", "history", "items", "keys", "lifecycle", "requests"},
     {"responses"},
     {"archive", "http", "mailing", "stream", "table", "views"},
-    {"documents", "e_invoice", "store"},
+    {"documents", "e_invoice", "lists", "store"},
     {"printing"},
     {"bulk", "comments", "ledger"},
     {"timeline", "withdrawal"},

@@ -530,6 +530,13 @@ def test_alarms_watch_metrics_that_functions_report(template: Template) -> None:
             assert dimensions == {"service": function.environment["POWERTOOLS_SERVICE_NAME"]}
 
 
+def test_access_log_has_no_query_string(template: Template) -> None:
+    """It may contain an e-mail address."""
+    logged = template.of_type("AWS::Serverless::HttpApi")["OrdersApi"]["AccessLogSettings"]["Format"]
+    allowed = "requestTime|requestId|routeKey|status|responseLatency|integrationLatency|error.|authorizer.|integration"
+    assert [each for each in re.findall(r"\$context\.([\w.]+)", logged) if not re.match(allowed, each)] == []
+
+
 def test_alarms_watch_at_most_10_metrics(template: Template) -> None:
     assert max(len(watched(alarm)) for alarm in alarms(template)) <= 10
 
