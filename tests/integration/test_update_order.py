@@ -64,7 +64,11 @@ def test_only_the_named_fields_change(service: Service) -> None:
     patch = {"order_status": "paused", "payment_status": "partial", "paid": "12.5", **SHIPPED}
     answer = service.patch(ORDER, patch)
     assert (answer.status, answer.headers["etag"]) == (200, '"2"')
-    now = {"version": 2, "updated": "2026-11-23T09:00:00.000000Z", "available_actions": answer.json["available_actions"]}
+    now = {
+        "version": 2,
+        "updated": "2026-11-23T09:00:00.000000Z",
+        "available_actions": answer.json["available_actions"],
+    }
     assert answer.json == before | patch | {"paid": "12.50", "due": "79.76"} | now
     assert service.get(ORDER).json == answer.json
     assert service.get("/admin/orders?customer_id=alice&order_status=paused").json["orders"][0]["paid"] == "12.50"
