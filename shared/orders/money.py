@@ -1,7 +1,7 @@
 """Money: the decimals of each currency, rounding, and amounts as text."""
 
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any
 
 _ZERO = Decimal(0)
@@ -33,9 +33,36 @@ def refuse_unpayable(amount: Decimal, currency: str) -> str | None:
     return f"is {amount:f}, but amounts in {currency} have {f'at most {most}' if most else 'no'} decimals"
 
 
+def minor_unit(currency: str) -> Decimal:
+    """Returns the smallest payable amount of a currency: `0.01`."""
+    return Decimal(1).scaleb(-minor_units(currency))
+
+
+def payable(amount: Decimal, currency: str) -> Decimal:
+    """Rounds an amount half up to the currency's minor unit."""
+    return amount.quantize(minor_unit(currency), ROUND_HALF_UP)
+
+
 def line_total(quantity: Decimal, price: Decimal, currency: str) -> Decimal:
     """Computes the total of a line, rounded half up to the currency's minor unit."""
-    return (quantity * price).quantize(Decimal(1).scaleb(-minor_units(currency)), ROUND_HALF_UP)
+    return payable(quantity * price, currency)
+
+
+def split(amount: Decimal, weights: Sequence[Decimal], currency: str) -> list[Decimal]:
+    """Splits an amount in proportion to weights, in minor units of the currency, by the largest remainder."""
+    weight = sum(weights, _ZERO)
+    if not amount or not weight:
+        return [amount, *[_ZERO] * (len(weights) - 1)]
+    unit = minor_unit(currency)
+    exact = [amount * each / weight for each in weights]
+    shares = [each.quantize(unit, ROUND_FLOOR) for each in exact]
+    places = sorted(range(len(weights)), key=lambda place: shares[place] - exact[place])
+    left = amount - sum(shares, _ZERO)
+    for place in places:
+        step = min(unit, left)
+        shares[place] += step
+        left -= step
+    return shares
 
 
 def order_totals(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> dict[str, Decimal]:

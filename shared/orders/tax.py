@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from enum import StrEnum
 
 from orders.models import Order, OrderLine
-from orders.money import minor_units
+from orders.money import split
 from orders.terms import TaxCategory
 
 _ZERO = Decimal(0)
@@ -58,7 +58,7 @@ def tax_groups(order: Order) -> tuple[TaxGroup, ...]:
         lines.setdefault((line.category, line.tax_rate), []).append(line)
     amounts = {at: sum((line.total_amount - line.discount for line in each), _ZERO) for at, each in lines.items()}
     discount = order.total_discount - sum((line.discount for line in order.order_line_details), _ZERO)
-    shares = dict(zip(lines, _split(discount, order, list(amounts.values())), strict=True))
+    shares = dict(zip(lines, split(discount, list(amounts.values()), order.currency_code), strict=True))
     charges: dict[_Rate, list[tuple[ChargeKind, Decimal, Decimal]]] = {}
     for kind, amount, tax, rate in _charges(order):
         if amount or tax:
@@ -109,20 +109,3 @@ def _category(rate: Decimal | None, order: Order) -> TaxCategory | None:
         return TaxCategory.STANDARD
     same = {line.category for line in order.order_line_details if line.tax_rate == rate}
     return same.pop() if len(same) == 1 else None
-
-
-def _split(total: Decimal, order: Order, weights: list[Decimal]) -> list[Decimal]:
-    """Splits an amount in proportion to weights, in units of the currency, by the largest remainder."""
-    weight = sum(weights, _ZERO)
-    if not total or not weight:
-        return [total, *[_ZERO] * (len(weights) - 1)]
-    unit = Decimal(1).scaleb(-minor_units(order.currency_code))
-    exact = [total * each / weight for each in weights]
-    shares = [each.quantize(unit, ROUND_FLOOR) for each in exact]
-    places = sorted(range(len(weights)), key=lambda place: shares[place] - exact[place])
-    left = total - sum(shares, _ZERO)
-    for place in places:
-        step = min(unit, left)
-        shares[place] += step
-        left -= step
-    return shares
