@@ -31,6 +31,7 @@ help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=, DEBUG=1)"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
 	@echo "make import   import orders from a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
+	@echo "              or the orders that a shop system exported [FORMAT=shopify|woocommerce|magento]"
 	@echo "make backfill list orders of version 0.2 in the indexes of later versions: TABLE=orders-prod"
 	@echo "make test     run the tests that prove the service's behaviour, in less than two minutes [COVERAGE=1]"
 	@echo "make gate     run everything: checks, all tests, coverage, bills of materials, DynamoDB Local, validators of e-invoices"
@@ -58,10 +59,10 @@ token: $(VENV)/running
 	@$(if $(SUB),,$(error name the user: make token SUB=alice [ADMIN=1] [NAME="Ada Admin"] [EXPIRES=3600]))
 	@$(BIN)/python -m local token --sub "$$SUB" $(if $(ADMIN),--admin) $(if $(TOKEN_NAME),--name "$$NAME") $(if $(EXPIRES),--expires "$$EXPIRES")
 
-# FILE and TABLE are exported, because they are on the command line. Without TABLE, the running local gateway is used.
+# FILE, FORMAT and TABLE are exported, because they are on the command line. Without TABLE, the running local gateway is used.
 import: $(VENV)/running
-	@$(if $(FILE),,$(error name the file: make import FILE=orders.jsonl [TABLE=orders-prod]))
-	@$(BIN)/python -m $(if $(TABLE),importer "$$FILE" --table "$$TABLE",local import "$$FILE")
+	@$(if $(FILE),,$(error name the file: make import FILE=orders.jsonl [FORMAT=shopify|woocommerce|magento] [TABLE=orders-prod]))
+	@$(BIN)/python -m $(if $(TABLE),importer "$$FILE" --table "$$TABLE",local import "$$FILE") $(if $(FORMAT),--format "$$FORMAT")
 
 backfill: $(VENV)/running
 	@$(if $(TABLE),,$(error name the table: make backfill TABLE=orders-prod))

@@ -4,7 +4,8 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, cast
@@ -18,8 +19,10 @@ from botocore.session import Session
 sys.path.append(str(Path(__file__).resolve().parents[1] / "shared"))
 
 from importer import ImportFailed
+from importer.fields import LeftOut
+from importer.files import SUFFIXES
 from importer.progress import Progress, rate
-from importer.reading import SUFFIXES, format_error, read
+from importer.reading import SHOPS, Entry, Shop, detect, format_error, read
 from importer.writing import WORKERS, Tally, write
 from orders.bulk import BulkStore
 from orders.errors import DomainError, Invalid, StillRunning, TooLarge, Unavailable
@@ -47,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         with _StopSignal() as stop:
-            return _run(options.file, options.table, stop)
+            return _run(options.file, detect(options.file, options.format), options.table, stop)
     except ImportFailed as failure:
         print(f"import: {failure}", file=sys.stderr)
         return 1
@@ -56,13 +59,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m importer",
-        usage="make import FILE=orders.jsonl [TABLE=orders-prod]\n       python -m importer FILE --table TABLE",
+        usage="make import FILE=orders.jsonl [FORMAT=shopify] [TABLE=orders-prod]\n"
+        "       python -m importer FILE [--format FORMAT] --table TABLE",
         description="Imports the orders of a file into a DynamoDB table. Every order is validated before the first one "
         "is written. Existing orders are left unchanged, so an interrupted import continues when the same command is "
         "run again. Without TABLE, `make import` writes to the running local gateway.",
         epilog="Environment: AWS_PROFILE, AWS_REGION and the other variables that the AWS CLI reads.",
     )
     parser.add_argument("file", nargs="?", metavar="FILE", type=Path, help=f"a file ending in {', '.join(SUFFIXES)}")
+    parser.add_argument(
+        "--format",
+        choices=SHOPS,
+        help="the shop system that exported the file; by default it is recognised, or else the file has the format in "
+        "docs/import.md",
+    )
     parser.add_argument("--table", help="the name of the table")
     return parser
 
@@ -91,19 +101,20 @@ class _StopSignal(Event):
         os.write(2, b"\nFinishing the batches in progress ...\n")
 
 
-def _run(path: Path, table: str, stop: _StopSignal) -> int:
+def _run(path: Path, shop: Shop | None, table: str, stop: _StopSignal) -> int:
     client, where = _connect(table)
-    print(f"Importing {path} into {where}.")
+    print(f"Importing {path}{f', {shop.title},' if shop else ''} into {where}.")
     store = BulkStore(Table(client, table))
-    total = _validate(path, store, stop)
-    if total is None:
+    checked = _validate(path, shop, store, stop)
+    if checked is None:
         return 128 + stop.signal if stop.signal else 1
 
+    valid = checked.count - len(checked.refused)
     tally = Tally()
-    progress = Progress("done", total)
+    progress = Progress("done", valid)
     failure: str | None = None
     try:
-        write(store, _orders(path, store), stop, tally, lambda: progress.show(tally.done))
+        write(store, _orders(path, shop, store, checked.refused), stop, tally, lambda: progress.show(tally.done))
     except (Unavailable, StillRunning):
         failure = "DynamoDB is throttling or does not respond."
     except DomainError as error:
@@ -114,22 +125,25 @@ def _run(path: Path, table: str, stop: _StopSignal) -> int:
     for order_id in tally.conflicts[:SHOWN]:
         print(f"order {order_id}: a different order with this id exists; it was left unchanged", file=sys.stderr)
     _print_omitted(len(tally.conflicts))
+    for line in checked.left_out.report():
+        print(line)
     for name, count in {
-        "read": total,
+        "read": checked.count,
         "new": tally.new,
         "already there": tally.existing,
         "conflicting": len(tally.conflicts),
-        "not written": total - tally.done,
+        "refused": len(checked.refused),
+        "not written": valid - tally.done,
     }.items():
         print(f"{name:<13} {count:>11,}")
     print(f"{tally.done:,} orders in {seconds:.1f} s, {rate(tally.done, seconds)}")
     if failure:
         print(f"import: {failure}", file=sys.stderr)
-    if tally.done < total:
+    if tally.done < valid:
         print("Stopped. Run the same command to continue.", file=sys.stderr)
-    if tally.done < total and stop.signal:
+    if tally.done < valid and stop.signal:
         return 128 + stop.signal
-    return 0 if tally.new + tally.existing == total else 1
+    return 0 if tally.new + tally.existing == checked.count else 1
 
 
 def _connect(table: str) -> tuple["DynamoDBClient", str]:
@@ -178,39 +192,59 @@ def _explain(error: BaseException, where: str) -> ImportFailed:
     return ImportFailed(f"cannot connect to {where}: {error}")
 
 
-def _validate(path: Path, store: BulkStore, stop: _StopSignal) -> int | None:
+@dataclass
+class _Checked:
+    """The orders of a file after validation: how many, the places of those that are refused, and what is left out."""
+
+    count: int = 0
+    refused: set[int] = field(default_factory=set)
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+
+def _validate(path: Path, shop: Shop | None, store: BulkStore, stop: _StopSignal) -> _Checked | None:
     """Validates every order and prints the errors.
 
     Returns:
-        The number of orders, or None if any is invalid or the user stopped the import.
+        The orders. None if there is none to import, if the user stopped, or if an order is invalid whose format the
+        user can correct: not that of a shop (docs/decisions/0116-refuse-orders-of-a-shop-one-by-one.md).
     """
     progress = Progress("checked")
-    count = invalid = error_count = 0
-    for errors in _errors(path, store):
+    checked = _Checked()
+    error_count = 0
+    for entry, errors in _entries(path, shop, store):
         if stop.is_set():
-            progress.end(count)
+            progress.end(checked.count)
             print("Stopped. Nothing was written.", file=sys.stderr)
             return None
-        count += 1
-        invalid += bool(errors)
+        if errors:
+            checked.refused.add(checked.count)
+        elif entry.fields:
+            checked.left_out.add(entry.fields)
+        checked.count += 1
         for text in errors:
             error_count += 1
             if error_count <= SHOWN:
                 progress.pause()
                 print(text, file=sys.stderr)
-        progress.show(count)
-    progress.end(count)
+        progress.show(checked.count)
+    progress.end(checked.count)
     _print_omitted(error_count)
-    if invalid:
-        print(f"{invalid:,} of {count:,} orders are invalid. Nothing was written.", file=sys.stderr)
-        return None
-    return count
+    count, refused = checked.count, len(checked.refused)
+    if count == 0:
+        print(f"{path.name} has no orders. Nothing was written.", file=sys.stderr)
+    elif refused and (shop is None or refused == count):
+        print(f"{refused:,} of {count:,} orders are invalid. Nothing was written.", file=sys.stderr)
+    else:
+        if refused:
+            print(f"{refused:,} of {count:,} orders cannot be imported; the others are.", file=sys.stderr)
+        return checked
+    return None
 
 
-def _errors(path: Path, store: BulkStore) -> Iterator[Sequence[str]]:
-    """Yields the errors of each entry of a file."""
+def _entries(path: Path, shop: Shop | None, store: BulkStore) -> Iterator[tuple[Entry, Sequence[str]]]:
+    """Yields each entry of a file with its errors."""
     places: dict[str, str] = {}
-    for entry in read(path):
+    for entry in read(path, shop):
         errors = []
         if entry.order_id and (first := places.setdefault(entry.order_id, entry.place)) != entry.place:
             errors.append(format_error(entry.place, entry.order_id, "order_id", f"is already in {first}"))
@@ -223,11 +257,13 @@ def _errors(path: Path, store: BulkStore) -> Iterator[Sequence[str]]:
                 errors.append(format_error(entry.place, entry.order_id, each["field"], each["message"]))
         except TooLarge as error:
             errors.append(format_error(entry.place, entry.order_id, "", error.detail))
-        yield errors
+        yield entry, errors
 
 
-def _orders(path: Path, store: BulkStore) -> Iterator[Order]:
-    for entry in read(path):
+def _orders(path: Path, shop: Shop | None, store: BulkStore, refused: Collection[int]) -> Iterator[Order]:
+    for number, entry in enumerate(read(path, shop)):
+        if number in refused:
+            continue
         if entry.order is None:
             raise ImportFailed(f"{entry.place} has changed since it was checked")
         yield entry.order.order(store.now(), IMPORTER)

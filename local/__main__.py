@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Imports the orders of a file into the running gateway: the only one, or the one on PORT.",
     )
     orders.add_argument("file", metavar="FILE", type=Path)
+    orders.add_argument("--format", help="the shop system that exported the file; recognised by default")
     orders.set_defaults(run=_import)
     return parser
 
@@ -87,7 +88,8 @@ def _import(options: argparse.Namespace) -> int:
     gateway = running.choose(running.running(STATE), os.environ.get("PORT"))
     print(f"Local gateway at {gateway.url}", file=sys.stderr)
     emulator.use(gateway.environment)
-    return import_orders([str(options.file), "--table", gateway.table])
+    shop = ["--format", options.format] if options.format else []
+    return import_orders([str(options.file), *shop, "--table", gateway.table])
 
 
 if __name__ == "__main__":
