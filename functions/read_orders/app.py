@@ -80,7 +80,7 @@ def list_all(
     email: Annotated[
         EmailAddress | None,
         Query(
-            description="Only orders with this e-mail address, in any case. Not together with `updated_from`.",
+            description="Only orders with this e-mail address, in any case.",
             examples=["alice@example.com"],
         ),
     ] = None,
@@ -92,8 +92,8 @@ def list_all(
     updated_from: Annotated[
         GivenMoment | None,
         Query(
-            description="Only orders changed at this time or later, the latest change last. To poll without missing "
-            "any: read all pages, then ask again from one minute before the latest `updated`.",
+            description="Only orders changed at this time or later. Without `email`, the latest change comes last. To "
+            "poll without missing any: read all pages, then ask again from one minute before the latest `updated`.",
             examples=["2026-11-01T00:00:00Z"],
         ),
     ] = None,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from orders.errors import Invalid, Unavailable
+from orders.errors import Unavailable
 from orders.items import Item, select_fields
 from orders.keys import HEADER, SHARDS, parse_place
 from orders.models import OrderHeader, OrderStatus, PaymentStatus, ShippingStatus, address_digest
@@ -53,17 +53,17 @@ class _Source:
         queries: The queries of an index.
         sort: The attribute that the index sorts by.
         exact: Whether the index finds matching orders only.
-        newest_first: The order of the list.
+        of_changes: Whether it has an entry for each change of an order, oldest first, instead of one for each order.
     """
 
     queries: list[Item]
     sort: str
     exact: bool
-    newest_first: bool = True
+    of_changes: bool = False
 
 
 def search(table: Table, wanted: OrderFilter, after: str | None, limit: int) -> tuple[list[OrderHeader], str | None]:
-    """Lists orders, newest first; with `updated_from`, by the time of the last change, oldest first.
+    """Lists orders, newest first; with `updated_from`, unless `email` is given, by their last change, oldest first.
 
     One call finds the orders, or one for each shard at the same time. Another one reads them.
 
@@ -75,9 +75,6 @@ def search(table: Table, wanted: OrderFilter, after: str | None, limit: int) -> 
 
     Returns:
         The orders, and the place to continue from, or None if there are no more.
-
-    Raises:
-        Invalid: The filters cannot be combined.
     """
     source = _source(wanted, after)
     if source is None:
@@ -87,15 +84,15 @@ def search(table: Table, wanted: OrderFilter, after: str | None, limit: int) -> 
         return str(entry[source.sort])
 
     size = limit if source.exact else max(limit, FILTERED)
-    entries, more = table.page(source.queries, place, after, size, newest_first=source.newest_first)
-    # A reader of changes does not come back to an old state; other lists show it a moment longer.
-    orders = _read(table, entries, consistent=wanted.updated_from is not None)
+    entries, more = table.page(source.queries, place, after, size, newest_first=not source.of_changes)
+    # Who polls does not come back to an entry, so each must show its own version or a later one.
+    orders = _read(table, entries, consistent=source.of_changes)
     found: dict[str, tuple[OrderHeader, str]] = {}
     for entry in entries:
         order = orders.get(entry["pk"])
         if order is None or not wanted.matches(order):
             continue
-        if wanted.updated_from and parse_place(place(entry)) < utc_text(order.last_change):
+        if source.of_changes and parse_place(place(entry)) < utc_text(order.last_change):
             # The order has changed since, and its later change lists it.
             continue
         if len(found) == limit and entry["pk"] not in found:
@@ -107,20 +104,18 @@ def search(table: Table, wanted: OrderFilter, after: str | None, limit: int) -> 
 
 def _source(wanted: OrderFilter, after: str | None) -> _Source | None:
     """Returns where to find the orders; None if there cannot be any."""
-    if wanted.updated_from:
-        if wanted.email:
-            raise Invalid([("email", "cannot be combined with updated_from")])
+    if wanted.updated_from and not wanted.email:
         first = max(utc_text(wanted.updated_from), after or "")
         queries = [index_query("by_change", "change_shard", shard, "changed", first, "~") for shard in SHARDS]
         exact = wanted == OrderFilter(updated_from=wanted.updated_from)
-        return _Source(queries, "changed", exact=exact, newest_first=False)
+        return _Source(queries, "changed", exact=exact, of_changes=True)
     first = utc_text(wanted.created_from) if wanted.created_from else "0"
     last = min(utc_text(wanted.created_before) if wanted.created_before else "~", after or "~")
     if first > last:
         return None
     if wanted.email:
         queries = [index_query("by_email", "email_digest", address_digest(wanted.email), "placed", first, last)]
-        return _Source(queries, "placed", exact=not (wanted.customer_id or wanted.statuses))
+        return _Source(queries, "placed", exact=not (wanted.customer_id or wanted.statuses or wanted.updated_from))
     if wanted.customer_id:
         queries = [index_query("by_owner", "customer_id", wanted.customer_id, "listed", first, last)]
         return _Source(queries, "listed", exact=not wanted.statuses)

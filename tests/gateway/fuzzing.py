@@ -15,6 +15,9 @@ def before_call(context: schemathesis.HookContext, case: Any, kwargs: dict[str, 
         return
     # A cursor comes from an earlier page, and a condition consists of entity tags: neither is arbitrary text.
     case.query.pop("cursor", None)
+    if "email" in case.query:
+        # An address has rules that a pattern cannot express.
+        case.query["email"] = "alice@example.com"
     for name in ("if-match", "if-none-match"):
         if name in case.headers:
             case.headers[name] = '"1"'
