@@ -96,7 +96,9 @@ for hook, args, kwargs in snapshot_restore_py.get_before_snapshot():
 open_files = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
 links = [os.readlink(file) for file in open_files if os.path.islink(file)]
 snapshot = {"sockets": [link for link in links if link.startswith("socket:")], "copies": []}
-for _ in range(2):
+for n in range(2):
+    # The same content again would be a double click.
+    event["body"] = json.dumps({"content": f"{n}"})
     ours, theirs = os.pipe()
     if not os.fork():
         for hook, args, kwargs in snapshot_restore_py.get_after_restore():
@@ -126,6 +128,9 @@ def aws() -> Iterator[dict[str, str]]:
         os.environ.pop("AWS_ENDPOINT_URL_DYNAMODB", None)
         emulator.provision(TEMPLATE)
         emulator.load_orders(ROOT / "local" / "orders.json", ["OrdersTable"])
+        # What `redact-comment-as-admin` redacts: the id of a comment is the time at which it was added.
+        key = {"pk": {"S": "ORDER#1001"}, "sk": {"S": "INTERNAL#1795424400000001"}}
+        emulator.client("dynamodb").put_item(TableName="OrdersTable", Item=key | {"content": {"S": "x"}})
     yield environment
     running.shutdown()
     running.server_close()
