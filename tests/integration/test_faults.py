@@ -127,7 +127,11 @@ def picture(service: Service, order_id: str) -> Any:
     withdrawal = order.json.get("withdrawal")
     return (
         order.status,
-        {name: value for name, value in order.json.items() if name not in {"created", "updated", "cancelled_at", "request_id"}}
+        {
+            name: value
+            for name, value in order.json.items()
+            if name not in {"created", "updated", "cancelled_at", "request_id"}
+        }
         | {"withdrawal": withdrawal and withdrawal | {"declared_at": None}},
         sorted(
             json.dumps([each | {"at": None, "comment": (each["comment"] or {}).get("content")}]) for each in timeline
