@@ -70,7 +70,7 @@ def serve() -> None:
             warnings += streams.start()
             pages = Pages(
                 OPENAPI,
-                template.routes,
+                template.operations,
                 tokens,
                 Outbox(environment["AWS_REGION"]),
                 _other_ses(given),
@@ -84,7 +84,9 @@ def serve() -> None:
                 "Log": str(Path(log.name).relative_to(ROOT)) if log else "this screen",
                 **_places(environment),
             }
-            print(screen.start_screen(server.url(api), places, warnings, tokens(), template.routes, ROOT / "events"))
+            print(
+                screen.start_screen(server.url(api), places, warnings, tokens(), template.operations, ROOT / "events")
+            )
             # Sleeps in steps, because a signal that arrives right before an endless wait would not be noticed.
             while True:
                 time.sleep(0.5)

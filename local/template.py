@@ -139,6 +139,11 @@ class Template:
         return list(dict.fromkeys(str(path) for function in self.functions.values() for path in function.paths))
 
     @property
+    def operations(self) -> list[Route]:
+        """Returns the routes without those for HEAD, which do what the routes for GET do."""
+        return [route for route in self.routes if route.method != "HEAD"]
+
+    @property
     def jwt(self) -> Jwt | None:
         """Returns the authorizer of the first route that has one. Local tokens are made for it."""
         return next((route.jwt for route in self.routes if route.jwt), None)

@@ -141,12 +141,16 @@ class Service:
         """Returns an event for a path, made from the event file of its route."""
         path, _, query = path.partition("?")
         path = unquote(path)
+        head, method = method == "HEAD", "GET" if method == "HEAD" else method
         match = find_route(TEMPLATE.routes, method, path)
         assert match, f"no route serves {method} {path}"
         event: dict[str, Any] = next(
             event for event in map(load, EVENTS) if "routeKey" in event and event["routeKey"] == match.route.key
         )
         event["rawPath"] = event["requestContext"]["http"]["path"] = path
+        if head:
+            event["requestContext"]["http"]["method"] = "HEAD"
+            event["routeKey"] = event["requestContext"]["routeKey"] = match.route.key.replace("GET", "HEAD")
         event["pathParameters"] = dict(match.parameters)
         event["rawQueryString"] = query
         event["queryStringParameters"] = dict(parse_qsl(query, keep_blank_values=True))

@@ -131,7 +131,8 @@ class Api(APIGatewayHttpResolver):
         """Answers one event of API Gateway (payload format 2.0). Never raises."""
         request_context = event.get("requestContext", {})
         logger.set_correlation_id(request_context.get("requestId"))
-        event = _with_encoded_path(event)
+        route = event.get("routeKey")
+        event = _with_get_for_head(_with_encoded_path(event))
         try:
             # Before Powertools validates the body, so that callers without access learn nothing about it.
             if event.get("routeKey") not in self._public:
@@ -141,7 +142,7 @@ class Api(APIGatewayHttpResolver):
             answer = problem_answer(error, event)
         else:
             answer = super().resolve(event, context)
-        logger.info("answered", route=event.get("routeKey"), status=answer["statusCode"])
+        logger.info("answered", route=route, status=answer["statusCode"])
         return answer
 
     def _answer_error(self, error: Exception) -> Response[str]:
@@ -287,6 +288,16 @@ def _with_encoded_path(event: Mapping[str, Any]) -> Mapping[str, Any]:
         return event
     encoded = [path_segment(unquote(values[part[1:-1]])) if part.startswith("{") else part for part in parts]
     return {**event, "rawPath": "/".join(encoded)}
+
+
+def _with_get_for_head(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the event of a HEAD request as that of a GET. API Gateway leaves the body out of the answer."""
+    route = str(event.get("routeKey", ""))
+    if not route.startswith("HEAD "):
+        return event
+    context = event["requestContext"]
+    context = {**context, "http": {**context["http"], "method": "GET"}}
+    return {**event, "routeKey": route.replace("HEAD", "GET", 1), "requestContext": context}
 
 
 def _with_json_body(event: Mapping[str, Any]) -> Mapping[str, Any]:

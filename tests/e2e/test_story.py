@@ -151,6 +151,14 @@ def test_order_of_any_id_is_found_where_its_location_says(api: Api, written: str
     assert api("GET", f"{own}%0A").status == 422
 
 
+def test_head_is_answered_like_get_without_a_body(api: Api, order: str) -> None:
+    head, get = api("HEAD", order), api("GET", order)
+    assert (head.status, head.headers["ETag"], head.body) == (200, get.headers["ETag"], b"")
+    assert api("HEAD", order, if_none_match='"1"').status == 304
+    assert api("HEAD", order, token="other").status == 404
+    assert api("HEAD", order, token="").status == 401
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [

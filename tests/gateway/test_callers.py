@@ -189,7 +189,7 @@ def forgeries(claims: dict[str, Any], key: SigningKey) -> dict[str, str | None]:
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.gateway)], ids=["typical", "every"])
 @pytest.mark.xdist_group("gateway")
 def test_each_route_serves_only_permitted_callers(api: Gateway, every: bool) -> None:
-    assert sorted(REQUESTS) == sorted(route.key for route in TEMPLATE.routes), "a route has no request here"
+    assert sorted(REQUESTS) == sorted(route.key for route in TEMPLATE.operations), "a route has no request here"
     routes = {route.key: route for route in TEMPLATE.routes}
     assert TEMPLATE.jwt
     key = SigningKey(ROOT / ".local")

@@ -72,7 +72,7 @@ def test_bodies(api: Gateway, route: str) -> None:
         check_http_answer(send(api, method, path, b"{}", content_type), content_type[:50])
 
 
-@pytest.mark.parametrize("route", [route.key for route in TEMPLATE.routes if "{order_id}" in route.path])
+@pytest.mark.parametrize("route", [route.key for route in TEMPLATE.operations if "{order_id}" in route.path])
 def test_paths(api: Gateway, route: str) -> None:
     method, path = route.replace("{number}", "INV-2026-00001").split()
     for segment in SEGMENTS:

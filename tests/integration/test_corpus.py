@@ -37,7 +37,7 @@ def logs_stay_clean(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptur
 
 
 def test_corpus_covers_all_routes() -> None:
-    assert ROUTES.keys() == {route.key for route in TEMPLATE.routes}
+    assert ROUTES.keys() == {route.key for route in TEMPLATE.operations}
     assert WITH_BODY.keys() == {route for route in ROUTES if not route.startswith("GET ")}
 
 

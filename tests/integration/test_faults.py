@@ -114,7 +114,7 @@ JOBS = [Job(name) for name in EVENTS] + [
 
 def test_every_function_has_a_job() -> None:
     routes = {load(name)["routeKey"] for name in EVENTS if "routeKey" in load(name)}
-    assert routes == {route.key for route in TEMPLATE.routes}
+    assert routes == {route.key for route in TEMPLATE.operations}
     handlers = {function.handler.partition(".")[0] for function in TEMPLATE.functions.values()}
     routed = {TEMPLATE.functions[route.function].handler.partition(".")[0] for route in TEMPLATE.routes}
     assert handlers - routed == {"notify_customer", *(module.partition(".")[0] for module in MODULES.values())}

@@ -151,6 +151,16 @@ def test_time_with_a_plus_that_is_not_encoded_is_explained(service: Service, mom
 
 
 @pytest.mark.parametrize(
+    "path", ["/orders", "/orders/1001", "/admin/orders/1001/timeline", "/orders/9999", "/admin/orders?x=1"]
+)
+def test_head_is_answered_like_get(service: Service, path: str) -> None:
+    # API Gateway leaves the body out, and tells its length.
+    head, get = service.send(service.event("HEAD", path)), service.get(path)
+    assert (head.status, head.headers, head.text) == (get.status, get.headers, get.text)
+    assert service.send(service.event("HEAD", path, claims={})).status == 401
+
+
+@pytest.mark.parametrize(
     ("body", "field", "message"),
     [
         ({"currency_code": "eur"}, "currency_code", "must have three capital letters, such as EUR"),

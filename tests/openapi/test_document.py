@@ -56,7 +56,7 @@ def slugs(response: dict[str, Any]) -> set[str]:
 
 
 def test_every_route_is_documented() -> None:
-    assert set(OPERATIONS) == {route.key for route in TEMPLATE.routes}
+    assert set(OPERATIONS) == {route.key for route in TEMPLATE.operations}
 
 
 @each_operation

@@ -313,6 +313,14 @@ def test_every_route_but_the_public_one_requires_a_token(template: Template, giv
             assert (route.jwt.issuer, route.jwt.audience) == ("https://issuer.example", ("shop", "till"))
 
 
+def test_every_get_has_a_head(template: Template) -> None:
+    routes = {
+        method: {(each.path, each.function, each.jwt) for each in template.routes if each.method == method}
+        for method in ("GET", "HEAD")
+    }
+    assert routes["HEAD"] == routes["GET"]
+
+
 def test_api_is_throttled(template: Template) -> None:
     for api in template.of_type("AWS::Serverless::HttpApi").values():
         assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= api["DefaultRouteSettings"].keys()
@@ -560,7 +568,8 @@ def test_alarms_watch_each_route(template: Template) -> None:
     assert template.of_type("AWS::Serverless::HttpApi")[api]["DefaultRouteSettings"]["DetailedMetricsEnabled"]
     slow = [dimensions for alarm in alarms(template) for _, metric, dimensions in watched(alarm) if metric == "Latency"]
     routes = [
-        {"ApiId": api, "Stage": "$default", "Method": route.method, "Resource": route.path} for route in template.routes
+        {"ApiId": api, "Stage": "$default", "Method": route.method, "Resource": route.path}
+        for route in template.operations
     ]
     assert sorted(slow, key=str) == sorted(routes, key=str)
     [query] = template.of_type("AWS::CloudWatch::Alarm")["ServerErrorsAlarm"]["Metrics"]
