@@ -91,6 +91,8 @@ def test_json_mail_and_pdf_state_the_same_amounts(body: dict[str, Any]) -> None:
     page = Page(render_html(content))
     pdf = render_pdf(invoice_content(document, document.order_as_issued(order), SHOP))
     paper = " ".join(each.get_textpage().get_text_range() for each in pypdfium2.PdfDocument(pdf))
+    # pdfium takes a hyphen at the end of a line for one that only divides a word.
+    paper = paper.replace("\ufffe", "-")
 
     rates = {group.rate for group in tax_groups(order)}
     expected = expected_rows(json, rates_stated=rates != {None})
