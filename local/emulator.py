@@ -166,6 +166,21 @@ def load_orders(path: Path, tables: Iterable[str], now: Callable[[], datetime] =
     return loaded
 
 
+def load_comment(tables: Iterable[str]) -> None:
+    """Adds an internal comment to order 1001: the one that `events/redact-comment-as-admin.json` redacts."""
+    from orders.comments import CommentStore  # noqa: PLC0415
+    from orders.identity import Caller, Role  # noqa: PLC0415
+    from orders.keys import RequestKey  # noqa: PLC0415
+    from orders.table import Table  # noqa: PLC0415
+
+    ada = Caller(Role.ADMIN, "ada", "Ada Admin")
+    for table in tables:
+        # A comment's id is the time at which it was added.
+        store = CommentStore(Table(client("dynamodb"), table, lambda: datetime(2026, 11, 23, 9, tzinfo=UTC)))
+        key = RequestKey.of("sample", ada, None, "sample")
+        store.add("1001", ada, "Asked on the phone for a gift box.", flagged=True, visible=False, key=key)
+
+
 def client(service: str, endpoint: str | None = None) -> Any:
     """Returns a client with short timeouts, because the service is on this machine.
 

@@ -145,7 +145,11 @@ def _describe(api: socket.socket, template: Template, environment: Mapping[str, 
 def _load_orders(template: Template) -> int:
     # Loading uses the models and the store of the functions.
     sys.path += template.code
-    return emulator.load_orders(ORDERS, template.of_type("AWS::DynamoDB::Table"))
+    tables = template.of_type("AWS::DynamoDB::Table")
+    loaded = emulator.load_orders(ORDERS, tables)
+    if loaded:
+        emulator.load_comment(tables)
+    return loaded
 
 
 def _print_line(line: str) -> None:

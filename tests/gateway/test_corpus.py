@@ -65,7 +65,7 @@ def check_http_answer(answer: Answer, what: str) -> None:
 
 @pytest.mark.parametrize("route", dict(examples()))
 def test_bodies(api: Gateway, route: str) -> None:
-    method, path = route.format(order_id="1001").split()
+    method, path = route.format(order_id="1001", comment_id="1795424400000001").split()
     for name, body in BODIES.items():
         check_http_answer(send(api, method, path, body), name)
     for content_type in CONTENT_TYPES:
@@ -74,7 +74,7 @@ def test_bodies(api: Gateway, route: str) -> None:
 
 @pytest.mark.parametrize("route", [route.key for route in TEMPLATE.operations if "{order_id}" in route.path])
 def test_paths(api: Gateway, route: str) -> None:
-    method, path = route.replace("{number}", "INV-2026-00001").split()
+    method, path = route.replace("{number}", "INV-2026-00001").replace("{comment_id}", "1").split()
     for segment in SEGMENTS:
         answer = send(api, method, path.replace("{order_id}", segment), b"{}")
         check_http_answer(answer, segment[:50])
