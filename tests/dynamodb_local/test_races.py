@@ -68,12 +68,6 @@ def clock(request: pytest.FixtureRequest) -> Clock:
     return make()
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Raises the timeouts: these tests are about the order of writes, not about their speed on a small machine."""
-    monkeypatch.setattr(aws.DYNAMODB, "read_timeout", 30)
-
-
 @dataclass
 class Meeting:
     """The point where a process waits for others: the start, or its n-th call of an operation ("PutObject 1")."""
