@@ -125,8 +125,8 @@ def place_in_lists(order_id: str, created: datetime) -> str:
 def change_entry(order_id: str, at: datetime) -> dict[str, str]:
     """Returns the attributes that list a change of an order in the index `by_change`.
 
-    Each version has one entry, on an item that is written with it and has no other: the detail for the creation, the
-    change, the withdrawal, and the header for the cancellation. So no entry ever moves, which would be a second write.
+    Each version has one entry, on an item that has no other: the detail for the creation, the change, the withdrawal,
+    the mailing that bounced, and the header for the cancellation. So no entry moves, which would be a second write.
     """
     return {"change_shard": shard(order_id), "changed": place_in_lists(order_id, at)}
 

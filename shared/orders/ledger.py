@@ -22,6 +22,7 @@ from orders.keys import (
     INVOICE,
     SERIES,
     RequestKey,
+    change_entry,
     document_sk,
     epoch_seconds,
     invoice_sk,
@@ -301,16 +302,22 @@ class Ledger:
             invoice = existing
         attribute = {DeliveryEvent.HARD_BOUNCE: "bounced", DeliveryEvent.COMPLAINT: "complained"}.get(event)
         if attribute:
-            digest = address_digest(invoice["recipient"])
+            now, digest = self.now(), address_digest(invoice["recipient"])
             # A new version, because no invoice may be sent to this address now.
-            update = self._table.update_action(
+            header = self._table.update_action(
                 item_key(order_id, HEADER),
-                f"SET version = version + :one ADD {attribute} :digests",
+                f"SET version = version + :one, updated = :now ADD {attribute} :digests",
                 condition=f"attribute_exists(pk) AND NOT contains({attribute}, :digest)",
-                values={":one": 1, ":digest": digest, ":digests": {digest}},
+                values={":one": 1, ":now": now, ":digest": digest, ":digests": {digest}},
+            )
+            listed = self._table.update_action(
+                item_key(order_id, invoice_sk(n)),
+                "SET change_shard = :change_shard, changed = :changed",
+                condition="attribute_exists(pk)",
+                values={f":{name}": value for name, value in change_entry(order_id, now).items()},
             )
             with suppress(ConditionFailed):
-                self._table.write(update)
+                self._table.transact(header, listed)
         return True
 
     def count_unsettled(self, before: datetime) -> int:

@@ -170,7 +170,17 @@ def pay_cancelled(service: Service, order_id: str) -> None:
     assert service.patch(f"/admin/orders/{order_id}", {"paid": "1"}).status == 200
 
 
+def report(service: Service, order_id: str, *kinds: str) -> None:
+    """Mails the invoice, and lets SES report about it."""
+    assert service.post(f"/admin/orders/{order_id}/send-invoice").status == 200
+    for kind in kinds:
+        service.clock.sleep(1)
+        service.report(kind, order_id, 1, **({"bounceType": "Permanent"} if kind == "Bounce" else {}))
+
+
 CHANGES: dict[str, Callable[[Service, str], object]] = {
+    "a bounce": lambda service, order: report(service, order, "Bounce"),
+    "a bounce and a complaint": lambda service, order: report(service, order, "Bounce", "Complaint"),
     "a status": lambda service, order: service.patch(f"/admin/orders/{order}", {"order_status": "paused"}),
     "a payment": lambda service, order: service.patch(f"/admin/orders/{order}", {"paid": "1"}),
     "an address": lambda service, order: service.patch(f"/admin/orders/{order}", {"customer_summary": {"city": "Rom"}}),
@@ -182,7 +192,7 @@ CHANGES: dict[str, Callable[[Service, str], object]] = {
 }
 OTHERS: dict[str, Callable[[Service, str], object]] = {
     "a comment": lambda service, order: service.post(f"/orders/{order}/comments", {"content": "x"}),
-    "an invoice": lambda service, order: service.post(f"/admin/orders/{order}/send-invoice"),
+    "an invoice": lambda service, order: report(service, order, "Send", "Delivery"),
     "the same again": lambda service, order: service.patch(f"/admin/orders/{order}", {"paid": "0"}),
 }
 
