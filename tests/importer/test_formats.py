@@ -71,6 +71,20 @@ def test_order_fields_may_be_repeated_in_each_row(table: Table, run: Any, tmp_pa
     assert items["1", "ORDER#DETAIL"]["customer_summary"] == {"M": {"country": {"M": {"code": {"S": "NO"}}}}}
 
 
+def test_order_ids_are_kept_as_written(table: Table, run: Any, tmp_path: Path) -> None:
+    ids = ("SO/2026/001", "A.123", "#1001", "gid://shopify/Order/1", "Nr 7")
+    rows = "".join(f"{each},alice,EUR,1,Brunost,1,12.50\n" for each in ids)
+    (tmp_path / "orders.csv").write_text(
+        f"order_id,customer_id,currency_code,line.item_id,line.product_name,line.quantity,line.price\n{rows}"
+    )
+    assert run(tmp_path / "orders.csv")[0] == 0
+    assert table.holds(*ids)
+    (tmp_path / "orders.csv").write_text("order_id,line.item_id\nSO/2026/001,x\n")
+    status, _, errors = run(tmp_path / "orders.csv")
+    assert status == 1
+    assert errors[0].startswith("orders.csv:2: order SO/2026/001: ")
+
+
 def test_documented_example_is_imported(table: Table, run: Any) -> None:
     status, said, _ = run(ROOT / "docs" / "orders.csv")
     assert (status, counts(said)) == (0, summary(new=2))
