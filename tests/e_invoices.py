@@ -171,11 +171,11 @@ def _invoices() -> Iterator[tuple[str, Order, Shop, dict[str, Any]]]:
     three = [line(rate, "10", tax=tax) for rate, tax in ((19, "0.63"), (7, "0.23"), ("5.5", "0.18"))]
     yield "discount-remainder", an_order(*three, total_discount="20"), SHOP, {}
     yield "gross", an_order({"price": "9.99", "quantity": 3, "tax_rate": 19, "tax": "4.79"}, **gross), SHOP, {}
-    steps = {"price": "0.05", "quantity": 1000, "tax_rate": 7, "tax": "2.94", "discount": "5", **{}}
+    steps = {"price": "0.05", "quantity": 1000, "tax_rate": 7, "tax": "2.62", "discount": "5"}
     charged = {"shipping_cost": "5.90", "shipping_tax": "0.94", "shipping_tax_rate": 19, "handling_cost": "1.19"}
     charged |= {"handling_tax": "0.19", "handling_tax_rate": 19, "total_discount": "10"}
     bottle = {"price": "11.90", "tax_rate": 19, "tax": "1.19"}
-    yield "gross-with-everything", an_order(steps | {"tax": "2.62"}, bottle, **charged, **gross), SHOP, {}
+    yield "gross-with-everything", an_order(steps, bottle, **charged, **gross), SHOP, {}
     yield "rounded-up", an_order(line(19, "43.5008", tax="8.27"), rounding="0.02"), SHOP, {}
     yield "rounded-down", an_order(line(19), rounding="-0.04", paid="50", payment_status="partial"), SHOP, {}
     yield "paid", an_order(*two, **shipping, payment_status="paid"), SHOP, {}
@@ -257,21 +257,13 @@ def random_order(chance: random.Random, order_id: str) -> Order:
     if chance.random() < 0.3:
         more["rounding"] = str(Decimal(chance.randint(0, 5)) / 100)
     buyer = chance.choice([GERMAN, SPANISH, AMERICAN, BELGIAN])
+    more |= {"order_id": order_id, "customer_summary": buyer, "prices_include_tax": gross}
     if buyer is BELGIAN:
         more["purchase_order_number"] = f"PO-{order_id}"
     if buyer is GERMAN and chance.random() < 0.5:
         more["buyer_reference"] = "04011000-12345-03"
-    order = an_order(*lines, order_id=order_id, customer_summary=buyer, prices_include_tax=gross, **more)
+    order = an_order(*lines, **more)
     paid = chance.choice([Decimal(0), order.grand_total, cents(order.grand_total / 3)])
-    status = "unpaid" if not paid else "paid" if paid >= order.grand_total else "partial"
-    if status == "unpaid":
+    if not paid:
         return order
-    return an_order(
-        *lines,
-        order_id=order_id,
-        customer_summary=buyer,
-        prices_include_tax=gross,
-        **more,
-        paid=str(paid),
-        payment_status=status,
-    )
+    return an_order(*lines, **more, paid=str(paid), payment_status="paid" if paid >= order.grand_total else "partial")

@@ -25,6 +25,11 @@ from orders.types import Day
 
 _NEEDS_SELLERS_VAT_ID = {TaxCategory.INTRA_COMMUNITY, TaxCategory.EXPORT}
 
+_STATED = (
+    *("sub_total", "total_discount", "total_tax", "grand_total", "paid", "shipping_cost", "shipping_tax"),
+    *("handling_cost", "rounding", "handling_tax", "surcharge_tax", "total_surcharge"),
+)
+
 NATIONAL_RULES = frozenset({"DK", "GR", "IS", "IT", "NL", "NO", "SE"})
 """Countries of sellers for which Peppol has rules of its own that this service does not know."""
 
@@ -141,18 +146,18 @@ def _lines(order: Order) -> Iterator[str]:
         ),
         MOST_LINES,
     )
-    amounts = {
-        **{name: getattr(order, name) for name in ("sub_total", "total_discount", "total_tax", "grand_total", "paid")},
-        **{name: getattr(order, name) for name in ("shipping_cost", "shipping_tax", "handling_cost", "rounding")},
-        **{name: getattr(order, name) or Decimal(0) for name in ("handling_tax", "surcharge_tax")},
-        "total_surcharge": order.total_surcharge,
-    }
-    for index, line in enumerate(order.order_line_details):
-        parts = {"total_amount": line.total_amount, "discount": line.discount, "tax": line.tax}
-        amounts |= {f"order_line_details.{index}.{name}": amount for name, amount in parts.items()}
     # BR-DEC-9 to BR-DEC-28
-    fine = (name for name, amount in amounts.items() if decimals(amount) > 2)
-    yield from (f"{name}: has more than 2 decimals" for name in islice(fine, MOST_LINES))
+    fine = (path for path, amount in _amounts(order) if amount and decimals(amount) > 2)
+    yield from (f"{path}: has more than 2 decimals" for path in islice(fine, MOST_LINES))
+
+
+def _amounts(order: Order) -> Iterator[tuple[str, Decimal | None]]:
+    """Yields the amounts that an e-invoice states. Unit prices may have more decimals."""
+    yield from ((name, getattr(order, name)) for name in _STATED)
+    for index, line in enumerate(order.order_line_details):
+        yield f"order_line_details.{index}.total_amount", line.total_amount
+        yield f"order_line_details.{index}.discount", line.discount
+        yield f"order_line_details.{index}.tax", line.tax
 
 
 def _taxes(order: Order, groups: tuple[TaxGroup, ...]) -> Iterator[str]:

@@ -14,11 +14,8 @@ from orders.e_invoice.codes import COUNTRIES, listed
 from orders.invoices import Document, Seller, XmlFormat
 from orders.mailing.addresses import buyer_name, one_line, person_name, state_text
 from orders.models import CustomerSummary, Order, OrderLine
-from orders.tax import ChargeKind, TaxGroup, tax_groups
+from orders.tax import ChargeKind, TaxGroup, total
 from orders.terms import TaxCategory
-
-_ZERO = Decimal(0)
-
 
 PROFILE = "EN 16931"
 """The profile of the XML in a document's PDF: Factur-X 1.0 and ZUGFeRD 2 share it."""
@@ -217,7 +214,14 @@ CHARGE_CODES = {ChargeKind.SHIPPING: "FC", ChargeKind.HANDLING: "HD", ChargeKind
 
 
 def e_invoice(
-    document: Document, order: Order, seller: Seller, *, issued: date, terms: str, reasons: dict[TaxCategory, str]
+    document: Document,
+    order: Order,
+    seller: Seller,
+    groups: tuple[TaxGroup, ...],
+    *,
+    issued: date,
+    terms: str,
+    reasons: dict[TaxCategory, str],
 ) -> EInvoice:
     """Returns what the e-invoice of a document says. `fitness.refuse_e_invoice` must have found nothing against it.
 
@@ -225,17 +229,14 @@ def e_invoice(
         document: An invoice or credit note.
         order: Its order, as issued.
         seller: The shop, as issued.
+        groups: The taxes of the order.
         issued: The day of issue, in the shop's time zone.
         terms: What it says about paying, if anything.
         reasons: Why there is no tax, by category.
     """
-    groups = tax_groups(order)
-    taxes = tuple(_breakdown(group, reasons) for group in groups)
-    lines = tuple(_line(n, line, order) for n, line in enumerate(order.order_line_details, 1))
-    allowances = tuple(_allowances(groups))
+    every = total(groups)
     credited = bool(document.corrects)
     due = order.grand_total if credited else order.due
-    net, tax = sum((each.net for each in taxes), _ZERO), sum((each.amount for each in taxes), _ZERO)
     return EInvoice(
         number=document.number,
         issued=issued,
@@ -252,16 +253,16 @@ def e_invoice(
         account=Account(seller.iban, seller.bic, seller.legal_name) if seller.iban and due and not credited else None,
         seller=_seller(seller, groups, document.xml),
         buyer=_buyer(order.customer_summary, groups, document.xml),
-        lines=lines,
-        allowances=allowances,
-        taxes=taxes,
+        lines=tuple(_line(n, line, order) for n, line in enumerate(order.order_line_details, 1)),
+        allowances=tuple(_allowances(groups)),
+        taxes=tuple(_breakdown(group, reasons) for group in groups),
         sums=Sums(
-            lines=sum((line.net for line in lines), _ZERO),
-            allowances=sum((each.amount for each in allowances if not each.is_charge), _ZERO),
-            charges=sum((each.amount for each in allowances if each.is_charge), _ZERO),
-            net=net,
-            tax=tax,
-            gross=net + tax,
+            lines=every.items,
+            allowances=every.discount,
+            charges=every.net - every.items + every.discount,
+            net=every.net,
+            tax=every.tax,
+            gross=every.net + every.tax,
             paid=order.grand_total - due,
             rounding=order.rounding,
             due=due,

@@ -225,6 +225,7 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
             invoice,
             order,
             seller,
+            groups,
             issued=formats.local_day(invoice.issued),
             terms=f"Cancels {corrects}" if corrects else "",
             reasons=reasons | {TaxCategory.EXEMPT: one_line(order.tax_exemption_reason)},
