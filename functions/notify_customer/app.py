@@ -3,7 +3,9 @@
 https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
 """
 
+from collections.abc import Callable
 from email.message import EmailMessage
+from functools import cache
 from typing import Any
 
 # First: if pydantic were imported before it, it would load its models of every AWS event.
@@ -53,12 +55,14 @@ def handle_record(record: DynamoDBRecord) -> None:
     """
     try:
         event = parse_record(record.raw_event)
+        # Read at most once, for both notices, and only if there is one.
+        read = cache(lambda order_id: OrderStore(get_table()).get(order_id, ourselves))
         try:
             if notice := notice_of(event):
-                _tell_customer(notice)
+                _tell_customer(notice, read)
         finally:
             if notice := staff_notice_of(event):
-                _tell_staff(notice)
+                _tell_staff(notice, read)
     except Exception as error:
         # The error's text may quote what a person wrote. The keys tell the staff which order it is.
         keys = record.raw_event["dynamodb"].get("Keys")
@@ -89,13 +93,13 @@ def _is_redacted(notice: Notice) -> bool:
     return comment is not None and CommentStore(get_table()).is_redacted(notice.order_id, comment.id)
 
 
-def _tell_customer(notice: Notice) -> None:
+def _tell_customer(notice: Notice, read: Callable[[str], Order]) -> None:
     head = notice.event.order.credit_note if isinstance(notice.event, OrderCancellation) else None
     enabled = _enabled(notice)
     if not enabled and not head:
         return
     ledger, shop = Ledger(get_table()), get_shop()
-    order = OrderStore(get_table()).get(notice.order_id, ourselves)
+    order = read(notice.order_id)
     # Archived even if the customer gets no mail.
     pdf = _archive(ledger, order, head) if head else b""
     if not enabled or not _can_be_mailed(notice, order):
@@ -115,14 +119,14 @@ def _tell_customer(notice: Notice) -> None:
         _mail(notice, message, NoticeRecord(ledger, notice))
 
 
-def _tell_staff(notice: Notice) -> None:
+def _tell_staff(notice: Notice, read: Callable[[str], Order]) -> None:
     shop = get_shop()
     if not shop.staff_email:
         return
     if _is_redacted(notice):
         _note(notice, "NoticesRedacted")
     else:
-        order = OrderStore(get_table()).get(notice.order_id, ourselves)
+        order = read(notice.order_id)
         _mail(notice, render_for_staff(notice, order, shop), NoticeRecord(Ledger(get_table()), notice))
 
 
