@@ -6,6 +6,7 @@ from typing import NamedTuple
 from orders.errors import Invalid, TooManyRequests
 from orders.identity import Caller
 from orders.keys import DETAIL, HEADER, WITHDRAWAL, change_entry, epoch_seconds, item_key, limit_key
+from orders.mailing.addresses import one_line, person_name
 from orders.models import Order, Withdrawal, WithdrawalRole
 from orders.table import ConditionFailed, Table
 from orders.types import email_problem
@@ -35,7 +36,7 @@ def customers_withdrawal(table: Table, order: Order, caller: Caller, request: Wi
         Invalid: The order has no name or no e-mail address and the request neither, or the request has another address.
     """
     customer, email = order.customer_summary, order.customer_summary.email
-    name = request.name or " ".join(filter(None, (customer.first_name, customer.last_name))) or customer.company_name
+    name = request.name or person_name(customer) or one_line(customer.company_name)
     if not name:
         raise Invalid([("name", "must be given, because the order has no name")])
     if email is None or email_problem(email):

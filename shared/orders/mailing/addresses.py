@@ -1,7 +1,12 @@
 """Names and addresses as they are written: on envelopes, on documents and in e-invoices."""
 
-from orders.mailing.formatting import Formats
+from typing import TYPE_CHECKING
+
 from orders.models import Country, CustomerSummary, State
+
+if TYPE_CHECKING:
+    # Its formats take long to load, and names need none.
+    from orders.mailing.formatting import Formats
 
 
 def one_line(text: str | None) -> str:
@@ -26,7 +31,7 @@ def state_text(customer: CustomerSummary) -> str:
     return one_line((state.code or state.name) if in_code else (state.name or state.code))
 
 
-def customer_lines(customer: CustomerSummary, formats: Formats) -> list[str]:
+def customer_lines(customer: CustomerSummary, formats: "Formats") -> list[str]:
     """Returns name, company and address, line by line, as on an envelope."""
     country = customer.country or Country()
     lines = (
