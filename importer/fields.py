@@ -187,10 +187,11 @@ class LeftOut:
         if self.counts:
             yield "Fields that were left out, with the number of orders that had them:"
         for name, count in sorted(self.counts.items()):
-            yield f"{count:>11,}  {_printable(name)}"
+            yield f"{count:>11,}  {printable(name)}"
         if empty := sorted(self.empty - self.counts.keys()):
-            yield f"Left out as well, but empty in every order: {', '.join(map(_printable, empty))}"
+            yield f"Left out as well, but empty in every order: {', '.join(map(printable, empty))}"
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
+    """Returns the name of a field for a message. It may be long and contain any character."""
     return "".join(sign if sign.isprintable() else "?" for sign in name[:100])

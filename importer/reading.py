@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from importer import ImportFailed, magento, own, shopify, woocommerce
-from importer.fields import Fields, Unrepresentable
+from importer.fields import Fields, Unrepresentable, printable
 from importer.files import Row, read_columns, read_json, read_rows, suffix
 from orders.requests import NewOrder
 from orders.types import ORDER_ID, error_message
@@ -181,6 +181,4 @@ def _parse_order(place: _Place, data: dict[str, Any], fields: Fields | None = No
 def format_error(place: str, order_id: str, name: str, reason: str) -> str:
     """Formats an error. An invalid order id is left out, because it may contain control characters."""
     order = f"order {order_id}: " if re.fullmatch(ORDER_ID, order_id) else ""
-    # The name of an unknown field may contain any character.
-    name = "".join(sign if sign.isprintable() else "?" for sign in name[:100])
-    return f"{place}: {order}{f'{name}: ' if name else ''}{reason}"
+    return f"{place}: {order}{f'{printable(name)}: ' if name else ''}{reason}"

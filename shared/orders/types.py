@@ -287,15 +287,13 @@ CustomerId = Annotated[Line, StringConstraints(min_length=1, max_length=128)]
 """The id of a customer: the claim `sub` of their tokens."""
 
 
-def _language_tag(text: str) -> str:
-    if not re.fullmatch(_LANGUAGE_TAG, text):
-        raise ValueError("must be a language tag, such as en, en-GB or de")
-    return text
-
-
 _LANGUAGE_TAG = "[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}"
 
-LanguageTag = Annotated[StrictStr, AfterValidator(_language_tag), described(f"^{_LANGUAGE_TAG}$")]
+LanguageTag = Annotated[
+    StrictStr,
+    matching(_LANGUAGE_TAG, "must be a language tag, such as en, en-GB or de"),
+    described(f"^{_LANGUAGE_TAG}$"),
+]
 """A language, perhaps with a script and a country (BCP 47)."""
 
 Currency = Annotated[
