@@ -107,7 +107,7 @@ def test_shopify_orders_keep_customer_and_dates() -> None:
         "株式会社チーズキング",
     )
     assert str(lukasz.payment_due) == "2026-11-06"
-    # Nobody's token has these ids.
+    # No token has these ids.
     assert [zoe.customer_id, orders["#1004"].customer_id] == ["guest:zoe@example.com", "guest:#1004"]
 
 
