@@ -25,7 +25,7 @@ GATE := --hypothesis-profile=gate
 # Some systems set NAME for every process; only NAME on the command line is used.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token import backfill test gate test-dynamodb-local validate faults storm fuzz load bench e2e check format openapi lock sbom clean
+.PHONY: help run token import backfill test gate test-dynamodb-local validate deploy-check faults storm fuzz load bench e2e check format openapi lock sbom clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=, DEBUG=1)"
@@ -34,10 +34,12 @@ help:
 	@echo "              or the orders that a shop system exported [FORMAT=shopify|woocommerce|magento]"
 	@echo "make backfill list orders of version 0.2 in the indexes of later versions: TABLE=orders-prod"
 	@echo "make test     run the tests that prove the service's behaviour, in less than two minutes [COVERAGE=1]"
-	@echo "make gate     run everything: checks, all tests, coverage, bills of materials, DynamoDB Local, validators of e-invoices"
+	@echo "make gate     run everything: checks, all tests, coverage, bills of materials, a deployment, DynamoDB Local, validators"
 	@echo "make test-dynamodb-local"
 	@echo "              run the integration tests and races on DynamoDB Local; needs Java 17 and Maven"
 	@echo "make validate check e-invoices with the official validators; needs Java 17 and Maven [EXAMPLES=20]"
+	@echo "make deploy-check"
+	@echo "              deploy the packaged stack to an emulated AWS, use, update, roll back and delete it; needs Python 3.13"
 	@echo "make fuzz     call the API with valid and invalid requests by openapi.json, for some minutes [CASES=500 for each route]"
 	@echo "make faults   make every AWS call fail in every way, and repeat the request"
 	@echo "make storm    make random requests of two customers and an admin while AWS fails [EXAMPLES=200]"
@@ -76,12 +78,13 @@ test: $(VENV)/ready
 	env -u AWS_ENDPOINT_URL_DYNAMODB $(BIN)/pytest $(PARALLEL) -m "not ($(MARKERS))" $(if $(COVERAGE),$(GATE) --cov --cov-report=term) $(ARGS)
 
 # Coverage is that of `make test`: the other tests are slow, and are there for what coverage does not show. Status 69 means
-# left out, because the gate does not require Java, Maven and Maven Central. run.py prints the reason.
+# left out, because the gate does not require Python 3.13, Java, Maven and Maven Central. run.py prints the reason.
 gate: COVERAGE = 1
 gate: check test
 	env -u AWS_ENDPOINT_URL_DYNAMODB $(BIN)/pytest $(PARALLEL) -m "$(MARKERS)" $(GATE) $(ARGS)
 	$(MAKE) e2e
 	if python3.13 -c '' 2>/dev/null; then $(MAKE) sbom; else echo "Left out: make sbom, because it needs Python 3.13, as Lambda has." >&2; fi
+	PYTHONPATH=tests:. $(BIN)/python -m deploy.run || [ $$? -eq 69 ]
 	PYTHONPATH=tests $(BIN)/python -m dynamodb_local.run || [ $$? -eq 69 ]
 	PYTHONPATH=tests $(BIN)/python -m validators.run || [ $$? -eq 69 ]
 
@@ -91,6 +94,9 @@ test-dynamodb-local: $(VENV)/ready
 validate: export EXAMPLES := $(or $(EXAMPLES),20)
 validate: $(VENV)/ready
 	@PYTHONPATH=tests $(BIN)/python -m validators.run $(ARGS)
+
+deploy-check: $(VENV)/ready
+	@PYTHONPATH=tests:. $(BIN)/python -m deploy.run
 
 fuzz: export CASES := $(or $(CASES),500)
 fuzz: $(VENV)/ready
@@ -133,8 +139,8 @@ openapi: $(VENV)/ready
 # Locks for all systems and processors at once. Lambda has one Python version, developers have several. No lock names a
 # private index or a folder of wheels.
 lock: $(VENV)/ready
-	@for lock in $(LOCKS) requirements-run.txt requirements-dev.txt requirements-uv.txt; do \
-	  case $$lock in requirements-*) python=3.11 ;; *) python=3.13 ;; esac; \
+	@for lock in $(LOCKS) requirements-run.txt requirements-dev.txt requirements-uv.txt requirements-deploy.txt; do \
+	  case $$lock in requirements-deploy.txt) python=3.13 ;; requirements-*) python=3.11 ;; *) python=3.13 ;; esac; \
 	  $(UV) pip compile --quiet --universal --generate-hashes --no-python-downloads $(if $(UPGRADE),--upgrade) \
 	    --python-version $$python --output-file $$lock $${lock%.txt}.in || exit; \
 	done

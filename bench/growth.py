@@ -11,7 +11,7 @@ from unittest.mock import patch
 from botocore.config import Config
 from botocore.session import Session
 from dynamodb_local.run import dynamodb_local
-from java import Missing
+from programs import Missing
 
 from bench.artifacts import CANCEL, COMMENT, INVOICE, READ, ours
 from bench.orders import NOW, TEXT, items, order

@@ -89,6 +89,8 @@ LOCALE_DATA = (
     "currency_names_plural",
     "currency_symbols",
     "date_formats",
+    "datetime_formats",
+    "day_periods",
     "days",
     "decimal_formats",
     "default_numbering_system",
@@ -98,6 +100,7 @@ LOCALE_DATA = (
     "numbering_systems",
     "plural_form",
     "territories",
+    "time_formats",
 )
 """The parts of Babel's locale data that the code looks up: a quarter of 30 MB."""
 
@@ -130,10 +133,11 @@ def runtime_python() -> str | None:
     """Finds an interpreter of Lambda's Python version; None if there is none."""
     if f"{sys.version_info[0]}.{sys.version_info[1]}" == PYTHON:
         return sys.executable
-    python = shutil.which(f"python{PYTHON}")
-    # pyenv has a command for each installed version, but it fails unless that version is selected.
-    if python and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
-        return python
+    # pyenv has a command for each installed version on the PATH, but it fails unless that version is selected.
+    installed = sorted(Path.home().glob(f".pyenv/versions/{PYTHON}.*/bin/python{PYTHON}"))
+    for python in (shutil.which(f"python{PYTHON}"), *map(str, installed)):
+        if python and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return python
     return None
 
 

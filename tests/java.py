@@ -3,21 +3,11 @@
 import hashlib
 import re
 import shutil
-import signal
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-ROOT = Path(__file__).resolve().parents[1]
-
-UNAVAILABLE = 69
-"""`EX_UNAVAILABLE` in sysexits.h: the exit status of what was left out."""
-
-
-class Missing(Exception):
-    """Something that a Java program needs is missing. The message says what, and what to do."""
+from programs import ROOT, Missing
 
 
 def java(*, compiler: bool = False) -> str:
@@ -78,16 +68,3 @@ def fetch(pom: Path, into: Path) -> Path:
             )
         Path(folder, "jars").rename(jars)
     return jars
-
-
-def run_or_leave_out(what: str, run: Callable[[], int]) -> int:
-    """Runs a function that needs Java. Returns its exit status, or `UNAVAILABLE` after saying what is missing."""
-    # So that context managers are closed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        return run()
-    except Missing as missing:
-        print(f"{what} were left out: {missing}", file=sys.stderr)
-        return UNAVAILABLE
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ from typing import Any
 
 import urllib3
 from harness import ROOT, Answer
+from programs import free_port
 
 from local.template import Template
 from local.tokens import SigningKey, claims_for
@@ -23,11 +23,6 @@ CALLERS: dict[str, dict[str, Any]] = {
     "bob": {"sub": "bob"},
     "admin": {"sub": "ada", "admin": True, "name": "Ada Admin"},
 }
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class Gateway:

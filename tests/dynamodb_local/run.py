@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from java import ROOT, fetch, java, run_or_leave_out
+from java import fetch, java
+from programs import GUARDED, ROOT, free_port, run_or_leave_out
 
 POM = Path(__file__).with_name("pom.xml")
 KEPT = ROOT / ".local" / "dynamodb-local"
@@ -32,16 +33,12 @@ RUNS = (
 )
 """The arguments of pytest, one run after the other: the races need the machine and DynamoDB Local for themselves."""
 
-# Runs a command until our end of the pipe closes, which it does even if this process is killed.
-GUARDED = ("sh", "-c", 'exec 3<&0; { read -r _ <&3; kill $$; } & exec "$@" 3<&- </dev/null', "sh")
-
 
 @contextmanager
 def dynamodb_local() -> Iterator[str]:
     """Starts DynamoDB Local in memory, yields its URL, and stops it."""
     command, jars = java(), fetch(POM, KEPT)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     # It unpacks a library into the folder for temporary files and does not delete it.
     with TemporaryDirectory() as temporary, LOG.open("wb") as log:
         # It runs for minutes, so thorough compilation would cost more than it gains.

@@ -145,15 +145,15 @@ def test_withdrawal_notice() -> None:
     assert plain == (
         "Bluebell Books\n\nHello Alice,\n\nWe have received your withdrawal:\n\n"
         "  I withdraw from the contract for order 1001.\n\n"
-        "  Name: Alice Martin\n  Confirmation to: alice@example.com\n  Submitted: 16 January 2026, 00:30:00 CET\n\n"
+        "  Name: Alice Martin\n  Confirmation to: alice@example.com\n  Submitted: 16 Jan 2026, 00:30:00 (UTC+01:00)\n\n"
         "This mail confirms that the withdrawal has arrived and when. Please keep it.\n"
         "The order has not been cancelled yet. Bluebell Books will check the withdrawal and contact you about "
         "returning the goods and about your money.\nIf you did not declare it, please tell us.\n" + IMPRINT
     )
     assert spaced(page.text) == (
-        "Submitted 16 January 2026, 00:30:00 CET. Please keep this mail. Bluebell Books Order 1001 Hello Alice, "
+        "Submitted 16 Jan 2026, 00:30:00 (UTC+01:00). Please keep this mail. Bluebell Books Order 1001 Hello Alice, "
         "We have received your withdrawal: I withdraw from the contract for order 1001. "
-        "Name: Alice Martin Confirmation to: alice@example.com Submitted: 16 January 2026, 00:30:00 CET "
+        "Name: Alice Martin Confirmation to: alice@example.com Submitted: 16 Jan 2026, 00:30:00 (UTC+01:00) "
         "This mail confirms that the withdrawal has arrived and when. Please keep it. "
         "The order has not been cancelled yet. Bluebell Books will check the withdrawal and contact you about "
         f"returning the goods and about your money. If you did not declare it, please tell us. {FOOT}"
@@ -430,7 +430,7 @@ def test_mail_to_the_staff_says_who_did_what() -> None:
         "Bluebell Books\n\n"
         "A guest declared a withdrawal from order 1001, with its number and e-mail address, without signing in.\n\n"
         "  Name: Sorry.\n  Name on the order: Alice Martin\n  E-mail address: alice@example.com\n"
-        "  Submitted: 15 January 2026, 23:30:00 UTC\n\n"
+        "  Submitted: 15 Jan 2026, 23:30:00 (UTC+00:00)\n\n"
         "The order was not changed. Check the withdrawal, then cancel the order or answer the customer.\n\n"
         "THE ORDER\nNow: in progress, awaiting shipment, unpaid.\n"
         "Paid: 10,00 €, of which the shop still has 10,00 €.\n\n"

@@ -247,7 +247,8 @@ def test_every_change_publishes_a_new_version(template: Template, function: str)
 def test_every_parameter_of_a_function_changes_the_settings_version(template: Template) -> None:
     raw = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), _Named)
     functions = [raw["Globals"]["Function"]] + [raw["Resources"][name]["Properties"] for name in FUNCTIONS]
-    reached = {name for properties in functions for name in named(properties)} & raw["Parameters"].keys()
+    conditions = [what for name, what in raw["Conditions"].items() if f'"{name}"' in json.dumps(functions)]
+    reached = set(named([functions, conditions])) & raw["Parameters"].keys()
     # The rollout strategy is not a setting of the function.
     assert set(named(raw["Resources"]["Settings"])) & raw["Parameters"].keys() == reached - {"Rollout"}
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from java import ROOT, fetch, java, run_or_leave_out
+from java import fetch, java
+from programs import ROOT, run_or_leave_out
 
 HERE = Path(__file__).parent
 

@@ -62,7 +62,11 @@ class Formats:
 
     def date_and_time(self, moment: datetime) -> str:
         """Formats the day and the time in the time zone, to the second and with the zone's difference from UTC."""
-        return format_datetime(moment.astimezone(self._time_zone), "long", locale=self._locale)
+        local = moment.astimezone(self._time_zone)
+        # Not the zone's name: names of zones in all languages would double Babel's data.
+        return (
+            f"{format_datetime(local, 'medium', locale=self._locale)} (UTC{local.isoformat(timespec='seconds')[19:]})"
+        )
 
     def day(self, day: Day) -> str:
         """Formats a day as `date` does."""
