@@ -29,12 +29,6 @@ class SeriesSettings(NamedTuple):
     shop_time_zone: str = "UTC"
 
 
-class CursorSettings(NamedTuple):
-    """Settings of cursors. `cursor_key` signs them; only people who can read the deployment know it."""
-
-    cursor_key: str
-
-
 class MailSettings(NamedTuple):
     """Settings of the mailer. `configuration_set` is the SES configuration set, "" for none."""
 

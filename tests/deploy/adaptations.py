@@ -39,7 +39,8 @@ def adapt(template: Path) -> None:
     for resource in document["Resources"].values():
         # Alarms with metric math are refused: such an alarm watches the first of its metrics.
         if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]:
-            resource["Properties"] |= _first_metric(resource["Properties"].pop("Metrics"))
+            metrics = resource["Properties"].pop("Metrics")
+            resource["Properties"] |= _first_metric(metrics if isinstance(metrics, list) else metrics["Fn::If"][-1])
         for statement in _statements(resource):
             # Requests name no identity and no sender: mail is allowed or not.
             if "ses:SendEmail" in statement["Action"]:
@@ -70,6 +71,14 @@ def _first_metric(metrics: list[dict[str, Any]]) -> dict[str, Any]:
     return {"Namespace": "AWS/DynamoDB", "MetricName": "ThrottledRequests", "Statistic": "Sum", "Period": 300}
 
 
+def openapi_body(stack: str) -> dict[str, Any]:
+    """Returns the OpenAPI document that SAM makes for the API."""
+    template = boto3.client("cloudformation").get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
+    document = template if isinstance(template, dict) else json.loads(template)
+    body: dict[str, Any] = document["Resources"]["OrdersApi"]["Properties"]["Body"]
+    return body
+
+
 def add_routes(stack: str, origins: list[str]) -> str:
     """Makes the routes and the authorizer of the stack's API, and returns its base URL.
 
@@ -80,8 +89,7 @@ def add_routes(stack: str, origins: list[str]) -> str:
         for page in boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
         for resource in page["StackResourceSummaries"]
     }
-    body = boto3.client("cloudformation").get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
-    body = (body if isinstance(body, dict) else json.loads(body))["Resources"]["OrdersApi"]["Properties"]["Body"]
+    body = openapi_body(stack)
     api, gateway = resources["OrdersApi"], boto3.client("apigatewayv2")
     for route in gateway.get_routes(ApiId=api)["Items"]:
         gateway.delete_route(ApiId=api, RouteId=route["RouteId"])

@@ -6,6 +6,7 @@ Exits with 69 without Python of Lambda's version, otherwise with 0, or 1 and wha
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,13 +17,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import boto3
-from deploy.adaptations import FAULTS, adapt, add_routes
+from deploy.adaptations import FAULTS, adapt, add_routes, openapi_body
 from deploy.emulator import DEPLOYER, emulator
 from e2e.access import access
+from java import fetch, java
 from programs import ROOT, Missing, run_or_leave_out
 
 from bundle.build import PYTHON, runtime_python
 
+HERE = Path(__file__).parent
 WORK = ROOT / ".local" / "deploy-check"
 LOCK = ROOT / "requirements-deploy.txt"
 STACK = "orders-dev"
@@ -47,6 +50,14 @@ EVENTS = {
     "PublishEventsFunction": "publish-events.json",
 }
 """The functions that the API does not call, and an event for each."""
+
+
+OF_SAM = re.compile(
+    r"attribute (paths\..*\.parameters\.\[\w+\]\.content is missing|components\.securitySchemes\.Jwt\.flows is missing"
+    r"|info\.title is not of type `string`)"
+)
+"""What swagger-parser says of each API that SAM makes: no schema for parameters, a JWT authorizer as `oauth2` without
+flows, and a title that is resolved later. So the template has no `FailOnWarnings`."""
 
 
 class Failure(Exception):
@@ -91,6 +102,10 @@ class Deployment:
         self._environment |= DEPLOYER | {"AWS_ENDPOINT_URL": url, "SAM_CLI_TELEMETRY": "0"}
         self._environment["PATH"] = os.pathsep.join((str(python.parent), os.environ["PATH"]))
         self._lambda = boto3.client("lambda")
+
+    def validate(self) -> None:
+        """Runs `sam validate --lint`."""
+        self._run("validate", "--lint")
 
     def build(self) -> None:
         """Runs `sam build`, and adapts the built template to the emulator."""
@@ -181,6 +196,22 @@ def must(true: object, message: str) -> None:
 
 
 # What is checked ------------------------------------------------------------------------------------------------------
+
+
+def openapi_is_valid() -> None:
+    """Reads the API's OpenAPI document with the parser that API Gateway's messages point to."""
+    try:
+        command, jars = java(compiler=True), fetch(HERE / "pom.xml", ROOT / ".local" / "swagger-parser")
+    except Missing as missing:
+        print(f"\n  left out: {missing}", end=" ")
+        return
+    document = WORK / "openapi.json"
+    document.write_text(json.dumps(openapi_body(STACK)), encoding="utf-8")
+    program = [command, "-cp", f"{jars}/*", str(HERE / "Messages.java"), str(document)]
+    done = subprocess.run(program, check=False, text=True, capture_output=True)
+    must(done.returncode == 0, f"swagger-parser fails: {done.stderr}")
+    unknown = [message for message in done.stdout.splitlines() if not OF_SAM.fullmatch(message)]
+    must(not unknown, f"swagger-parser says of the API: {unknown}")
 
 
 def api_answers(url: str) -> None:
@@ -311,11 +342,14 @@ def main() -> int:
 
 
 def _check_all(deployment: Deployment) -> None:
-    with step("sam build"):
+    with step("sam validate --lint, sam build"):
+        deployment.validate()
         deployment.build()
     with step("sam deploy: a new stack"):
         deployment.deploy()
         url = add_routes(STACK, [PARAMETERS["AllowedOrigins"]])
+    with step("Read its OpenAPI document with swagger-parser"):
+        openapi_is_valid()
     with step("Use it"):
         listen_on_the_bus()
         api_answers(url)
@@ -328,8 +362,8 @@ def _check_all(deployment: Deployment) -> None:
         live = new_versions(deployment, live, lambda _: True)
         name = live["SendInvoiceFunction"].environment["SHOP_NAME"]
         must(name == "Käsekönig & Töchter", f"SendInvoiceFunction has the environment of before: {name}")
-    with step("sam deploy: SnapStart"):
-        deployment.deploy(SnapStart="yes")
+    with step("sam deploy: SnapStart, and all alarms"):
+        deployment.deploy(SnapStart="yes", Monitoring="full")
         live = new_versions(deployment, live, lambda _: True)
         without = [name for name, served in live.items() if served.snap_start != "PublishedVersions"]
         must(not without, f"these serve a version without SnapStart: {', '.join(without)}")

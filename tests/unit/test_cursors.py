@@ -3,7 +3,6 @@
 import base64
 import re
 import string
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -14,13 +13,6 @@ from orders.errors import Invalid
 
 PLACE = "2026-11-23T09:00:00.000000Z#ordre-№-1"
 QUESTION = ("orders", "customer", "alice", None)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _key() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CURSOR_KEY", "a key")
-        yield
 
 
 def made() -> str:
@@ -91,9 +83,3 @@ def test_changed_character_is_refused(end: int | None) -> None:
 )
 def test_forged_cursor_is_refused(forged: str) -> None:
     assert refused(forged)
-
-
-def test_cursor_of_another_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = made()
-    monkeypatch.setenv("CURSOR_KEY", "another key")
-    assert refused(given)

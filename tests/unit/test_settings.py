@@ -8,7 +8,7 @@ from harness import ROOT, TEMPLATE
 
 from local.cloudformation import read_template
 from orders import settings
-from orders.settings import CursorSettings, MailSettings, MissingSetting, NoticeSettings, TableSettings
+from orders.settings import MailSettings, MissingSetting, NoticeSettings, TableSettings
 
 
 def test_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,9 +29,7 @@ def test_switches_are_booleans(monkeypatch: pytest.MonkeyPatch, text: str, value
     assert settings.read(NoticeSettings) == NoticeSettings(notify_comments=value, notify_cancellations=False)
 
 
-@pytest.mark.parametrize(
-    "kind", [CursorSettings, MailSettings, NoticeSettings, TableSettings, settings.ArchiveSettings]
-)
+@pytest.mark.parametrize("kind", [MailSettings, NoticeSettings, TableSettings, settings.ArchiveSettings])
 def test_template_sets_every_variable(kind: type) -> None:
     names = {name.upper() for name in kind._fields}  # type: ignore[attr-defined]
     assert any(names <= function.environment.keys() for function in TEMPLATE.functions.values())

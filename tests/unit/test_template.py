@@ -26,6 +26,9 @@ GIVEN = {
     "ApiCertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1",
     "SenderIdentity": "shop.example",
     "InvoiceRetentionDays": "3650",
+    "Monitoring": "full",
+    "InvoiceLockDays": "3650",
+    "PermissionsBoundary": "arn:aws:iam::123456789012:policy/boundary",
     "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms",
 }
 """Parameters that select the other branch of each condition."""
@@ -223,9 +226,13 @@ def test_function_is_rolled_out_in_steps_and_rolled_back_on_failure(template: Te
         for name, alarm in template.of_type("AWS::CloudWatch::Alarm").items()
         if ("AWS/Lambda", "Errors", {"FunctionName": function}) in watched(alarm)
     ]
-    assert {*watching, "InternalErrorsAlarm"} <= set(rollout["Alarms"])
     # CodeDeploy supports no more.
-    assert len(rollout["Alarms"]) <= 10
+    assert len(rollout["Alarms"]) == len(set(rollout["Alarms"])) <= 10
+    if not watching:
+        # With basic monitoring, one alarm watches all functions of the account.
+        assert set(rollout["Alarms"]) == {"ApiErrorsAlarm", "InternalErrorsAlarm", "NoticesLateAlarm"}
+        return
+    assert {*watching, "InternalErrorsAlarm"} <= set(rollout["Alarms"])
     # Each alarm watches errors of the code only, and goes off within two minutes.
     for name in rollout["Alarms"]:
         alarm = template.of_type("AWS::CloudWatch::Alarm")[name]
@@ -249,8 +256,8 @@ def test_every_parameter_of_a_function_changes_the_settings_version(template: Te
     functions = [raw["Globals"]["Function"]] + [raw["Resources"][name]["Properties"] for name in FUNCTIONS]
     conditions = [what for name, what in raw["Conditions"].items() if f'"{name}"' in json.dumps(functions)]
     reached = set(named([functions, conditions])) & raw["Parameters"].keys()
-    # The rollout strategy is not a setting of the function.
-    assert set(named(raw["Resources"]["Settings"])) & raw["Parameters"].keys() == reached - {"Rollout"}
+    # The rollout strategy and the alarms that end it are not settings of the function.
+    assert set(named(raw["Resources"]["Settings"])) & raw["Parameters"].keys() == reached - {"Rollout", "Monitoring"}
 
 
 # Permissions
@@ -267,8 +274,8 @@ def test_no_role_has_wildcard_permissions(template: Template) -> None:
             assert not [action for action in actions if "*" in action]
             if actions == TRACING:
                 continue
-            # Objects below one prefix, the streams of one table, or exactly one resource.
-            whole = [resource.removesuffix("/orders/*").removesuffix("/stream/*") for resource in resources]
+            # Objects below one prefix, the streams of one table, the identities of mail, or exactly one resource.
+            whole = [re.sub(r"/orders/\*$|/stream/\*$|(?<=:)identity/\*$", "", resource) for resource in resources]
             assert not [resource for resource in whole if "*" in resource]
 
 
@@ -280,11 +287,10 @@ def test_no_role_may_delete(template: Template) -> None:
 
 def test_mail_is_sent_only_from_the_shops_address(template: Template, given: dict[str, str]) -> None:
     ses = "arn:aws:ses:us-east-1:123456789012:"
-    identity = given.get("SenderIdentity", "invoices@shop.example")
     mailing = roles_with(template, "ses")
     assert [role for role, *_ in mailing] == ["SendInvoiceRole", "NotifyCustomerRole"]
     for _, resources, condition in mailing:
-        assert resources == {f"{ses}identity/{identity}", f"{ses}configuration-set/MailConfiguration"}
+        assert resources == {f"{ses}identity/*", f"{ses}configuration-set/MailConfiguration"}
         assert condition == {"StringEquals": {"ses:FromAddress": "invoices@shop.example"}}
     assert ("SenderEmailIdentity" in template.of_type("AWS::SES::EmailIdentity")) == ("SenderIdentity" not in given)
 
@@ -328,7 +334,11 @@ def test_api_is_throttled(template: Template) -> None:
         # A route's own settings replace the defaults, so they have to repeat them.
         assert list(api["RouteSettings"]) == PUBLIC
         for own in api["RouteSettings"].values():
-            assert own == {"DetailedMetricsEnabled": True, "ThrottlingRateLimit": 5, "ThrottlingBurstLimit": 20}
+            assert own == {
+                "DetailedMetricsEnabled": full(template),
+                "ThrottlingRateLimit": 5,
+                "ThrottlingBurstLimit": 20,
+            }
 
 
 def test_functions_declare_the_public_routes() -> None:
@@ -418,7 +428,8 @@ def test_irreplaceable_resources_survive_the_stack(kind: str) -> None:
 def test_tables_are_safe(template: Template) -> None:
     for table in template.of_type("AWS::DynamoDB::Table").values():
         assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-        assert table["SSESpecification"]["SSEEnabled"]
+        # With the key that AWS owns: always encrypted, and free.
+        assert table["SSESpecification"] == {"SSEEnabled": False}
         assert table["DeletionProtectionEnabled"]
 
 
@@ -555,7 +566,7 @@ def test_alarms_watch_each_function_each_queue_and_the_stream(template: Template
     errors = [
         dimensions for namespace, metric, dimensions in metrics if (namespace, metric) == ("AWS/Lambda", "Errors")
     ]
-    assert sorted(each["FunctionName"] for each in errors) == FUNCTIONS
+    assert sorted(each.get("FunctionName", "all") for each in errors) == (FUNCTIONS if full(template) else ["all"])
     for queue in template.of_type("AWS::SQS::Queue"):
         depth = ("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": f"{queue}.QueueName"})
         assert metrics.count(depth) == 1
@@ -566,7 +577,13 @@ def test_alarms_watch_each_function_each_queue_and_the_stream(template: Template
 
 def test_alarms_watch_each_route(template: Template) -> None:
     [api] = template.of_type("AWS::Serverless::HttpApi")
-    assert template.of_type("AWS::Serverless::HttpApi")[api]["DefaultRouteSettings"]["DetailedMetricsEnabled"]
+    by_route = template.of_type("AWS::Serverless::HttpApi")[api]["DefaultRouteSettings"]["DetailedMetricsEnabled"]
+    assert by_route == full(template)
+    if not full(template):
+        assert ("AWS/ApiGateway", "5xx", {"ApiId": api}) in [
+            each for alarm in alarms(template) for each in watched(alarm)
+        ]
+        return
     slow = [dimensions for alarm in alarms(template) for _, metric, dimensions in watched(alarm) if metric == "Latency"]
     routes = [
         {"ApiId": api, "Stage": "$default", "Method": route.method, "Resource": route.path}
@@ -578,7 +595,27 @@ def test_alarms_watch_each_route(template: Template) -> None:
         assert part in query["Expression"]
 
 
+def test_basic_monitoring_fits_into_the_free_tier(template: Template) -> None:
+    # 10 metrics of alarms are free in each account, then they cost 0.10 dollars each; a query is not free, nor is the
+    # fourth dashboard. https://aws.amazon.com/cloudwatch/pricing/
+    if not full(template):
+        assert sum(len(watched(alarm)) for alarm in alarms(template)) == 10
+        assert not template.of_type("AWS::CloudWatch::Dashboard")
+        return
+    basic = {
+        "ApiErrorsAlarm",
+        "FailedEventsAlarm",
+        "FailedNoticesAlarm",
+        "InternalErrorsAlarm",
+        "InvoicesUnsettledAlarm",
+    }
+    basic |= {"MailUnknownAlarm", "NoticesLateAlarm", "ServerErrorsAlarm", "UnpublishedEventsAlarm"}
+    assert basic < template.of_type("AWS::CloudWatch::Alarm").keys()
+
+
 def test_dashboard_shows_all_alarms(template: Template) -> None:
+    if not full(template):
+        return
     [dashboard] = template.of_type("AWS::CloudWatch::Dashboard").values()
     [shown, *graphs] = json.loads(dashboard["DashboardBody"])["widgets"]
     assert sorted(shown["properties"]["alarms"]) == sorted(
@@ -648,7 +685,7 @@ def test_pipe_has_only_the_rights_it_needs(template: Template) -> None:
             None,
         ),
         ({"dynamodb:ListStreams"}, {"OrdersTable.Arn/stream/*"}, None),
-        ({"lambda:InvokeFunction"}, {"PublishEventsFunction.Alias"}, None),
+        ({"lambda:InvokeFunction"}, {"PublishEventsFunction.Arn:live"}, None),
         ({"events:PutEvents"}, {"EventBus.Arn"}, None),
         ({"sqs:SendMessage"}, {"UnpublishedEvents.Arn"}, None),
     ]
@@ -675,6 +712,11 @@ def test_function_is_described(template: Template, function: str) -> None:
 def indexes(template: Template) -> dict[str, Any]:
     [table] = template.of_type("AWS::DynamoDB::Table").values()
     return {index["IndexName"]: index for index in table["GlobalSecondaryIndexes"]}
+
+
+def full(template: Template) -> bool:
+    """Whether the stack is deployed with Monitoring=full."""
+    return "BackgroundErrorsAlarm" in template.of_type("AWS::CloudWatch::Alarm")
 
 
 def alarms(template: Template) -> list[Any]:

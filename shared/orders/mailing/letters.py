@@ -42,7 +42,7 @@ class _FoldedHeader(BaseHeader):
                 break_long_words=False,
                 break_on_hyphens=False,
             )
-            return "".join(line + policy.linesep for line in lines)
+            return "".join(line + policy.linesep for line in lines or (f"{self.name}:",))
         header = Header(header_name=self.name, maxlinelen=LINE_LENGTH)
         for text in _words_to_encode(self):
             header.append(text)
