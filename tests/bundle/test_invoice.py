@@ -20,7 +20,8 @@ from decimal import Decimal
 from hashlib import sha256
 from babel.localedata import locale_identifiers
 from orders.invoices import Mailing
-from orders.models import Order
+from orders.mailing.addresses import postal_lines
+from orders.models import Order, State
 from orders.mailing.formatting import Formats
 from orders.printing.content import invoice_content
 from orders.printing.pdf import render_pdf
@@ -39,6 +40,8 @@ for language in sorted(locale_identifiers()):
         formats = Formats(language, None, currency)
         printed[language] += formats.money(Decimal("-1234567.891")), formats.plain_amount(Decimal(1))
     printed[language] += formats.quantity(Decimal("1234.5")), formats.country("DE")
+    state = State(code="S")
+    printed[language] += postal_lines(language[-2:].upper(), None, street=("街",), city="C", post_code="Z", state=state)
     printed[language] += [formats.date(datetime(2026, month, 3, tzinfo=UTC)) for month in range(1, 13)]
 json.dump(printed, sys.stdout)
 """

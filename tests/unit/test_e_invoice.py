@@ -95,6 +95,9 @@ def unprinted(xml: bytes | str, each: Issued, pdf: bytes) -> list[tuple[str, str
             amount = Decimal(text)
             nothing_due = not amount and name in {"DuePayableAmount", "PayableAmount"}
             return squeezed(formats.money(amount)) in paper or (nothing_due and squeezed("nothing to pay") in paper)
+        if parent in {"PostalAddress", "PostalTradeAddress"}:
+            # Some countries write cities in capitals.
+            return squeezed(text) in paper or squeezed(text).upper() in paper
         if parent == "Contact" or not set(text) & set("جبنة"):
             return squeezed(text).replace("\N{WRAPPED PRESENT}", "[wrappedpresent]") in paper
         return set(squeezed(text)) <= set(paper)

@@ -311,16 +311,16 @@ def test_an_invoice_is_dated_the_shops_day_and_its_mail_the_instant(time_zone: s
         (
             {"first_name": "Bob", "address_line_1": "500 Market St", "city": "San Francisco", "post_code": "94103"}
             | {"state": {"name": "California", "code": "CA"}, "country": {"code": "US"}},
-            ["Bob", "500 Market St", "San Francisco, CA 94103", "United States"],
+            ["Bob", "500 Market St", "SAN FRANCISCO, CA 94103", "United States"],
         ),
         (
             {"last_name": "Rossi", "address_line_2": "Scala B", "city": "Milano", "post_code": "20121"}
             | {"state": {"name": "Lombardia"}, "country": {"name": "Italia", "code": "IT"}},
-            ["Rossi", "Scala B", "20121 Milano", "Lombardia", "Italia"],
+            ["Rossi", "Scala B", "20121 MILANO LOMBARDIA", "Italy"],
         ),
         (
             {"city": "Cardiff", "post_code": "CF10 2BY", "state": {"code": "WLS"}, "country": {"code": "GB"}},
-            ["Cardiff", "CF10 2BY", "United Kingdom"],
+            ["CARDIFF", "WLS", "CF10 2BY", "United Kingdom"],
         ),
         ({"city": "Paris"}, ["Paris"]),
         ({"post_code": "1010", "country": {"code": "ZZ"}}, ["1010", "Unknown Region"]),
@@ -423,9 +423,7 @@ def test_only_web_pages_are_linked(template: str, link: str | None) -> None:
 @pytest.mark.parametrize("text", NASTY)
 def test_personal_texts_stay_text_everywhere(text: str) -> None:
     customer = dict.fromkeys(("first_name", "company_name", "address_line_1", "city", "post_code"), text)
-    order = an_order(
-        a_line(text, sku=text), customer=customer | {"state": {"name": text}, "country": {"name": text, "code": "DE"}}
-    )
+    order = an_order(a_line(text, sku=text), customer=customer | {"state": {"name": text}, "country": {"name": text}})
     shop = SHOP.model_copy(update={"name": text, "tax_id": text, "support_contact": text, "address": text})
     plain, page = read(order, shop, notes=text, payment_method_options=(text,))
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, ConfigDict
 
 from orders import settings
 from orders.invoices import Seller, SellerDetails
-from orders.mailing.addresses import place_lines
+from orders.mailing.addresses import postal_lines
 from orders.models import Order
 from orders.types import EmailAddress
 
@@ -62,8 +62,9 @@ class Shop(SellerDetails):
 
     def address_lines(self) -> list[str]:
         """The postal address, line by line."""
-        lines = (self.street, *place_lines(self.country, self.city, self.post_code)) if self.city else ()
-        return [line.strip() for line in lines or self.address.split(",") if line.strip()]
+        if not self.city:
+            return [line.strip() for line in self.address.split(",") if line.strip()]
+        return postal_lines(self.country, self.country, street=(self.street,), city=self.city, post_code=self.post_code)
 
     def seller(self) -> Seller:
         """Returns the shop as a document names it."""

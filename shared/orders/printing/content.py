@@ -178,7 +178,7 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
         details=_details(invoice, order, formats),
         notes=_lines(invoice.notes or ""),
         seller=_seller_lines(seller),
-        customer=customer_lines(order.customer_summary, formats),
+        customer=customer_lines(order.customer_summary, formats, seller.country),
         items=[
             Item(
                 name=one_line(line.product_name),
