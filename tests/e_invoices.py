@@ -127,6 +127,45 @@ def corpus() -> Iterator[Issued]:
         yield Issued(f"reissue-{document.type}", document, moved, SHOP)
 
 
+SCRIPTS = {
+    "Arabic": "جبنة بلدية",
+    "Armenian": "Չեչիլ պանիր",
+    "Bengali": "ছানার মিষ্টি",
+    "Bopomofo": "ㄋㄞˇ ㄌㄠˋ",
+    "Cyrillic": "Козячий сир",
+    "Devanagari": "मलाई पनीर",
+    "Ethiopic": "የፍየል አይብ",
+    "Georgian": "იმერული ყველი",
+    "Greek": "Γραβιέρα Κρήτης",
+    "Gujarati": "ગુજરાતી ચીઝ",
+    "Gurmukhi": "ਪੰਜਾਬੀ ਪਨੀਰ",
+    "Han": "北京奶酪",
+    "Hangul": "임실 치즈",
+    "Hebrew": "גבינת צפתית",
+    "Hiragana": "やぎのちーず",
+    "Kannada": "ಕನ್ನಡ ಚೀಸ್",
+    "Katakana": "カマンベールチーズ",
+    "Khmer": "ឈីសចៀម",
+    "Lao": "ເນີຍແຂງ",
+    "Latin": "Phô mai sữa trâu nướng",
+    "Malayalam": "മലയാളം ചീസ്",
+    "Myanmar": "ဒိန်ခဲ",
+    "Oriya": "ଛେନା ପୋଡ଼",
+    "Sinhala": "කිරි චීස්",
+    "Tamil": "பாலாடைக்கட்டி",
+    "Telugu": "జున్ను ముక్క",
+    "Thai": "ชีสแพะ",
+}
+"""Cheese in each script that Unicode recommends for identifiers (UAX #31, table 5), except Thaana and Tibetan: no
+package on PyPI has an open font for these."""
+
+
+def in_all_scripts() -> Issued:
+    """Returns an invoice with a line for each of `SCRIPTS`."""
+    order = an_order(*(line(19, product_name=name) for name in SCRIPTS.values()))
+    return Issued("scripts", issue(order), order, SHOP)
+
+
 CREDITED = {"two-rates", "gross", "paid", "peppol", "xrechnung", "outside-scope", "500-lines", "rounded-up"}
 """The invoices that get a credit note too."""
 

@@ -34,8 +34,8 @@ FORMS = {
     "function_arn": r"arn:aws:lambda:[\w:-]+",
     "function_request_id": r"[\w=-]*",
     # The service's own fields.
-    "message": "answered|dropped|invoice|no event|notice|notice failed|outcome not recorded|problem|recorded|unsettled"
-    "|unexpected error",
+    "message": "answered|dropped|invoice|letters without a glyph|no event|notice|notice failed|outcome not recorded"
+    "|problem|recorded|unsettled|unexpected error",
     "status": r"\d{3}",
     "slug": "[a-z-]+",
     "error": rf"_?{WORD}",
@@ -49,6 +49,8 @@ FORMS = {
     "outcome": "[a-z]+",
     "report": "[a-z_]+",
     "kind": "[A-Za-z ]+",
+    "letters": r"\d+",
+    "scripts": r"\['[A-Z ]+'(, '[A-Z ]+')*\]",
     "why": "not about delivery|about copies|no invoice of ours",
     "notice": r"(STAFF#)?(COMMENT#\d+|CANCELLED|WITHDRAWN)",
     "what": "Notices[A-Z][A-Za-z]+",

@@ -23,19 +23,21 @@ from uuid import uuid4
 import pypdfium2  # type: ignore[import-untyped]
 import pytest
 import zxingcpp
+from e_invoices import SCRIPTS
 from hypothesis import given
 from hypothesis import strategies as st
 from mails import SHOP
 from pypdf import PdfReader
 from pypdf.generic import ArrayObject
 
+from orders import telemetry
 from orders.invoices import Mailing
 from orders.mailing.letters import formats_for
 from orders.mailing.shop import Shop
 from orders.models import CustomerSummary, Order, OrderLine, PaymentStatus
 from orders.printing import TEMPLATES, pdf
 from orders.printing.content import Content, invoice_content
-from orders.printing.pdf import render_pdf
+from orders.printing.pdf import BOX, render_pdf
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = {order["order_id"]: order for order in json.loads((ROOT / "local/orders.json").read_text(encoding="utf-8"))}
@@ -284,13 +286,38 @@ def test_emoji_without_a_glyph_are_named_in_words() -> None:
     assert paper.conforms
 
 
-def test_letters_that_no_font_has_are_printed_as_boxes() -> None:
-    paper = printed(an_order_of(a_line("Book in \N{CUNEIFORM SIGN A}\N{CUNEIFORM SIGN AN}"), a_line("📦 é ж")))
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_recommended_script_is_printed(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = logged(monkeypatch)
+    paper = printed(an_order_of(a_line(SCRIPTS[script])))
 
-    assert paper.says("Book in □□")
+    # Glyphs of some scripts stand in another order than their letters.
+    assert set(squeezed(SCRIPTS[script])) <= set(paper.squeezed)
+    assert BOX not in paper.text
+    assert paper.conforms
+    assert log.getvalue() == ""
+
+
+def test_letters_that_no_font_has_are_printed_as_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = logged(monkeypatch)
+    paper = printed(an_order_of(a_line("Book in \N{CUNEIFORM SIGN A}\N{CUNEIFORM SIGN AN}, བོད"), a_line("📦 é ж")))
+
+    assert paper.says("Book in □□, □□□")
     assert paper.says("📦 é ж")
     assert paper.says("Grand total €20.00")
     assert paper.conforms
+    # The letters may be those of a name.
+    [entry] = map(json.loads, log.getvalue().splitlines())
+    assert entry["message"] == "letters without a glyph"
+    assert (entry["order_id"], entry["letters"], entry["scripts"]) == ("2001", 5, ["CUNEIFORM", "TIBETAN"])
+
+
+def logged(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Returns what is logged from now on."""
+    log = io.StringIO()
+    for handler in telemetry.logger.handlers:
+        monkeypatch.setattr(handler, "stream", log)
+    return log
 
 
 @pytest.mark.parametrize(("name", "same"), [("直 Chinese", True), ("直 あ Japanese", False), ("直 한 Korean", False)])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import pytest
-from e_invoices import Issued, corpus, generated
+from e_invoices import Issued, corpus, generated, in_all_scripts
 from pypdf import PdfReader
 from validators.check import CHECKS, VALIDATORS, Report, check
 
@@ -55,7 +55,7 @@ def check_all(folder: Path, documents: Iterable[Issued]) -> Report:
 
 
 def test_all_kinds_of_documents_are_valid(tmp_path: Path) -> None:
-    report = check_all(tmp_path, corpus())
+    report = check_all(tmp_path, [*corpus(), in_all_scripts()])
     print(report)  # noqa: T201 - shown with -rP
     assert report.findings == []
     assert report.files.keys() == CHECKS.keys()

@@ -22,6 +22,7 @@ from orders.e_invoice.cii import cii
 from orders.printing import TEMPLATES
 from orders.printing.content import Content
 from orders.printing.hybrid import mark_as_facturx
+from orders.telemetry import logger
 
 EMPTY = TEMPLATES / "empty.typ"
 """An empty document, which `render_pdf` uses to clear Typst's cache."""
@@ -36,9 +37,13 @@ FONTS = (
     "justmytype_intl_south_asia/fonts",
     "noto_cjk_sans_jp_regular",
 )
-"""Font folders of packages. Typst uses only these and `SCRIPTS`, so that an invoice is the same on every machine."""
+"""Font folders of packages. Typst uses only these and `SCRIPTS`, so that an invoice is the same on every machine. A
+package that was built without `FONTS=all` has not all of them (see bundle/build.py)."""
 
-SCRIPTS = tuple(f"NotoSans{script}[wght].ttf" for script in ("Gujarati", "Gurmukhi", "Kannada", "Malayalam"))
+SCRIPTS = tuple(
+    f"NotoSans{script}[wght].ttf"
+    for script in ("Armenian", "Georgian", "Gujarati", "Gurmukhi", "Kannada", "Malayalam", "Oriya", "Sinhala")
+)
 """Files of the package `manimgx_fonts`. Its other fonts are left out: they would
 duplicate some of the fonts above, and replace them where these lack a letter."""
 
@@ -88,7 +93,7 @@ def render_pdf(content: Content) -> bytes:
     try:
         pdf = _typeset(data, xml, content.issued)
     except typst.TypstError:
-        pdf = _typeset(_with_glyphs(data), xml, content.issued)
+        pdf = _typeset(_with_glyphs(data, content.order_id), xml, content.issued)
     return mark_as_facturx(pdf) if xml else pdf
 
 
@@ -102,12 +107,20 @@ def _typeset(data: str, xml: str, issued: datetime) -> bytes:
     )
 
 
-def _with_glyphs(text: str) -> str:
-    """Replaces characters that no font has: emoji by their names, as in `[wrapped present]`, other ones by boxes."""
+def _with_glyphs(text: str, order_id: str) -> str:
+    """Replaces characters that no font has: emoji by their names, as in `[wrapped present]`, other ones by boxes.
+
+    The log tells how many there are and their scripts, but not which: they may be those of a name.
+    """
     text = _EMOJI.sub(
         lambda emoji: emoji[0] if _has_glyph(emoji[1]) else f"[{unicodedata.name(emoji[1], 'symbol').lower()}]", text
     )
-    return _UNUSUAL.sub(lambda letter: letter[0] if _has_glyph(letter[0]) else BOX, text)
+    missing = [letter for letter in _UNUSUAL.findall(text) if not _has_glyph(letter)]
+    if missing:
+        # Unicode's name of a letter begins with its script: TIBETAN LETTER KA.
+        scripts = {unicodedata.name(letter, "UNNAMED").split()[0].partition("-")[0] for letter in missing}
+        logger.warning("letters without a glyph", order_id=order_id, letters=len(missing), scripts=sorted(scripts))
+    return text.translate(dict.fromkeys(map(ord, missing), BOX))
 
 
 @cache
@@ -125,16 +138,20 @@ def _fonts() -> typst.Fonts:
     places = (path.partition("/") for path in FONTS)
     # `importlib.resources` would take longer to load than the fonts.
     folders = [Path(import_module(package).__path__[0]) / folder for package, _, folder in places]
-    return typst.Fonts(include_system_fonts=False, font_paths=[*folders, _folder_of_scripts()])
+    return typst.Fonts(include_system_fonts=False, font_paths=[*filter(Path.is_dir, folders), *_folder_of_scripts()])
 
 
-def _folder_of_scripts() -> Path:
+def _folder_of_scripts() -> list[Path]:
     """Creates a folder of links to `SCRIPTS`, because Typst reads whole folders. It is removed at exit."""
-    folder, package = Path(tempfile.mkdtemp(prefix="fonts-")), Path(import_module("manimgx_fonts").__path__[0])
+    package = Path(import_module("manimgx_fonts").__path__[0])
+    found = [name for name in SCRIPTS if (package / name).exists()]
+    if not found:
+        return []
+    folder = Path(tempfile.mkdtemp(prefix="fonts-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    for name in SCRIPTS:
+    for name in found:
         (folder / name).symlink_to(package / name)
-    return folder
+    return [folder]
 
 
 def _qr_code(link: str) -> str:
