@@ -25,7 +25,7 @@ GATE := --hypothesis-profile=gate
 # Some systems set NAME for every process; only NAME on the command line is used.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token import backfill test gate test-dynamodb-local validate deploy-check faults storm fuzz load bench e2e check format openapi lock sbom clean
+.PHONY: help run token import backfill restored test gate test-dynamodb-local validate deploy-check faults storm fuzz load load-test bench e2e check format openapi lock sbom clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=, DEBUG=1)"
@@ -33,6 +33,7 @@ help:
 	@echo "make import   import orders from a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
 	@echo "              or the orders that a shop system exported [FORMAT=shopify|woocommerce|magento]"
 	@echo "make backfill list orders of version 0.2 in the indexes of later versions: TABLE=orders-prod"
+	@echo "make restored compare a restored table with the archive: TABLE=orders-restored BUCKET=… [OLD=orders-prod] [FIX=1]"
 	@echo "make test     run the tests that prove the service's behaviour, in less than two minutes [COVERAGE=1]"
 	@echo "make gate     run everything: checks, all tests, coverage, bills of materials, a deployment, DynamoDB Local, validators"
 	@echo "make test-dynamodb-local"
@@ -44,6 +45,8 @@ help:
 	@echo "make faults   make every AWS call fail in every way, and repeat the request"
 	@echo "make storm    make random requests of two customers and an admin while AWS fails [EXAMPLES=200]"
 	@echo "make load     call the API with 32 clients at once, then check all acknowledged writes [SECONDS=60] [CLIENTS=32]"
+	@echo "make load-test"
+	@echo "              load a deployed stack, check all acknowledged writes, print what Lambda reports: STACK=orders-dev [USERS=10]"
 	@echo "make e2e      run the end-to-end tests against BASE_URL, or against a local gateway"
 	@echo "make bench    measure cold starts, requests and large orders, and update docs/performance.md [ROUNDS=10]"
 	@echo "make check    check format, lint, types, templates, and that openapi.json and the schemas are valid and up to date"
@@ -69,6 +72,10 @@ import: $(VENV)/running
 backfill: $(VENV)/running
 	@$(if $(TABLE),,$(error name the table: make backfill TABLE=orders-prod))
 	@$(BIN)/python -m importer.backfill --table "$$TABLE"
+
+restored: $(VENV)/running
+	@$(if $(and $(TABLE),$(BUCKET)),,$(error name table and archive: make restored TABLE=orders-restored BUCKET=… [OLD=orders-prod] [FIX=1]))
+	@$(BIN)/python -m importer.restored --table "$$TABLE" --bucket "$$BUCKET" $(if $(OLD),--old "$$OLD") $(if $(FIX),--fix)
 
 # The gate's recipes run one after the other, even with -j.
 .NOTPARALLEL:
@@ -115,6 +122,12 @@ load: export CLIENTS := $(or $(CLIENTS),32)
 load: $(VENV)/ready
 	$(BIN)/pytest -rP --show-capture=stdout tests/gateway/test_load.py $(ARGS)
 
+load-test: export STACK := $(STACK)
+load-test: export USERS := $(or $(USERS),10)
+load-test: export LOAD_SECONDS := $(or $(SECONDS),60)
+load-test: $(VENV)/ready
+	@PYTHONPATH=tests $(BIN)/python tests/load/run.py
+
 e2e: $(VENV)/ready
 	LOCAL_GATEWAY=1 $(BIN)/pytest tests/e2e $(ARGS)
 
@@ -139,7 +152,7 @@ openapi: $(VENV)/ready
 # Locks for all systems and processors at once. Lambda has one Python version, developers have several. No lock names a
 # private index or a folder of wheels.
 lock: $(VENV)/ready
-	@for lock in $(LOCKS) requirements-run.txt requirements-dev.txt requirements-uv.txt requirements-deploy.txt; do \
+	@for lock in $(LOCKS) requirements-run.txt requirements-dev.txt requirements-uv.txt requirements-deploy.txt requirements-load.txt; do \
 	  case $$lock in requirements-deploy.txt) python=3.13 ;; requirements-*) python=3.11 ;; *) python=3.13 ;; esac; \
 	  $(UV) pip compile --quiet --universal --generate-hashes --no-python-downloads $(if $(UPGRADE),--upgrade) \
 	    $$(case $$lock in functions/*) echo --override functions/overrides.in ;; esac) \
