@@ -36,6 +36,8 @@ class Gateway:
         assert asked
         key = SigningKey(ROOT / ".local")
         self.tokens = {name: key.sign(claims_for(asked, **who)) for name, who in CALLERS.items()}
+        machine = {"client_id": "erp", "scope": "orders/admin"}
+        self.tokens["machine"] = key.sign(claims_for(asked, "erp") | machine)
 
     def call(self, method: str, path: str, *, token: str | None = None, body: Any = None, **headers: str) -> Answer:
         """Calls the API, by default as admin below `/admin` and as Alice elsewhere. `token=""` sends no token."""

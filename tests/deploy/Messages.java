@@ -1,16 +1,10 @@
 import io.swagger.v3.parser.OpenAPIV3Parser;
-import io.swagger.v3.parser.core.models.ParseOptions;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.List;
+import java.nio.charset.StandardCharsets;
 
-/** Prints what swagger-parser says of the OpenAPI document in a file, a message per line. */
+/** Prints what swagger-parser says of the OpenAPI document on standard input, a message per line. */
 class Messages {
-  public static void main(String[] arguments) throws Exception {
-    var document = Files.readString(Path.of(arguments[0]));
-    var parsed = new OpenAPIV3Parser().readContents(document, null, new ParseOptions());
-    for (var message : parsed.getMessages() == null ? List.<String>of() : parsed.getMessages()) {
-      System.out.println(message);
-    }
+  public static void main(String[] none) throws Exception {
+    var document = new String(System.in.readAllBytes(), StandardCharsets.UTF_8);
+    new OpenAPIV3Parser().readContents(document).getMessages().forEach(System.out::println);
   }
 }

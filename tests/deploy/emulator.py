@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import urllib3
 from deploy.adaptations import SERVE
@@ -31,24 +32,25 @@ def emulator(python: Path, log: Path) -> Iterator[str]:
     """
     port = str(free_port())
     settings = {"GATEWAY_PORT": port, "BIND_HOST": "127.0.0.1", "AUTH": "true", "IOT_MTLS_ENABLED": "0"}
-    with log.open("wb") as output:
+    # It does not delete its temporary files: the packages of each process, 5 GB in all.
+    with TemporaryDirectory() as temporary, log.open("wb") as output:
         process = subprocess.Popen(
             [*GUARDED, str(python), "-c", SERVE],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            env={"PATH": os.environ["PATH"]} | DEPLOYER | settings,
+            env={"PATH": os.environ["PATH"], "TMPDIR": temporary} | DEPLOYER | settings,
             # Ctrl-C stops this process, which then stops the emulator.
             start_new_session=True,
         )
-    try:
-        patience = urllib3.Retry(total=200, backoff_factor=0.1, backoff_max=0.2)
         try:
-            urllib3.PoolManager().request("GET", f"http://127.0.0.1:{port}/_ministack/health", retries=patience)
-        except urllib3.exceptions.HTTPError:
-            raise SystemExit(f"The emulator does not start. Its log: {log.relative_to(ROOT)}") from None
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        assert process.stdin
-        process.stdin.close()
-        process.wait(timeout=30)
+            patience = urllib3.Retry(total=200, backoff_factor=0.1, backoff_max=0.2)
+            try:
+                urllib3.PoolManager().request("GET", f"http://127.0.0.1:{port}/_ministack/health", retries=patience)
+            except urllib3.exceptions.HTTPError:
+                raise SystemExit(f"The emulator does not start. Its log: {log.relative_to(ROOT)}") from None
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            assert process.stdin
+            process.stdin.close()
+            process.wait(timeout=30)

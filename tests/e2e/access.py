@@ -9,29 +9,34 @@ import secrets
 import sys
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlencode
 
 import boto3
+import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 
 USERS = {"CUSTOMER_TOKEN": "customer", "OTHER_CUSTOMER_TOKEN": "other", "ADMIN_TOKEN": "admin"}
 
 
-def access(stack: str) -> dict[str, str]:
+def access(stack: str, *, token_url: str | None = None) -> dict[str, str]:
     """Returns the variables.
 
     Args:
         stack: The name of the stack.
+        token_url: Where machine clients get tokens, if not where the stack says.
 
     Raises:
         SystemExit: There is no such stack, or it uses another identity provider.
         botocore.exceptions.ClientError: AWS refuses a call.
     """
     outputs = outputs_of(stack)
-    for name in ("UserPoolId", "UserPoolClientId"):
+    for name in ("UserPoolId", "UserPoolClientId", "MachineClientId", "TokenUrl"):
         if name not in outputs:
             sys.exit(f"{stack} has no output {name}: with another identity provider, set the tokens yourself")
     pool, client = outputs["UserPoolId"], outputs["UserPoolClientId"]
-    return {"BASE_URL": outputs["ApiUrl"]} | {name: _token(pool, client, user) for name, user in USERS.items()}
+    tokens = {name: _token(pool, client, user) for name, user in USERS.items()}
+    machine = _machine_token(pool, outputs["MachineClientId"], token_url or outputs["TokenUrl"])
+    return {"BASE_URL": outputs["ApiUrl"], "MACHINE_TOKEN": machine} | tokens
 
 
 def outputs_of(stack: str) -> dict[str, str]:
@@ -57,6 +62,19 @@ def _token(pool: str, client: str, user: str) -> str:
     )
     token: str = answer["AuthenticationResult"]["AccessToken"]
     return token
+
+
+def _machine_token(pool: str, client: str, url: str) -> str:
+    """Returns an access token for the machine client, as docs/deploy.md gets it."""
+    described = boto3.client("cognito-idp").describe_user_pool_client(UserPoolId=pool, ClientId=client)
+    secret = described["UserPoolClient"]["ClientSecret"]
+    form = urlencode({"grant_type": "client_credentials", "scope": "orders/admin"})
+    headers = urllib3.make_headers(basic_auth=f"{client}:{secret}")
+    headers["Content-Type"] = "application/x-www-form-urlencoded"
+    answer = urllib3.request("POST", url, body=form, headers=headers)
+    if answer.status != 200:
+        sys.exit(f"{url} answers {answer.status} {answer.data.decode(errors='replace')}")
+    return str(answer.json()["access_token"])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """End-to-end tests over HTTP, against a deployed stack or the local gateway.
 
 `BASE_URL` is the address of the API. `CUSTOMER_TOKEN`, `OTHER_CUSTOMER_TOKEN` and `ADMIN_TOKEN` belong to two customers
-and an admin. `ORIGIN` is one of the stack's `AllowedOrigins`, if any. `LOCAL_GATEWAY=1` starts a gateway instead.
-Every run creates new orders, so it can be repeated on the same stack.
+and an admin, `MACHINE_TOKEN` to a machine client, if there is one. `ORIGIN` is one of the `AllowedOrigins`, if any.
+`LOCAL_GATEWAY=1` starts a gateway instead. Every run creates new orders, so it can be repeated on the same stack.
 """
 
 import base64
@@ -102,7 +102,8 @@ def an_order(order_id: str, customer: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def api() -> Iterator[Api]:
     if BASE_URL:
-        yield Api(BASE_URL, {who: os.environ[name] for who, name in TOKENS.items()})
+        machine = {"machine": token} if (token := os.environ.get("MACHINE_TOKEN")) else {}
+        yield Api(BASE_URL, {who: os.environ[name] for who, name in TOKENS.items()} | machine)
         return
     with gateway() as running:
         yield Api(running.url, {"customer": running.tokens["alice"], "other": running.tokens["bob"]} | running.tokens)
@@ -394,6 +395,14 @@ def test_timeline_lists_all_events(api: Api, order: str) -> None:
 def test_invalid_token_is_refused(api: Api, path: str) -> None:
     for token in ("nonsense", f"{api.tokens['admin'][:-8]}AAAAAAAA"):
         assert api("GET", path, token=token).status == 401
+
+
+def test_machine_client_acts_as_admin(api: Api, order: str) -> None:
+    if "machine" not in api.tokens:
+        pytest.skip("MACHINE_TOKEN is not set")
+    assert api("GET", f"/admin{order}", token="machine").status == 200
+    assert api("POST", f"/admin{order}/comments", {"content": "Picked."}, token="machine").status == 201
+    assert api("GET", order, token="machine").status == 404
 
 
 def test_customers_cannot_use_admin_routes(api: Api, order: str) -> None:
