@@ -4,7 +4,7 @@ import email
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from email.message import EmailMessage
 from email.policy import SMTP, default
@@ -248,12 +248,30 @@ def test_amounts(language: str, country: str | None, currency: str, amount: str,
 
 
 @pytest.mark.parametrize(
+    ("language", "country", "day"),
+    [
+        ("en", None, "Nov 5, 2026"),
+        ("en", "US", "Nov 5, 2026"),
+        ("en", "GR", "5 Nov 2026"),
+        ("en", "RS", "5 Nov 2026"),
+        ("en", "JP", "5 Nov 2026"),
+        ("de", "GR", "05.11.2026"),
+        ("es", "JM", "5 nov 2026"),
+        ("pt", "BR", "5 de nov. de 2026"),
+        ("pt", "ES", "05/11/2026"),
+    ],
+)
+def test_days_are_written_as_in_the_region_of_the_country(language: str, country: str | None, day: str) -> None:
+    assert Formats(language, country, "EUR").day(date(2026, 11, 5)) == day
+
+
+@pytest.mark.parametrize(
     ("country", "currency", "due", "price", "machine"),
     [
         ("DE", "EUR", "1.234,50 €", "1234.5", "1234.50"),
         ("US", "JPY", "¥1,500", "1500", "1500"),
         ("US", "KWD", "KWD 12.500", "12.5", "12.500"),
-        ("RS", "RSD", "RSD 150.50", "150.5", "150.50"),
+        ("RS", "RSD", "150.50 RSD", "150.5", "150.50"),
     ],
 )
 def test_mail_amounts_have_the_decimals_of_their_currency(

@@ -81,16 +81,34 @@ class Formats:
         return str(self._locale.territories.get(code, code))
 
 
+_EUROPE = frozenset(
+    re.findall(
+        r"\w+",
+        "AD AL AT AX BA BE BG BY CH CY CZ DE DK EE ES FI FO FR GB GG GI GR HR HU IE IM IS IT JE LI LT LU LV MC MD ME MK"
+        " MT NL NO PL PT RO RS RU SE SI SJ SK SM UA VA XK",
+    )
+)
+"""The countries of the region 150 in Unicode's territory containment, which Babel does not have."""
+
+
 @cache
 def _locale(language: str, country: str | None) -> Locale:
-    """Returns the locale of language and country; of the language alone if Unicode has no such locale."""
+    """Returns the locale of language and country.
+
+    If Unicode has none, returns that of the region, which is where locales of the region inherit from: English is not
+    written as in the US in Greece or Japan, nor Portuguese as in Brazil in Spain.
+    https://www.unicode.org/reports/tr35/#Parent_Locales
+    """
     try:
         shop = Locale.parse(language.replace("_", "-"), sep="-")
     except (ValueError, UnknownLocaleError):
         shop = Locale("en")
     if not country:
         return shop
-    try:
-        return Locale.parse("_".join(filter(None, (shop.language, shop.script, country))))
-    except (ValueError, UnknownLocaleError):
-        return shop
+    regions = {"en": ("150", "001") if country in _EUROPE else ("001",), "es": ("ES",), "pt": ("PT",)}
+    for region in (country, *regions.get(shop.language, ())):
+        try:
+            return Locale.parse("_".join(filter(None, (shop.language, shop.script, region))))
+        except (ValueError, UnknownLocaleError):
+            continue
+    return shop
