@@ -49,7 +49,7 @@ help:
 	@echo "              load a deployed stack, check all acknowledged writes, print what Lambda reports: STACK=orders-dev [USERS=10]"
 	@echo "make e2e      run the end-to-end tests against BASE_URL, or against a local gateway"
 	@echo "make bench    measure cold starts, requests and large orders, and update docs/performance.md [ROUNDS=10]"
-	@echo "make check    check format, lint, types, templates, and that openapi.json and the schemas are valid and up to date"
+	@echo "make check    check format, lint, types, templates, the folder shop/, and that openapi.json and the schemas are valid and up to date"
 	@echo "make format   format the code, and fix lint findings where possible"
 	@echo "make openapi  regenerate openapi.json and the schemas of the events"
 	@echo "make lock     pin all packages in the requirements .in files again, with hashes [UPGRADE=1]"
@@ -138,6 +138,7 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python shared/orders/mailing/style.py
 	$(BIN)/cfn-lint template.yaml .github/deploy-role.yaml docs/events/consumer.yaml
 	$(BIN)/python -m openapi --check
 	$(BIN)/openapi-spec-validator openapi.json

@@ -176,6 +176,7 @@ def build(resource: str, architecture: str, out: Path) -> None:
         sys.exit(f"{out} is not empty")
     target.mkdir(parents=True, exist_ok=True)
     chosen_fonts()
+    check_shop_folder()
     check_source(source)
     if (requirements / "requirements.txt").exists():
         install(requirements / "requirements.txt", architecture, target)
@@ -186,6 +187,8 @@ def build(resource: str, architecture: str, out: Path) -> None:
     shutil.copytree(
         source, target / source.name, ignore=shutil.ignore_patterns("__pycache__", "requirements.*", "py.typed")
     )
+    if resource == "OrdersLayer":
+        copy_shop_folder(target / "orders/shop")
     compile_templates(target, target / source.name / "templates")
     compile_modules(target, mounted)
 
@@ -209,6 +212,21 @@ def check_source(source: Path) -> None:
                 sys.exit(f"{path.relative_to(ROOT)} makes a client for {service}: add it to SERVICES in {__file__}")
         for method in client_calls(tree) - CLIENT_METHODS - operations:
             sys.exit(f"{path.relative_to(ROOT)} calls {method}: add it to SERVICES or CLIENT_METHODS in {__file__}")
+
+
+def check_shop_folder() -> None:
+    """Stops the build if something has to be corrected in the shop's folder."""
+    command = [sys.executable, "-B", "shared/orders/mailing/style.py"]
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        sys.exit("the folder shop/ has to be corrected (the problems are above)")
+
+
+def copy_shop_folder(target: Path) -> None:
+    """Copies the shop's colours and logo. Its templates are compiled with the functions that use them."""
+    target.mkdir()
+    for name in ("logo.png", "logo.svg", "style.toml"):
+        if (path := ROOT / "shop" / name).exists():
+            shutil.copy(path, target)
 
 
 def imported_modules(tree: ast.AST) -> Iterator[str]:
@@ -374,7 +392,7 @@ def compile_templates(target: Path, templates: Path) -> None:
 
     # The settings that the generated Python depends on.
     environment = Environment(
-        loader=FileSystemLoader([templates, ROOT / "shared/orders/mailing/templates"]),
+        loader=FileSystemLoader([ROOT / "shop/templates", templates, ROOT / "shared/orders/mailing/templates"]),
         autoescape=select_autoescape(["html"]),
         trim_blocks=True,
         lstrip_blocks=True,

@@ -11,6 +11,7 @@ from orders.mailing.addresses import one_line
 from orders.mailing.formatting import Formats
 from orders.mailing.letters import formats_for, imprint, letter, order_page, templates
 from orders.mailing.shop import Shop
+from orders.mailing.style import logo_for_mail
 from orders.models import Order, OrderHeader, PaymentStatus, StoredComment
 from orders.stream import CommentAddition, DomainEvent, OrderCancellation, WithdrawalDeclaration
 
@@ -70,10 +71,12 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
         shop: The sender.
     """
     name = one_line(order.customer_summary.first_name)
+    logo = logo_for_mail()
     values: dict[str, Any] = {
         "order_id": order.order_id,
         "greeting": f"Hello {name}," if name else "Hello,",
         "shop": imprint(shop),
+        "logo": "cid:logo" if logo else "",
         "order_page": order_page(shop, order.order_id),
     }
     match notice.event:
@@ -100,7 +103,7 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
                 "submitted": formats_for(order, shop).date_and_time(date),
             }
     text, html = render_bodies(notice, values)
-    return letter(shop, recipient_of(notice, order) or "", subject, date, text=text, html=html)
+    return letter(shop, recipient_of(notice, order) or "", subject, date, text=text, html=html, logo=logo)
 
 
 def render_bodies(notice: Notice, values: Mapping[str, Any]) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from orders.invoices import Mailing
 from orders.mailing.letters import letter, templates
 from orders.mailing.shop import Shop
-from orders.printing import TEMPLATES
+from orders.mailing.style import logo_for_mail
 from orders.printing.content import Content
 
 _templates = templates(Path(__file__).parent / "templates")
@@ -29,7 +29,7 @@ def render_mail(content: Content, mailing: Mailing, shop: Shop, pdfs: Mapping[st
     Returns:
         The mail, to the mailing's recipient, with the copies that were asked for. It is plain ASCII once serialised.
     """
-    logo = _logo()
+    logo = logo_for_mail()
     message = letter(
         shop,
         mailing.recipient,
@@ -38,11 +38,8 @@ def render_mail(content: Content, mailing: Mailing, shop: Shop, pdfs: Mapping[st
         text=_text.render(_variables(content)),
         html=_html.render(_variables(content), logo="cid:logo" if logo else ""),
         cc=mailing.cc,
+        logo=logo,
     )
-    if logo and (html := message.get_body(("html",))):
-        # Within the mail, because mail programs load nothing from the web unless they are told to.
-        html.add_related(logo, "image", "png", cid="<logo>", disposition="inline", filename="logo.png")
-        html.set_boundary("=_related")
     for number, pdf in pdfs.items():
         message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{number}.pdf")
     return message
@@ -50,7 +47,7 @@ def render_mail(content: Content, mailing: Mailing, shop: Shop, pdfs: Mapping[st
 
 def render_html(content: Content) -> str:
     """Writes the HTML part of the mail as a page on its own, for a preview."""
-    logo = _logo()
+    logo = logo_for_mail()
     return _html.render(
         _variables(content), logo=f"data:image/png;base64,{base64.b64encode(logo).decode()}" if logo else ""
     )
@@ -58,8 +55,3 @@ def render_html(content: Content) -> str:
 
 def _variables(content: Content) -> dict[str, Any]:
     return {name: getattr(content, name) for name in Content.__slots__}
-
-
-def _logo() -> bytes | None:
-    path = TEMPLATES / "logo.png"
-    return path.read_bytes() if path.exists() else None

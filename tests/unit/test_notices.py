@@ -4,6 +4,7 @@ import email
 from datetime import UTC, datetime
 from email.policy import SMTP, default
 from functools import partial
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from mails import NASTY, SHOP, TYPED, Page, a_line, an_order, harmless, parts, s
 from notify_customer.notices import Notice, notice_of, render
 from notify_customer.staff import render_for_staff, staff_notice_of
 from orders.invoices import Mailing, Outcome
+from orders.mailing import style
 from orders.mailing.shop import Shop
 from orders.models import (
     CustomerSummary,
@@ -462,3 +464,16 @@ def test_replies_go_to_the_shop_if_the_customer_has_no_valid_address(address: st
     for message in for_staff(an_order(customer={"email": address}), "x")[:2]:
         assert message["Reply-To"] == "hello@bluebell.example"
         assert "The customer " in read(message)[0]
+
+
+def test_the_shops_logo_comes_with_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logo = b"\x89PNG\r\n\x1a\n"
+    (tmp_path / "logo.png").write_bytes(logo)
+    monkeypatch.setattr(style, "FOLDER", tmp_path)
+    order = an_order(customer=CUSTOMER)
+
+    for message in (of_comment("Hello", order), of_cancellation(order), of_withdrawal(order)):
+        [image] = [part for part in message.walk() if part["Content-ID"]]
+        assert (image["Content-ID"], image.get_content()) == ("<logo>", logo)
+        html = message.get_body(("html",)).get_content()
+        assert [each["src"] for tag, each in Page(html).elements if tag == "img"] == ["cid:logo"]

@@ -32,6 +32,7 @@ from pypdf.generic import ArrayObject
 
 from orders import telemetry
 from orders.invoices import Mailing
+from orders.mailing import style
 from orders.mailing.letters import formats_for
 from orders.mailing.shop import Shop
 from orders.models import CustomerSummary, Order, OrderLine, PaymentStatus
@@ -464,8 +465,7 @@ PNG = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9
 
 @pytest.mark.parametrize(("name", "image"), [("logo.svg", SVG), ("logo.png", PNG)])
 def test_logo_replaces_the_shops_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, image: bytes) -> None:
-    (tmp_path / "invoice.typ").write_bytes((TEMPLATES / "invoice.typ").read_bytes())
-    monkeypatch.setattr(pdf, "TEMPLATES", tmp_path)
+    monkeypatch.setattr(style, "FOLDER", tmp_path)
     without = printed(an_order())
     (tmp_path / name).write_bytes(image)
     paper = printed(an_order())

@@ -18,6 +18,7 @@ from mails import NASTY, SHOP, TYPED, Page, a_line, an_order, harmless, parts, s
 
 from local.outbox import read_raw
 from orders.invoices import Mailing, Outcome
+from orders.mailing import style
 from orders.mailing.formatting import Formats
 from orders.mailing.letters import web_link
 from orders.mailing.shop import Shop
@@ -613,7 +614,7 @@ PNG = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9
 def test_a_logo_comes_with_the_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "logo.svg").write_bytes(b"<svg/>")
     (tmp_path / "logo.png").write_bytes(PNG)
-    monkeypatch.setattr(mail, "TEMPLATES", tmp_path)
+    monkeypatch.setattr(style, "FOLDER", tmp_path)
     order = an_order()
     invoice = an_invoice(order)
     message = render_mail(invoice_content(invoice, order, SHOP), invoice, SHOP, {"INV-1001-1": b"%PDF-"})
@@ -645,7 +646,7 @@ def test_a_logo_comes_with_the_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_an_svg_alone_stays_out_of_the_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "logo.svg").write_bytes(b"<svg/>")
-    monkeypatch.setattr(mail, "TEMPLATES", tmp_path)
+    monkeypatch.setattr(style, "FOLDER", tmp_path)
     _, page = read(an_order())
 
     assert page.row("Bluebell Books") == "Unpaid"

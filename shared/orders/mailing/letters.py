@@ -17,6 +17,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, ModuleLoader, St
 from orders.mailing.addresses import one_line
 from orders.mailing.formatting import Formats
 from orders.mailing.shop import Shop
+from orders.mailing.style import FOLDER, colours
 from orders.models import Order
 from orders.types import email_problem
 
@@ -60,11 +61,14 @@ POLICY = SMTP.clone(max_line_length=LINE_LENGTH, header_factory=HeaderRegistry(_
 
 
 def templates(folder: Path) -> Environment:
-    """The templates in a function's folder, and `layout.html`, which they extend."""
+    """The templates in a function's folder, and `layout.html`, which they extend. The shop's own replace them."""
     environment = Environment(
         # The build compiles them: to do so takes as long as to load Jinja2.
         loader=ChoiceLoader(
-            [ModuleLoader(folder / "compiled"), FileSystemLoader([folder, Path(__file__).parent / "templates"])]
+            [
+                ModuleLoader(folder / "compiled"),
+                FileSystemLoader([FOLDER / "templates", folder, Path(__file__).parent / "templates"]),
+            ]
         ),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
@@ -73,6 +77,7 @@ def templates(folder: Path) -> Environment:
         auto_reload=False,
     )
     environment.filters["lines"] = lambda text: re.split(r"\r\n|\r|\n", text)
+    environment.globals.update(colours())
     return environment
 
 
@@ -86,6 +91,7 @@ def letter(
     html: str,
     cc: Sequence[str] = (),
     reply_to: str | None = None,
+    logo: bytes | None = None,
 ) -> EmailMessage:
     """Returns a mail from the shop, as plain text and as HTML.
 
@@ -98,6 +104,7 @@ def letter(
         html: The same as HTML.
         cc: Addresses that get a copy.
         reply_to: Address for replies, by default the shop's.
+        logo: The PNG image that the HTML shows as `cid:logo`.
 
     Returns:
         The mail. It is plain ASCII once serialised.
@@ -117,6 +124,10 @@ def letter(
     message["Content-Language"] = "en"
     # Fixed, because the library would choose it at random. It cannot occur in quoted-printable or Base64 text.
     message.set_boundary("=_alternative")
+    if logo and (page := message.get_body(("html",))):
+        # Within the mail, because mail programs load nothing from the web unless they are told to.
+        page.add_related(logo, "image", "png", cid="<logo>", disposition="inline", filename="logo.png")
+        page.set_boundary("=_related")
     return message
 
 

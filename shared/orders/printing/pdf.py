@@ -19,6 +19,7 @@ import segno
 import typst
 
 from orders.e_invoice.cii import cii
+from orders.mailing.style import colours, logo_for_paper
 from orders.printing import TEMPLATES
 from orders.printing.content import Content
 from orders.printing.hybrid import mark_as_facturx
@@ -79,7 +80,8 @@ def render_pdf(content: Content) -> bytes:
     """
     printed = {
         **{name: getattr(content, name) for name in Content.__slots__ if name not in UNPRINTED},
-        "logo": next((path.name for path in sorted(TEMPLATES.glob("logo.*"))), ""),
+        "colours": colours()["light"],
+        "logo": str(logo_for_paper() or ""),
         "qr_code": _qr_code(content.pay["link"]) if content.pay else "",
     }
     data = json.dumps(printed, ensure_ascii=False)
@@ -100,6 +102,8 @@ def render_pdf(content: Content) -> bytes:
 def _typeset(data: str, xml: str, issued: datetime) -> bytes:
     return typst.compile(
         TEMPLATES / "invoice.typ",
+        # The logo is outside the folder of the template.
+        root=Path(TEMPLATES.anchor),
         font_paths=_fonts(),
         sys_inputs={"invoice": data, "xml": xml},
         timestamp=issued.replace(microsecond=0),
@@ -159,5 +163,5 @@ def _qr_code(link: str) -> str:
     if not 0 < len(link.encode()) <= LONGEST_QR_CODE:
         return ""
     image = io.BytesIO()
-    segno.make_qr(link, error="m").save(image, kind="svg", border=0, xmldecl=False, dark="#14181f")
+    segno.make_qr(link, error="m").save(image, kind="svg", border=0, xmldecl=False, dark=colours()["light"]["ink"])
     return image.getvalue().decode()
