@@ -25,10 +25,11 @@ GATE := --hypothesis-profile=gate
 # Some systems set NAME for every process; only NAME on the command line is used.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run token import backfill restored test gate test-dynamodb-local validate deploy-check faults storm fuzz load load-test bench e2e check format openapi lock sbom clean
+.PHONY: help run preview token import backfill restored test gate test-dynamodb-local validate deploy-check faults storm fuzz load load-test bench e2e check format openapi lock sbom clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=, DEBUG=1)"
+	@echo "make preview  render each kind of mail and PDF with the folder shop/, as a page to look at [LANGUAGE=de] [KIND=invoice]"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
 	@echo "make import   import orders from a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
 	@echo "              or the orders that a shop system exported [FORMAT=shopify|woocommerce|magento]"
@@ -58,6 +59,10 @@ help:
 
 run: $(VENV)/running
 	@$(BIN)/python -m local
+
+# Some systems set LANGUAGE for every process; only LANGUAGE on the command line is used.
+preview: $(VENV)/running
+	@PYTHONPATH=shared:functions:. $(BIN)/python -m local.preview $(if $(findstring command,$(origin LANGUAGE)),--language "$(LANGUAGE)") $(if $(KIND),--kind "$(KIND)")
 
 # Only the token is on standard output, so that it can be used as $$(make token SUB=alice).
 token: $(VENV)/running
