@@ -41,7 +41,7 @@ PARAMETERS = {
     "AllowedOrigins": "https://shop.example",
 }
 
-DEPLOYED = ("template.yaml", "samconfig.toml", "bundle", "functions", "shared")
+DEPLOYED = ("template.yaml", "samconfig.toml", "bundle", "functions", "shared", "shop")
 """What a deployment reads. It is copied, so that the check can change it."""
 
 
