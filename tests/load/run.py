@@ -29,12 +29,13 @@ REPORT = """
 filter type = "platform.report"
 | stats count(*) as calls, count(record.metrics.initDurationMs) as cold,
   pct(record.metrics.initDurationMs, 50) as init50, pct(record.metrics.initDurationMs, 99) as init99,
-  pct(record.metrics.durationMs, 50) as ms50, pct(record.metrics.durationMs, 99) as ms99,
+  pct(record.metrics.durationMs, 50) as ms50, pct(record.metrics.durationMs, 95) as ms95,
+  pct(record.metrics.durationMs, 99) as ms99, avg(record.metrics.billedDurationMs) as billed,
   max(record.metrics.maxMemoryUsedMB) as memory by @log
 """
 """CloudWatch Logs Insights: what Lambda reports of each function. Times in ms, memory in MB."""
 
-COLUMNS = ("calls", "cold", "init50", "init99", "ms50", "ms99", "memory")
+COLUMNS = ("calls", "cold", "init50", "init99", "ms50", "ms95", "ms99", "billed", "memory")
 
 
 def main() -> int:
@@ -98,7 +99,8 @@ def _print_reports(stack: str, began: int) -> None:
             while answer["status"] in ("Scheduled", "Running"):
                 time.sleep(2)
                 answer = logs.get_query_results(queryId=query["queryId"])
-            rows = [{cell["field"]: cell["value"] for cell in row} for row in answer.get("results", [])]
+            found = [{cell["field"]: cell["value"] for cell in row} for row in answer.get("results", [])]
+            rows = [row for row in found if "calls" in row]
     except (BotoCoreError, ClientError) as error:
         print(f"CloudWatch Logs Insights did not answer: {error}\nAsk it yourself:\n{REPORT}")
         return
