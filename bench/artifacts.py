@@ -86,12 +86,12 @@ def build(python: str, say: Callable[[str], None]) -> None:
         command = [python, str(ROOT / "bundle/build.py"), "--architecture", ARCHITECTURE, resource]
         _run([*command, str(OUT / "ours" / resource)])
     say("packaging the same without bytecode")
-    install(python, ROOT / "shared/requirements.txt", OUT / "plain/OrdersLayer/python")
+    install(python, ROOT / "shared/requirements.txt", OUT / "plain/OrdersLayer/python", "--no-deps")
     copy(ROOT / "shared/orders", OUT / "plain/OrdersLayer/python/orders")
     for function in FUNCTIONS:
         package = ROOT / "functions" / package_of(function)
         if (package / "requirements.txt").exists():
-            install(python, package / "requirements.txt", OUT / "plain" / function)
+            install(python, package / "requirements.txt", OUT / "plain" / function, "--no-deps")
         copy(package, OUT / "plain" / function / package.name)
     for peer in ("fastapi_cancel", "powertools_cancel"):
         say(f"packaging {peer}")
@@ -105,11 +105,12 @@ def build(python: str, say: Callable[[str], None]) -> None:
     _run([python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(OUT / "runtime")])
 
 
-def install(python: str, requirements: Path, target: Path) -> None:
-    """Installs packages into a folder with plain pip."""
+def install(python: str, requirements: Path, target: Path, *options: str) -> None:
+    """Installs packages into a folder with plain pip, with further options."""
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
     command += ["--no-compile", "--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"]
-    _run([*command, f"--platform={PLATFORMS[ARCHITECTURE]}", f"--requirement={requirements}", f"--target={target}"])
+    command += [f"--platform={PLATFORMS[ARCHITECTURE]}", f"--requirement={requirements}", f"--target={target}"]
+    _run([*command, *options])
 
 
 def copy(source: Path, target: Path) -> None:
