@@ -60,7 +60,7 @@ def _statements(resource: dict[str, Any]) -> list[dict[str, Any]]:
     properties = resource.get("Properties", {})
     policies = [properties] if "PolicyDocument" in properties else []
     if resource["Type"] == "AWS::IAM::Role":
-        policies = properties["Policies"]
+        policies = properties.get("Policies", [])
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 

@@ -85,7 +85,7 @@ def properties(template: Template, function: str) -> Any:
 
 def allowed(template: Template, role: str) -> Iterator[tuple[set[str], set[str], Any]]:
     """Yields what a role may do: actions, resources, condition."""
-    for policy in template.of_type("AWS::IAM::Role")[role]["Policies"]:
+    for policy in template.of_type("AWS::IAM::Role")[role].get("Policies", []):
         for statement in policy["PolicyDocument"]["Statement"]:
             assert statement["Effect"] == "Allow"
             yield texts(statement["Action"]), texts(statement["Resource"]), statement.get("Condition")
@@ -266,6 +266,13 @@ def test_every_parameter_of_a_function_changes_the_settings_version(template: Te
 def test_permissions_are_defined_only_in_roles() -> None:
     kinds = {what["Type"] for what in DOCUMENT["Resources"].values()}
     assert not kinds & {"AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy", "AWS::IAM::UserPolicy"}
+
+
+def test_the_boundary_limits_every_role(template: Template, given: dict[str, str]) -> None:
+    # Also the one of CodeDeploy, which SAM would create without a boundary.
+    assert template.globals["Function"]["DeploymentPreference"]["Role"] == "RolloutRole.Arn"
+    roles = template.of_type("AWS::IAM::Role").values()
+    assert {role.get("PermissionsBoundary") for role in roles} == {given.get("PermissionsBoundary")}
 
 
 def test_no_role_has_wildcard_permissions(template: Template) -> None:
