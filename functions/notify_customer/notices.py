@@ -1,6 +1,5 @@
 """Notices to customers: mails about a comment, a cancellation or a withdrawal. Pure functions of their arguments."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
@@ -9,13 +8,13 @@ from typing import Any
 from orders.identity import Role
 from orders.mailing.addresses import one_line
 from orders.mailing.formatting import Formats
-from orders.mailing.letters import formats_for, imprint, letter, order_page, templates
+from orders.mailing.letters import formats_for, imprint, letter, order_page, render_bodies, templates
 from orders.mailing.shop import Shop
 from orders.mailing.style import logo_for_mail
 from orders.models import Order, OrderHeader, PaymentStatus, StoredComment
 from orders.stream import CommentAddition, DomainEvent, OrderCancellation, WithdrawalDeclaration
 
-_templates = templates(Path(__file__).parent / "templates")
+TEMPLATES = templates(Path(__file__).parent / "templates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +71,24 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
     """
     name = one_line(order.customer_summary.first_name)
     logo = logo_for_mail()
+    formats = formats_for(order, shop, language_of(order))
+    words = formats.words
+    _ = words.gettext
     values: dict[str, Any] = {
         "order_id": order.order_id,
-        "greeting": f"Hello {name}," if name else "Hello,",
-        "shop": imprint(shop),
+        "greeting": _("Hello %(name)s,", name=name) if name else _("Hello,"),
+        "shop": imprint(shop, words),
         "logo": "cid:logo" if logo else "",
         "order_page": order_page(shop, order.order_id),
     }
+    own = {"order": order.order_id, "shop": values["shop"]["name"]}
     match notice.event:
-        case CommentAddition(_, comment):
-            subject, date = f"A message about your order {order.order_id} at {values['shop']['name']}", comment.created
+        case CommentAddition(comment=comment):
+            subject, date = _("A message about your order %(order)s at %(shop)s", **own), comment.created
             values |= {"content": comment.content.strip("\r\n")}
         case OrderCancellation(cancelled):
-            subject = f"Your order {order.order_id} at {values['shop']['name']} is cancelled"
+            subject = _("Your order %(order)s at %(shop)s is cancelled", **own)
             date = cancelled.cancelled_at or cancelled.created
-            formats = formats_for(order, shop)
             values |= {
                 "by_customer": cancelled.cancelled_as == Role.CUSTOMER,
                 "date": formats.date(date),
@@ -94,22 +96,22 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
                 "reason": (cancelled.cancel_reason or "").strip("\r\n"),
                 **_money(cancelled, formats),
             }
-        case WithdrawalDeclaration(_, _, withdrawal):
-            subject = f"We received your withdrawal from order {order.order_id} at {values['shop']['name']}"
+        case WithdrawalDeclaration(withdrawal=withdrawal):
+            subject = _("We received your withdrawal from order %(order)s at %(shop)s", **own)
             date = withdrawal.declared_at
             values |= {
                 "name": one_line(withdrawal.name),
                 "email": withdrawal.email,
-                "submitted": formats_for(order, shop).date_and_time(date),
+                "submitted": formats.date_and_time(date),
             }
-    text, html = render_bodies(notice, values)
-    return letter(shop, recipient_of(notice, order) or "", subject, date, text=text, html=html, logo=logo)
+    text, html = render_bodies(TEMPLATES, notice.kind, words, values)
+    recipient = recipient_of(notice, order) or ""
+    return letter(shop, recipient, subject, date, language=words.language, text=text, html=html, logo=logo)
 
 
-def render_bodies(notice: Notice, values: Mapping[str, Any]) -> tuple[str, str]:
-    """Renders the templates of a notice: its plain text and its HTML."""
-    text, html = (_templates.get_template(f"{notice.kind}.{suffix}") for suffix in ("txt", "html"))
-    return text.render(values), html.render(values)
+def language_of(order: Order) -> str | None:
+    """Returns the language to write to a customer in: the order's, else that of its invoice; None if neither is set."""
+    return order.language or (order.invoice.language if order.invoice else None)
 
 
 def _money(order: OrderHeader, formats: Formats) -> dict[str, Any]:

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from orders.invoices import Mailing
-from orders.mailing.letters import letter, templates
+from orders.mailing.letters import letter, render_bodies, templates
 from orders.mailing.shop import Shop
 from orders.mailing.style import logo_for_mail
 from orders.printing.content import Content
 
-_templates = templates(Path(__file__).parent / "templates")
-_html = _templates.get_template("invoice.html")
-_text = _templates.get_template("invoice.txt")
+TEMPLATES = templates(Path(__file__).parent / "templates")
 
 
 def render_mail(content: Content, mailing: Mailing, shop: Shop, pdfs: Mapping[str, bytes]) -> EmailMessage:
@@ -30,13 +28,15 @@ def render_mail(content: Content, mailing: Mailing, shop: Shop, pdfs: Mapping[st
         The mail, to the mailing's recipient, with the copies that were asked for. It is plain ASCII once serialised.
     """
     logo = logo_for_mail()
+    text, html = _bodies(content, "cid:logo" if logo else "")
     message = letter(
         shop,
         mailing.recipient,
         mailing.subject or content.subject,
         mailing.started,
-        text=_text.render(_variables(content)),
-        html=_html.render(_variables(content), logo="cid:logo" if logo else ""),
+        language=content.words.language,
+        text=text,
+        html=html,
         cc=mailing.cc,
         logo=logo,
     )
@@ -48,10 +48,10 @@ def render_mail(content: Content, mailing: Mailing, shop: Shop, pdfs: Mapping[st
 def render_html(content: Content) -> str:
     """Writes the HTML part of the mail as a page on its own, for a preview."""
     logo = logo_for_mail()
-    return _html.render(
-        _variables(content), logo=f"data:image/png;base64,{base64.b64encode(logo).decode()}" if logo else ""
-    )
+    _, html = _bodies(content, f"data:image/png;base64,{base64.b64encode(logo).decode()}" if logo else "")
+    return html
 
 
-def _variables(content: Content) -> dict[str, Any]:
-    return {name: getattr(content, name) for name in Content.__slots__}
+def _bodies(content: Content, logo: str) -> tuple[str, str]:
+    variables: dict[str, Any] = {name: getattr(content, name) for name in Content.__slots__}
+    return render_bodies(TEMPLATES, "invoice", content.words, variables | {"logo": logo})

@@ -22,6 +22,7 @@ from orders.ledger import MAIL_LEASE, Ledger, OrderChanged, Plan
 from orders.lifecycle import mailing_state, refuse_invoice
 from orders.mailing.mail import Mailer
 from orders.mailing.shop import EInvoices, Shop
+from orders.mailing.words import choose_language, has_catalogue
 from orders.models import Order, PaymentStatus, buyer_details, buyer_digest
 from orders.payments import OPEN, refuse_status
 from orders.printing.content import Content, invoice_content
@@ -319,7 +320,8 @@ def draft_mailing(order: Order, caller: Caller, request: InvoiceRequest, shop: S
         notes=request.notes,
         cc=_copies(order, request, shop),
         subject=request.subject,
-        language=request.language,
+        # None if neither has a catalogue: then the document's language counts.
+        language=next((tag for tag in (order.language, request.language) if has_catalogue(tag)), None),
     )
 
 
@@ -331,6 +333,7 @@ def issued_content(order: Order, draft: Mailing, shop: Shop) -> dict[str, Any]:
     """
     seller, due = shop.seller(), shop.payment_due(order, draft.started)
     content = draft.printed | {"seller": seller, "payment_due": due, "missing": missing(order, seller)}
+    content["language"] = choose_language(draft.language, shop.language)
     if shop.e_invoices is EInvoices.OFF:
         return content
     unfit = refuse_e_invoice(order, seller, due, settled=draft.payment_status in SETTLED)

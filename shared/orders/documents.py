@@ -171,7 +171,7 @@ def read_documents(table: Table, order_id: str) -> list[Document]:
 
 _NOT_FROZEN = {
     *("order_line_details", "invoice_count", "mailing_until", "bounced", "complained", "invoice", "archived"),
-    *("may_have_left", "credit_note", "created_by", "withdrawal"),
+    *("may_have_left", "credit_note", "created_by", "withdrawal", "language"),
 }
 """What a document does not keep of an order: its lines, which never change, and what no document says."""
 

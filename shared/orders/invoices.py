@@ -148,9 +148,10 @@ class Mailing(Model):
 
     def brings(self, document: DocumentHead, credit_note: DocumentHead | None = None) -> "Mailing":
         """Returns this mailing with the document that it brings, and perhaps the credit note for an earlier one."""
-        own = {"document": document.number, "document_issued": document.issued, "document_type": document.type}
-        number = credit_note and credit_note.number
-        return self.model_copy(update={**own, "payment_due": document.payment_due, "credit_note": number})
+        own: dict[str, Any] = {"document": document.number, "document_issued": document.issued}
+        own |= {"document_type": document.type}
+        own |= {"payment_due": document.payment_due, "credit_note": credit_note and credit_note.number}
+        return self.model_copy(update={**own, "language": self.language or document.language})
 
 
 class SellerDetails(Model):
@@ -210,7 +211,6 @@ class Document(DocumentHead):
         payment_status: The status that it prints.
         payment_method_options: The ways to pay that it names.
         notes: What the shop adds.
-        language: How amounts and dates are written, if not in the shop's language.
         e_invoice: The profile of the e-invoice in its PDF; None without one.
         xml: The format of the XML file beside its PDF; None without one.
         missing: What it lacks to be legally complete or an e-invoice: paths of fields, with the reason if a field is
@@ -226,7 +226,6 @@ class Document(DocumentHead):
     payment_status: PaymentStatus
     payment_method_options: tuple[str, ...] = ()
     notes: str | None = None
-    language: str | None = None
     e_invoice: str | None = None
     xml: XmlFormat | None = None
     missing: tuple[str, ...] = ()

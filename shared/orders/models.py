@@ -168,6 +168,7 @@ class DocumentHead(Model):
         issued: When it was issued. Numbers of a series are in this order.
         corrects: The number of the invoice that a credit note cancels.
         payment_due: The last day to pay an invoice, in the shop's time zone.
+        language: The language that it is written in (BCP 47); None if it is the shop's.
     """
 
     number: str
@@ -175,6 +176,7 @@ class DocumentHead(Model):
     issued: Moment
     corrects: str | None = None
     payment_due: Day | None = None
+    language: str | None = None
 
 
 class CurrentInvoice(DocumentHead):

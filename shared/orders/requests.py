@@ -236,6 +236,7 @@ class OrderPatch(Model):
     payment_due: Day | None = None
     purchase_order_number: Line | None = None
     buyer_reference: Line | None = None
+    language: LanguageTag | None = None
     version: Annotated[StrictInt, Field(ge=1, lt=2**53)] | None = None
 
     def applied_to(self, order: Order) -> Order:
@@ -345,7 +346,8 @@ class InvoiceRequest(Model):
 
     `resend` sends the invoice even if an earlier one to the same address bounced or was reported as spam. `cc` takes
     the order's `billing_email` and the addresses that the shop has configured, no others. `subject` replaces the mail's
-    usual one. `language` decides how amounts and dates are written (a BCP 47 tag); by default, the shop's language.
+    usual one. `language` (a BCP 47 tag) is that of the mail and of a new invoice, unless the order has one; by default,
+    that of the order's invoice, else the shop's.
 
     An order has one invoice: it is issued when it is first sent, and sent again later. If the buyer's name, address or
     VAT number changed since, `reissue` cancels it by a credit note and issues another one, and `as_issued` sends it

@@ -42,6 +42,7 @@ _DOCUMENT: dict[str, Any] = {
     "due": "92.26",
     "payment_status": "unpaid",
     "payment_due": "2026-12-07",
+    "language": "en",
     "e_invoice": "EN 16931",
     "xml": None,
 }
@@ -73,7 +74,8 @@ class MailingRecord(Model):
 class OwnDocument(Model):
     """An invoice or a credit note as its customer sees it. Amounts are those that it states.
 
-    `corrects` is the number of the invoice that a credit note cancels. `e_invoice` is the profile of the e-invoice in
+    `corrects` is the number of the invoice that a credit note cancels. `language` is null for documents of earlier
+    versions, which are in the shop's language. `e_invoice` is the profile of the e-invoice in
     its PDF, and `xml` the format of the XML file beside it, both null without one.
     """
 
@@ -89,6 +91,7 @@ class OwnDocument(Model):
     due: str
     payment_status: PaymentStatus
     payment_due: Day | None
+    language: str | None
     e_invoice: str | None
     xml: XmlFormat | None
 
@@ -126,7 +129,7 @@ class DocumentRecord(OwnDocument):
                             "notes": None,
                             "cc": [],
                             "subject": None,
-                            "language": None,
+                            "language": "en",
                             "reason": None,
                             "events": [
                                 {"event": "send", "at": "2026-11-23T17:25:10.000000Z"},
@@ -227,6 +230,7 @@ class OrderRecord(Model):
     payment_due: Day | None
     purchase_order_number: str | None
     buyer_reference: str | None
+    language: str | None
     customer_summary: CustomerSummary
     order_line_details: tuple[OrderLineRecord, ...]
     withdrawal: WithdrawalRecord | None

@@ -230,9 +230,11 @@ class OrderStore:
             actions.append(
                 self._table.update_action(
                     item_key(order.order_id, DETAIL),
-                    "SET " + ", ".join(f"{name} = :{name}" for name in details) + removed,
+                    "SET " + ", ".join(f"#{name} = :{name}" for name in details) + removed,
                     condition="attribute_exists(pk)",
                     values={f":{name}": value for name, value in details.items()},
+                    # DynamoDB reserves some of the names, such as `language`.
+                    names={f"#{name}": name for name in details},
                 )
             )
         change = Change(version=changed.version, at=now, by=caller.id, name=caller.name, fields=tuple(fields))

@@ -13,11 +13,11 @@ _ZERO = Decimal(0)
 
 
 class ChargeKind(StrEnum):
-    """The charges of an order, as they are printed."""
+    """The charges of an order."""
 
-    SHIPPING = "Shipping"
-    HANDLING = "Handling"
-    SURCHARGE = "Surcharge"
+    SHIPPING = "shipping"
+    HANDLING = "handling"
+    SURCHARGE = "surcharge"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,19 @@ from typing import Annotated
 
 from pydantic import Field, StrictStr, StringConstraints
 
-from orders.types import Amount, CountryCode, Day, Line, Model, TaxRate, Text, Violation, described, matching
+from orders.types import (
+    Amount,
+    CountryCode,
+    Day,
+    LanguageTag,
+    Line,
+    Model,
+    TaxRate,
+    Text,
+    Violation,
+    described,
+    matching,
+)
 
 
 class TaxCategory(StrEnum):
@@ -48,10 +60,11 @@ class LineTerms(Model):
 
 
 class OrderTerms(Model):
-    """Tax of the charges, dates and references of an order.
+    """Tax of the charges, dates, references and language of an order.
 
     `delivered_on` is the date of supply, `payment_due` the last day to pay. `buyer_reference` is what the buyer asks to
-    be quoted (BT-10), `purchase_order_number` the number of the buyer's own order (BT-13).
+    be quoted (BT-10), `purchase_order_number` the number of the buyer's own order (BT-13). The shop writes to the
+    customer in `language`.
     """
 
     shipping_tax_rate: TaxRate | None = None
@@ -65,6 +78,7 @@ class OrderTerms(Model):
     payment_due: Day | None = None
     purchase_order_number: Line | None = None
     buyer_reference: Line | None = None
+    language: LanguageTag | None = None
 
 
 def term_violations(index: int, line: LineTerms) -> Iterator[Violation]:

@@ -42,6 +42,7 @@ _AS_STORED = (
     "payment_due",
     "purchase_order_number",
     "buyer_reference",
+    "language",
     "customer_summary",
 )
 _RATES = ("shipping_tax_rate", "handling_tax_rate", "surcharge_tax_rate")

@@ -201,8 +201,8 @@ def test_build_is_reproducible(built: Built, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("package", "environment"),
     [
-        ("SendInvoiceFunction/send_invoice", mail._templates),
-        ("NotifyCustomerFunction/notify_customer", notices._templates),
+        ("SendInvoiceFunction/send_invoice", mail.TEMPLATES),
+        ("NotifyCustomerFunction/notify_customer", notices.TEMPLATES),
     ],
 )
 def test_compiled_templates_match_the_functions_own_environment(

@@ -84,7 +84,7 @@ def test_admin_reads_sent_invoices(sent: Service) -> None:
         "notes": "Grüße",
         "cc": [],
         "subject": None,
-        "language": None,
+        "language": "en",
         "reason": None,
         "events": [],
     }
@@ -102,6 +102,7 @@ def test_admin_reads_sent_invoices(sent: Service) -> None:
         "due": "199.11",
         "payment_status": "unpaid",
         "payment_due": "2026-12-07",
+        "language": "en",
         "archived": True,
         "e_invoice": "EN 16931",
         "xml": "Peppol BIS Billing 3.0",

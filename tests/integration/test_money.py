@@ -257,7 +257,7 @@ def test_cancellation_mail_states_what_was_paid_and_refunded(service: Service) -
     plain = mail.get_body(("plain",))
     assert plain
     for text in (plain.get_content(), Page(html_of(mail)).text):
-        assert "You have paid €100.00, of which €30.00 was refunded. What has to go back" in spaced(text)
+        assert "You have paid €100.00, of which €30.00 was refunded. The shop will refund" in spaced(text)
 
 
 @pytest.mark.parametrize(

@@ -268,7 +268,7 @@ def test_comment_is_mailed_unchanged(service: Service) -> None:
             cancel("/admin/orders/1004", reason="Ausverkauft.\n<i>Leider</i>"),
             "Käsekönig & Töchter",
             ["Ausverkauft.", "<i>Leider</i>"],
-            "You have paid 120,00 €. What has to go back to you, the shop will return.",
+            "You have paid 120,00 €. The shop will refund what it owes you.",
         ),
     ],
     ids=["by the customer, unpaid", "by the staff, paid, with a reason"],

@@ -70,7 +70,7 @@ def test_redacted_comment_does_not_reach_the_staff(service: Service) -> None:
         (
             "1001",
             {"paid": "20", "refunded": "5"},
-            "Paid: 20,00 €. To be refunded: 15,00 €. The refund is not made automatically.",
+            "Paid: 20,00 €\nTo be refunded: 15,00 €\nThe refund is not made automatically.",
         ),
     ],
 )
@@ -101,7 +101,7 @@ def test_staff_is_told_even_if_the_customer_cannot_be(service: Service) -> None:
 def test_staff_hears_of_a_credit_note(service: Service) -> None:
     service.post("/admin/orders/1001/send-invoice")
     assert service.notify(cancel(service)) == []
-    assert "Credit note INV-2026-00002 cancels the invoice INV-2026-00001." in text_of(service.staff_mails[0])
+    assert "Credit note INV-2026-00002 cancels invoice INV-2026-00001." in text_of(service.staff_mails[0])
     assert list(service.staff_mails[0].iter_attachments()) == []
 
 

@@ -16,13 +16,20 @@ def test_page_shows_each_kind(
 
     page = (tmp_path / "index.html").read_text()
     assert (tmp_path / "index.html").as_uri() in capsys.readouterr().out
-    assert 'src="invoice-mail.html"' in page
-    assert 'src="invoice.pdf"' in page
-    assert "92,26" in (tmp_path / "invoice-mail.html").read_text()
-    assert (tmp_path / "invoice.pdf").read_bytes().startswith(b"%PDF-")
+    assert 'src="invoice-mail.de.html"' in page
+    assert 'src="invoice.de.pdf"' in page
+    assert "92,26" in (tmp_path / "invoice-mail.de.html").read_text()
+    assert (tmp_path / "invoice.de.pdf").read_bytes().startswith(b"%PDF-")
 
 
-def test_unknown_kind_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["preview", "--kind", "bill"])
-    with pytest.raises(SystemExit, match="KIND=bill is unknown"):
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("--kind", "bill", "KIND=bill is unknown. Use one of invoice-mail, "),
+        ("--language", "fi", "LANGUAGE=fi has no catalogue. Use one of ar, de, "),
+    ],
+)
+def test_unknown_choice_is_reported(monkeypatch: pytest.MonkeyPatch, option: str, value: str, complaint: str) -> None:
+    monkeypatch.setattr("sys.argv", ["preview", option, value])
+    with pytest.raises(SystemExit, match=complaint):
         preview.main()

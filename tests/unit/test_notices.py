@@ -104,17 +104,15 @@ def test_comment_notice() -> None:
         "  Your parcel leaves on Friday.\n  \n    Best,\n  Ada\n" + IMPRINT
     )
     assert spaced(page.text) == (
-        "Bluebell Books wrote about your order 1001. Bluebell Books Order 1001 Hello Alice, "
-        f"Bluebell Books wrote about your order: Your parcel leaves on Friday. Best, Ada {FOOT}"
+        "Bluebell Books wrote about your order 1001: Bluebell Books Order 1001 Hello Alice, "
+        f"Bluebell Books wrote about your order 1001: Your parcel leaves on Friday. Best, Ada {FOOT}"
     )
 
 
 NEVER_PAID = "You have paid nothing for this order, and there is nothing to pay."
-PAID = "You have paid 10,00 €. What has to go back to you, the shop will return. {}"
-PERHAPS = (
-    "There is nothing to pay. If any of what you have paid still has to go back to you, the shop will return it. {}"
-)
-NO_PROMISE = "This mail does not mean that it is on its way yet."
+PAID = "You have paid 10,00 €. The shop will refund what it owes you. {}"
+PERHAPS = "There is nothing to pay. If the shop owes you a refund, you will receive it. {}"
+NO_PROMISE = "This mail does not mean that a refund is on its way yet."
 
 
 def test_cancellation_notice() -> None:
@@ -129,8 +127,8 @@ def test_cancellation_notice() -> None:
         f"YOUR MONEY\n{PAID.format(NO_PROMISE)}\n" + IMPRINT
     )
     assert spaced(page.text) == (
-        "You have paid 10,00 €. What has to go back, the shop will return. Bluebell Books Cancelled Order 1001 "
-        "Hello Alice, Bluebell Books cancelled your order on 15 Jan 2026. "
+        "You have paid 10,00 €. The shop will refund what it owes you. Bluebell Books Cancelled Order 1001 "
+        "Hello Alice, Bluebell Books cancelled your order 1001 on 15 Jan 2026. "
         "Nothing more of it will be shipped or charged. Reason Sold out. We are sorry. "
         f"Your money {PAID.format(NO_PROMISE)} {FOOT}"
     )
@@ -148,15 +146,15 @@ def test_withdrawal_notice() -> None:
         "Bluebell Books\n\nHello Alice,\n\nWe have received your withdrawal:\n\n"
         "  I withdraw from the contract for order 1001.\n\n"
         "  Name: Alice Martin\n  Confirmation to: alice@example.com\n  Submitted: 16 Jan 2026, 00:30:00 (UTC+01:00)\n\n"
-        "This mail confirms that the withdrawal has arrived and when. Please keep it.\n"
+        "This mail confirms that the withdrawal has arrived and when. Please keep this mail.\n"
         "The order has not been cancelled yet. Bluebell Books will check the withdrawal and contact you about "
         "returning the goods and about your money.\nIf you did not declare it, please tell us.\n" + IMPRINT
     )
     assert spaced(page.text) == (
-        "Submitted 16 Jan 2026, 00:30:00 (UTC+01:00). Please keep this mail. Bluebell Books Order 1001 Hello Alice, "
+        "Submitted: 16 Jan 2026, 00:30:00 (UTC+01:00) · Please keep this mail. Bluebell Books Order 1001 Hello Alice, "
         "We have received your withdrawal: I withdraw from the contract for order 1001. "
         "Name: Alice Martin Confirmation to: alice@example.com Submitted: 16 Jan 2026, 00:30:00 (UTC+01:00) "
-        "This mail confirms that the withdrawal has arrived and when. Please keep it. "
+        "This mail confirms that the withdrawal has arrived and when. Please keep this mail. "
         "The order has not been cancelled yet. Bluebell Books will check the withdrawal and contact you about "
         f"returning the goods and about your money. If you did not declare it, please tell us. {FOOT}"
     )
@@ -192,7 +190,7 @@ def test_notice_names_who_cancelled(by: str | None, who: str) -> None:
     plain, page = read(of_cancellation(an_order(customer=CUSTOMER), by=by))
 
     assert f"\n{who} cancelled your order 1001 on " in plain
-    assert f" {who} cancelled your order on " in spaced(page.text)
+    assert f" {who} cancelled your order 1001 on " in spaced(page.text)
 
 
 @pytest.mark.parametrize("reason", [None, "", "\n"])
@@ -365,7 +363,7 @@ def test_a_cancellation_is_dated_the_shops_day() -> None:
     plain, page = read(message)
 
     assert "cancelled your order 1001 on 16 Jan 2026." in plain
-    assert "cancelled your order on 16 Jan 2026." in spaced(page.text)
+    assert "cancelled your order 1001 on 16 Jan 2026." in spaced(page.text)
     assert message["Date"].datetime == LATE
 
 
@@ -377,7 +375,7 @@ def test_notices_link_the_page_of_the_order_and_the_support_contact() -> None:
         of_withdrawal(an_order(), shop),
     ):
         plain, page = read(message)
-        assert "\nView your order:\nhttps://shop.example/orders/1001\n" in plain
+        assert "\nView your order\nhttps://shop.example/orders/1001\n" in plain
         assert page.links == ["https://shop.example/orders/1001"]
         assert page.contacts == ["tel:+441174960123"]
 
@@ -425,7 +423,7 @@ def test_mail_to_the_staff_says_who_did_what() -> None:
     )
     assert cancellation == (
         "Bluebell Books\n\nAlice Martin cancelled order 1001 on 15 Jan 2026. Do not ship it.\n\nREASON\n  Sorry.\n\n"
-        "MONEY\nPaid: 10,00 €. To be refunded: 10,00 €. The refund is not made automatically.\n\n"
+        "MONEY\nPaid: 10,00 €\nTo be refunded: 10,00 €\nThe refund is not made automatically.\n\n"
         "The order has no e-mail address that a reply could go to.\n\nBluebell Books\n"
     )
     assert withdrawal == (
@@ -434,8 +432,8 @@ def test_mail_to_the_staff_says_who_did_what() -> None:
         "  Name: Sorry.\n  Name on the order: Alice Martin\n  E-mail address: alice@example.com\n"
         "  Submitted: 15 Jan 2026, 23:30:00 (UTC+00:00)\n\n"
         "The order was not changed. Check the withdrawal, then cancel the order or answer the customer.\n\n"
-        "THE ORDER\nNow: in progress, awaiting shipment, unpaid.\n"
-        "Paid: 10,00 €, of which the shop still has 10,00 €.\n\n"
+        "THE ORDER\nOrder status: In progress\nShipping status: Awaiting shipment\nPayment status: Unpaid\n"
+        "Paid: 10,00 €\nNot refunded: 10,00 €\n\n"
         "Replies to this mail go to the customer, alice@example.com.\n\nBluebell Books\n"
     )
 

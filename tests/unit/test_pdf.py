@@ -216,13 +216,14 @@ def squeezed(text: str) -> str:
 def words(value: Any) -> Iterator[str]:
     """Yields all text of a content that people read."""
     if isinstance(value, Content):
-        unprinted = {"recipient", "cc", "subject", "order_page", "paper", "issued", "carried"}
+        unprinted = {"recipient", "cc", "subject", "order_page", "paper", "issued", "carried", "words"}
         value = {name: getattr(value, name) for name in Content.__slots__ if name not in unprinted}
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
-        # Where a mail's link leads is not printed.
-        for part in (value[name] for name in value if name != "support_link") if isinstance(value, dict) else value:
+        # Where a mail's link leads is not printed, nor what tells rows apart.
+        unprinted = {"support_link", "key"}
+        for part in (value[name] for name in value if name not in unprinted) if isinstance(value, dict) else value:
             yield from words(part)
 
 

@@ -186,7 +186,7 @@ def test_both_parts_have_the_same_content() -> None:
     assert "".join(f"{label}: {amount}\n" for label, amount in sums.items()) in plain
     assert page.row("Reading lamp2 × 1.249,50 € · SKU LMP-12Discount -50,00 € · Tax 474,81 €") == "2.499,00 €"
     assert (
-        "Reading lamp\n  SKU: LMP-12\n  Quantity: 2\n  Price: 1.249,50 €\n  Total: 2.499,00 €\n"
+        "Reading lamp\n  SKU LMP-12\n  Quantity: 2\n  Price: 1.249,50 €\n  Total: 2.499,00 €\n"
         "  Discount: -50,00 €\n  Tax: 474,81 €\n"
     ) in plain
 
@@ -223,7 +223,7 @@ def test_zero_and_missing_values_are_left_out() -> None:
         ("de", "DE", "JPY", "1500", "1.500 ¥"),
         ("en", "US", "KWD", "12.5", "KWD 12.500"),
         # By ISO 4217, where CLDR has other decimals.
-        ("sr", "RS", "RSD", "150.5", "150,50 RSD"),
+        ("de", "RS", "RSD", "150.5", "150,50 RSD"),
         ("en", "US", "ISK", "1500", "ISK 1,500"),
         ("en", "US", "CLF", "1.5", "CLF 1.5000"),
         ("en", "US", "HUF", "1500", "HUF 1,500.00"),
@@ -237,7 +237,8 @@ def test_zero_and_missing_values_are_left_out() -> None:
         ("de", None, "EUR", "1234.5", "1.234,50 €"),
         ("en-GB", None, "GBP", "1234.5", "£1,234.50"),
         ("de_CH", None, "CHF", "1234.5", "CHF 1’234.50"),
-        ("sr-Latn", "BA", "BAM", "1234.5", "1.234,50 KM"),
+        # Without a catalogue, words and formats are English.
+        ("sr-Latn", "BA", "BAM", "1234.5", "1,234.50 BAM"),
         ("zh", "TW", "TWD", "1234.5", "$1,234.50"),
         ("tlh", "DE", "EUR", "1234.5", "1.234,50 €"),
         ("../../etc", "DE", "EUR", "1234.5", "1.234,50 €"),
@@ -394,7 +395,7 @@ def test_unsettled_order_asks_for_the_amount_due(status: PaymentStatus) -> None:
 
     link = "https://pay.example/1001?invoice=INV-1001-1&amount=7.50&currency=EUR"
     assert page.links == [link]
-    assert f"\n- Bank transfer\n- PayPal\nPay 7,50 € here:\n{link}\n" in plain
+    assert f"\n- Bank transfer\n- PayPal\nPay 7,50 €\n{link}\n" in plain
     for text in (plain, page.text):
         assert "nothing to pay" not in text
         assert "Pay 7,50 €" in spaced(text)
@@ -433,7 +434,7 @@ def test_only_web_pages_are_linked(template: str, link: str | None) -> None:
     plain, page = read(an_order(order_id="a_b-1"), SHOP.model_copy(update={"payment_link": template}))
 
     assert page.links == ([link] if link else [])
-    assert ("here:" in plain) == bool(link)
+    assert ("HOW TO PAY" in plain) == bool(link)
 
 
 # Personal texts -------------------------------------------------------------------------------------------------------
@@ -521,7 +522,7 @@ def test_500_lines_are_complete() -> None:
     plain, page = parts(message)[0], Page(parts(message)[1])
 
     for line in order.order_line_details:
-        assert f"\n{line.product_name}\n  SKU: {line.sku}\n" in plain
+        assert f"\n{line.product_name}\n  SKU {line.sku}\n" in plain
         assert f"\n{line.product_name}\n" in page.text
     assert max(map(len, message.as_bytes(policy=SMTP).split(b"\r\n"))) <= 78
 
@@ -553,7 +554,7 @@ def test_preview_text_summarises_the_invoice() -> None:
     _, page = read(an_order())
 
     assert spaced(page.text).startswith(
-        "Amount due: 10,00 €, unpaid. Invoice INV-1001-1 of 15 Jan 2026 for order 1001."
+        "Amount due: 10,00 € · Unpaid · Invoice INV-1001-1 of 15 Jan 2026 for order 1001 "
     )
 
 
@@ -595,7 +596,7 @@ def test_the_support_contact_is_a_link_where_it_can_be(contact: str, contacts: l
 def test_a_mail_links_the_page_of_the_order(template: str, link: str | None) -> None:
     plain, page = read(an_order(), SHOP.model_copy(update={"order_page": template, "payment_link": ""}))
 
-    assert (f"\nView your order:\n{link}\n" in plain) == bool(link)
+    assert (f"\nView your order\n{link}\n" in plain) == bool(link)
     assert ("View your order" in plain) == ("View your order" in page.text) == bool(link)
     assert page.links == ([link] if link else [])
 

@@ -171,7 +171,7 @@ def _taxes(order: Order, groups: tuple[TaxGroup, ...]) -> Iterator[str]:
             continue
         if group.category is None:
             unclear = "is 0, and the lines do not tell its tax category"
-            yield from (f"{kind.value.lower()}_tax_rate: {unclear}" for kind, _ in group.charges)
+            yield from (f"{kind}_tax_rate: {unclear}" for kind, _ in group.charges)
             continue
         expected = (group.net * group.rate / 100).quantize(Decimal("0.01"))
         # BR-S-9, and BR-CO-17, which takes rates below 0.5 for 0.

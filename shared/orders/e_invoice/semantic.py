@@ -4,7 +4,7 @@
 that the order or its table of taxes (`orders.tax`) does not state.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -221,7 +221,9 @@ def e_invoice(
     *,
     issued: date,
     terms: str,
-    reasons: dict[TaxCategory, str],
+    reasons: Mapping[TaxCategory, str],
+    discount: str,
+    charges: Mapping[ChargeKind, str],
 ) -> EInvoice:
     """Returns what the e-invoice of a document says. `fitness.refuse_e_invoice` must have found nothing against it.
 
@@ -233,6 +235,8 @@ def e_invoice(
         issued: The day of issue, in the shop's time zone.
         terms: What it says about paying, if anything.
         reasons: Why there is no tax, by category.
+        discount: What a discount is called.
+        charges: What the charges are called.
     """
     every = total(groups)
     credited = bool(document.corrects)
@@ -253,8 +257,8 @@ def e_invoice(
         account=Account(seller.iban, seller.bic, seller.legal_name) if seller.iban and due and not credited else None,
         seller=_seller(seller, groups, document.xml),
         buyer=_buyer(order.customer_summary, groups, document.xml),
-        lines=tuple(_line(n, line, order) for n, line in enumerate(order.order_line_details, 1)),
-        allowances=tuple(_allowances(groups)),
+        lines=tuple(_line(n, line, order, discount) for n, line in enumerate(order.order_line_details, 1)),
+        allowances=tuple(_allowances(groups, discount, charges)),
         taxes=tuple(_breakdown(group, reasons) for group in groups),
         sums=Sums(
             lines=every.items,
@@ -326,7 +330,7 @@ def _outside_scope(groups: tuple[TaxGroup, ...]) -> bool:
     return any(group.category is TaxCategory.OUTSIDE_SCOPE for group in groups)
 
 
-def _line(n: int, line: OrderLine, order: Order) -> Line:
+def _line(n: int, line: OrderLine, order: Order, discount_name: str) -> Line:
     """Returns a line. A price that includes tax has no exact price without it, so the line's own net amount is it."""
     net = line.total_amount - line.discount
     price, per, discount = line.price, Decimal(1), None
@@ -334,7 +338,7 @@ def _line(n: int, line: OrderLine, order: Order) -> Line:
         net -= line.tax
         price, per = net, line.quantity
     elif line.discount:
-        discount = Allowance(False, line.discount, "95", "Discount")
+        discount = Allowance(False, line.discount, "95", discount_name)
     return Line(
         n=n,
         name=one_line(line.product_name),
@@ -349,16 +353,16 @@ def _line(n: int, line: OrderLine, order: Order) -> Line:
     )
 
 
-def _allowances(groups: tuple[TaxGroup, ...]) -> Iterator[Allowance]:
+def _allowances(groups: tuple[TaxGroup, ...], discount: str, names: Mapping[ChargeKind, str]) -> Iterator[Allowance]:
     for group in groups:
         tax = _tax(group.category, group.rate)
         if group.discount:
-            yield Allowance(False, group.discount, "95", "Discount", tax)
+            yield Allowance(False, group.discount, "95", discount, tax)
         for kind, amount in group.charges:
-            yield Allowance(True, amount, CHARGE_CODES[kind], kind.value, tax)
+            yield Allowance(True, amount, CHARGE_CODES[kind], names[kind], tax)
 
 
-def _breakdown(group: TaxGroup, reasons: dict[TaxCategory, str]) -> Breakdown:
+def _breakdown(group: TaxGroup, reasons: Mapping[TaxCategory, str]) -> Breakdown:
     tax = _tax(group.category, group.rate)
     return Breakdown(
         tax, group.net, group.tax, reasons.get(tax.category, ""), VAT_EXEMPTION_CODES.get(tax.category, "")

@@ -8,8 +8,9 @@ from functools import cache
 
 from babel.core import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime
-from babel.numbers import NumberPattern, format_decimal
+from babel.numbers import NumberPattern, format_decimal, format_percent
 
+from orders.mailing.words import SOURCE, choose_language, words_in
 from orders.money import amount_text, minor_units
 from orders.types import Day
 
@@ -18,18 +19,22 @@ _CODE_MEETS_NUMBER = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 
 class Formats:
-    """Formats the amounts, quantities and dates of one order.
+    """Formats the amounts, quantities and dates of one order, and has the words of the same language.
+
+    Digits are 0 to 9 in every language: amounts are compared with those of banks and e-invoices.
 
     Nothing is rounded: a price of a tenth of a cent is printed as such, so that printed amounts always add up.
 
     Args:
-        language: The shop's language, a tag such as `de` or `en-GB`.
+        language: A tag such as `de` or `en-GB`. Without a catalogue for it, words and formats are English.
         country: The customer's country (ISO 3166-1), which decides the format within the language.
         currency: The currency of all amounts (ISO 4217).
         time_zone: The time zone whose days the dates are.
     """
 
     def __init__(self, language: str, country: str | None, currency: str, time_zone: tzinfo = UTC) -> None:
+        language = choose_language(language)
+        self.words = words_in(language)
         self._locale = _locale(language, country)
         self._currency = currency
         self._time_zone = time_zone
@@ -74,10 +79,10 @@ class Formats:
 
     def percent(self, rate: Decimal) -> str:
         """Formats a rate in percent, without trailing zeros."""
-        return f"{self.quantity(rate)}%"
+        return format_percent(rate / 100, locale=self._locale, decimal_quantization=False)
 
     def country(self, code: str) -> str:
-        """Returns the name of a country in the shop's language."""
+        """Returns the name of a country."""
         return str(self._locale.territories.get(code, code))
 
 
@@ -102,7 +107,7 @@ def _locale(language: str, country: str | None) -> Locale:
     try:
         shop = Locale.parse(language.replace("_", "-"), sep="-")
     except (ValueError, UnknownLocaleError):
-        shop = Locale("en")
+        shop = Locale(SOURCE)
     if not country:
         return shop
     regions = {"en": ("150", "001") if country in _EUROPE else ("001",), "es": ("ES",), "pt": ("PT",)}

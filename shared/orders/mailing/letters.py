@@ -1,4 +1,4 @@
-"""What all mails to customers have in common: their headers, their layout, and their formats of amounts and dates."""
+"""What all mails to customers have in common: their headers, their layout, their words and formats."""
 
 import re
 import textwrap
@@ -9,7 +9,7 @@ from email.headerregistry import Address, AddressHeader, BaseHeader, HeaderRegis
 from email.message import EmailMessage
 from email.policy import SMTP, Policy
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, ModuleLoader, StrictUndefined, select_autoescape
@@ -17,7 +17,8 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, ModuleLoader, St
 from orders.mailing.addresses import one_line
 from orders.mailing.formatting import Formats
 from orders.mailing.shop import Shop
-from orders.mailing.style import FOLDER, colours
+from orders.mailing.style import FOLDER, colours, footer
+from orders.mailing.words import Words, choose_language
 from orders.models import Order
 from orders.types import email_problem
 
@@ -81,12 +82,33 @@ def templates(folder: Path) -> Environment:
     return environment
 
 
+def render_bodies(environment: Environment, name: str, words: Words, values: Mapping[str, Any]) -> tuple[str, str]:
+    """Renders the templates of a mail: its plain text and its HTML.
+
+    Args:
+        environment: The templates.
+        name: Their name without suffix.
+        words: The words of the mail's language.
+        values: The other variables.
+    """
+    text, html = (environment.get_template(f"{name}.{suffix}") for suffix in ("txt", "html"))
+    return text.render(values, **_variables(words)), html.render(values, **_variables(words.for_html()))
+
+
+def _variables(words: Words) -> dict[str, Any]:
+    """Returns what templates know of the language. `start` and `end` are the sides where a line begins and ends."""
+    start, end = ("left", "right") if words.direction == "ltr" else ("right", "left")
+    functions = {name: getattr(words, name) for name in ("gettext", "pgettext", "labelled")}
+    return {**functions, "lang": words.language, "direction": words.direction, "start": start, "end": end}
+
+
 def letter(
     shop: Shop,
     recipient: str,
     subject: str,
     date: datetime,
     *,
+    language: str,
     text: str,
     html: str,
     cc: Sequence[str] = (),
@@ -100,6 +122,7 @@ def letter(
         recipient: The address that it goes to.
         subject: One line.
         date: When it was written. The same arguments always give the same mail.
+        language: The language of the text (BCP 47).
         text: The plain text.
         html: The same as HTML.
         cc: Addresses that get a copy.
@@ -121,7 +144,7 @@ def letter(
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(html, subtype="html", cte="quoted-printable")
-    message["Content-Language"] = "en"
+    message["Content-Language"] = language
     # Fixed, because the library would choose it at random. It cannot occur in quoted-printable or Base64 text.
     message.set_boundary("=_alternative")
     if logo and (page := message.get_body(("html",))):
@@ -132,9 +155,16 @@ def letter(
 
 
 def formats_for(order: Order, shop: Shop, language: str | None = None) -> Formats:
-    """Returns the formats of amounts, dates and countries in a mail, by default those of the shop's language."""
+    """Returns words and formats of a mail or document.
+
+    Args:
+        order: Its currency, and the country of its customer.
+        shop: Its time zone, and the language if the other one has no catalogue.
+        language: The wanted language.
+    """
     country = order.customer_summary.country
-    return Formats(language or shop.language, country.code if country else None, order.currency_code, shop.time_zone)
+    language = choose_language(language, shop.language)
+    return Formats(language, country.code if country else None, order.currency_code, shop.time_zone)
 
 
 def web_link(template: str, values: Mapping[str, str]) -> str:
@@ -153,7 +183,8 @@ def order_page(shop: Shop, order_id: str) -> str:
 class Imprint(TypedDict):
     """What mails and invoices say about the shop: the variable `shop` of `layout.html`.
 
-    `support_link` is where a click on `support_contact` leads, "" if nowhere.
+    `support_link` is where a click on `support_contact` leads, "" if nowhere. `footer` is the shop's own text, line by
+    line.
     """
 
     name: str
@@ -161,16 +192,18 @@ class Imprint(TypedDict):
     tax_id: str
     support_contact: str
     support_link: str
+    footer: list[str]
 
 
-def imprint(shop: Shop) -> Imprint:
-    """The shop's details, each on one line."""
+def imprint(shop: Shop, words: Words) -> Imprint:
+    """Returns the shop's details, each on one line, in a language."""
     return Imprint(
         name=one_line(shop.name),
         address=[one_line(line) for line in shop.address_lines()],
         tax_id=one_line(shop.tax_id),
         support_contact=one_line(shop.support_contact),
         support_link=_support_link(one_line(shop.support_contact)),
+        footer=footer(words.language),
     )
 
 

@@ -58,7 +58,10 @@ TEXT_ON = (
 LEAST_CONTRAST = 4.5
 """Of text (WCAG 2.2, success criterion 1.4.3, level AA)."""
 
-FILES = {"README.md", "logo.png", "logo.svg", "style.toml", "templates"}
+MOST_LINES, LONGEST_LINE = 4, 120
+"""What fits on the foot of a page."""
+
+FILES = {"README.md", "footer.txt", "locale", "logo.png", "logo.svg", "style.toml", "templates"}
 """What may stand in the folder."""
 
 
@@ -79,6 +82,13 @@ def logo_for_paper() -> Path | None:
     return next((path for name in ("logo.svg", "logo.png") if (path := FOLDER / name).exists()), None)
 
 
+def footer(language: str, folder: Path | None = None) -> list[str]:
+    """Returns the lines of `footer.txt`, preferably in a language (`footer.de.txt`); none if the shop has neither."""
+    paths = ((folder or FOLDER) / name for name in (f"footer.{language}.txt", "footer.txt"))
+    path = next((path for path in paths if path.exists()), None)
+    return path.read_text(encoding="utf-8").strip().splitlines() if path else []
+
+
 def problems(folder: Path, templates: set[str]) -> Iterator[str]:
     """Yields what has to be corrected in a shop's folder.
 
@@ -87,7 +97,8 @@ def problems(folder: Path, templates: set[str]) -> Iterator[str]:
         templates: The names of the templates that can be replaced.
     """
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.name not in FILES and not path.name.startswith("."):
+        own = path.name in FILES or path.name.startswith(".") or re.fullmatch(r"footer\.[\w-]+\.txt", path.name)
+        if not own:
             yield f"{path.name} is not used. Remove it, or name it as README.md says: {', '.join(sorted(FILES))}."
     for path in sorted((folder / "templates").glob("*")):
         if path.name not in templates:
@@ -96,6 +107,10 @@ def problems(folder: Path, templates: set[str]) -> Iterator[str]:
         path = folder / name
         if path.exists() and not path.read_bytes().lstrip(b"\xef\xbb\xbf \r\n\t").startswith(start):
             yield f"{name} is no {name[-3:].upper()} image. Export it as {name[-3:].upper()} again."
+    for path in sorted(folder.glob("footer*.txt")):
+        lines = path.read_text(encoding="utf-8").strip().splitlines()
+        if len(lines) > MOST_LINES or max(map(len, lines), default=0) > LONGEST_LINE:
+            yield f"{path.name} is too long. Use at most {MOST_LINES} lines of {LONGEST_LINE} characters."
     try:
         found = list(_colour_problems(_given(folder)))
     except ValueError as error:

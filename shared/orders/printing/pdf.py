@@ -23,6 +23,7 @@ from orders.mailing.style import colours, logo_for_paper
 from orders.printing import TEMPLATES
 from orders.printing.content import Content
 from orders.printing.hybrid import mark_as_facturx
+from orders.printing.words import paper_labels
 from orders.telemetry import logger
 
 EMPTY = TEMPLATES / "empty.typ"
@@ -61,7 +62,7 @@ _UNUSUAL = re.compile("[^\x00-\u024f]")
 BOX = "\N{WHITE SQUARE}"
 """Stands for a letter that no font has."""
 
-UNPRINTED = ("credit_note", "issued", "subject", "order_page", "e_invoice")
+UNPRINTED = ("words", "credit_note", "issued", "subject", "order_page", "e_invoice")
 """Fields of the content that are not printed."""
 
 LONGEST_QR_CODE = 600
@@ -80,6 +81,9 @@ def render_pdf(content: Content) -> bytes:
     """
     printed = {
         **{name: getattr(content, name) for name in Content.__slots__ if name not in UNPRINTED},
+        "words": paper_labels(content.words),
+        "direction": content.words.direction,
+        **_language(content.words.language),
         "colours": colours()["light"],
         "logo": str(logo_for_paper() or ""),
         "qr_code": _qr_code(content.pay["link"]) if content.pay else "",
@@ -97,6 +101,12 @@ def render_pdf(content: Content) -> bytes:
     except typst.TypstError:
         pdf = _typeset(_with_glyphs(data, content.order_id), xml, content.issued)
     return mark_as_facturx(pdf) if xml else pdf
+
+
+def _language(tag: str) -> dict[str, str | None]:
+    """Returns a language as Typst has it: with regions instead of scripts."""
+    language, _, script = tag.partition("-")
+    return {"lang": language, "region": {"Hans": "CN", "Hant": "TW"}.get(script)}
 
 
 def _typeset(data: str, xml: str, issued: datetime) -> bytes:
