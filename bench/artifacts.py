@@ -14,10 +14,11 @@ from bundle.build import PLATFORMS, PYTHON, package_of
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / ".local" / "bench"
 PEERS = Path(__file__).with_name("peers")
-CANCEL, COMMENT, INVOICE, READ = FUNCTIONS = (
+CANCEL, COMMENT, INVOICE, NOTIFY, READ = FUNCTIONS = (
     "CancelOrderFunction",
     "AddCommentFunction",
     "SendInvoiceFunction",
+    "NotifyCustomerFunction",
     "ReadOrdersFunction",
 )
 ARCHITECTURE = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"

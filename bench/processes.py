@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from bench.artifacts import CANCEL, COMMENT, INVOICE, OUT, ROOT, YARDSTICK, Artifact
+from bench.artifacts import CANCEL, COMMENT, INVOICE, NOTIFY, OUT, ROOT, YARDSTICK, Artifact
 from local.template import Template
 
 PROBE = Path(__file__).with_name("probe.py")
@@ -24,6 +24,7 @@ EVENTS = {
     CANCEL: "cancel-order-as-customer",
     COMMENT: "add-comment-as-customer",
     INVOICE: "send-invoice-as-admin",
+    NOTIFY: "notify-customer-cancellation",
 }
 """The first event of each function."""
 

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bench.artifacts import ARCHITECTURE, CANCEL, COMMENT, FASTAPI, INVOICE, ROOT, YARDSTICK, ours, plain
+from bench.artifacts import ARCHITECTURE, CANCEL, COMMENT, FASTAPI, INVOICE, NOTIFY, ROOT, YARDSTICK, ours, plain
 from bench.charts import bars, icicle, lines
 from bench.growth import Growth
 from bench.lambda_runtime import Emulated
@@ -93,6 +93,7 @@ def goals(found: Found) -> list[Row]:
         (CANCEL, ((yardstick, 1.05), (plain(CANCEL).name, 0.35), (FASTAPI.name, 0.25))),
         (COMMENT, ((yardstick, 1.05), (plain(COMMENT).name, 0.35), (FASTAPI.name, 0.25))),
         (INVOICE, ((yardstick, 1.65),)),
+        (NOTIFY, ((yardstick, 1.5),)),
     ):
         for other, goal in others:
             measured = ratio(found, ours(function).name, other)

@@ -19,7 +19,7 @@ from notify_customer.staff import render_for_staff
 from orders.identity import Role
 from orders.invoices import Document, Mailing
 from orders.mailing.shop import Shop
-from orders.mailing.words import has_catalogue, languages
+from orders.mailing.words import find_language, languages
 from orders.models import (
     DocumentHead,
     DocumentType,
@@ -160,7 +160,8 @@ def _long() -> Order:
 
 def _untaxed(category: str) -> Order:
     """Returns an order that is delivered abroad without tax."""
-    terms = {"delivered_on": str(NOW.date()), "delivery_country": "DE", "purchase_order_number": "4711"}
+    terms: dict[str, object] = {"delivered_on": str(NOW.date()), "delivery_country": "DE", "buyer_reference": "4711"}
+    terms["customer_summary"] = SAMPLE["customer_summary"] | {"vat_number": "DE123456789"}
     return _one_line(terms, tax="0", tax_rate="0", tax_category=category, unit_code="KGM")
 
 
@@ -185,7 +186,9 @@ KINDS: Mapping[str, Callable[[Shop], Rendering]] = {
     "invoice-export": lambda shop: _pdf(_untaxed("G"), shop),
     "invoice-of-several-pages": lambda shop: _pdf(_long(), shop),
     "tax-invoice": lambda shop: _pdf(_order(), shop.model_copy(update={"country": "AU"})),
-    "credit-note": lambda shop: _pdf(_order(), shop, corrects="INV-0006", type=DocumentType.CREDIT_NOTE),
+    "credit-note": lambda shop: _pdf(
+        _order(), shop, corrects="INV-0006", type=DocumentType.CREDIT_NOTE, payment_due=None
+    ),
 }
 """Each kind of mail and PDF, and the function that renders it for a shop."""
 
@@ -215,7 +218,7 @@ def main() -> None:
     known = sorted(languages())
     if not any(arguments.kind in kind for kind in KINDS):
         sys.exit(f"KIND={arguments.kind} is unknown. Use one of {', '.join(KINDS)}, or a part of it.")
-    if arguments.language and not has_catalogue(arguments.language):
+    if arguments.language and not find_language(arguments.language):
         sys.exit(f"LANGUAGE={arguments.language} has no catalogue. Use one of {', '.join(known)}.")
     OUT.mkdir(parents=True, exist_ok=True)
     start, rows = time.monotonic(), dict[str, str]()

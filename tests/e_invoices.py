@@ -11,6 +11,7 @@ from orders.documents import Series, issue_invoice, reissue_invoice, withdraw_in
 from orders.identity import Caller, Role
 from orders.invoices import Document
 from orders.mailing.shop import Shop
+from orders.mailing.words import languages
 from orders.models import Order
 from orders.requests import InvoiceRequest, NewOrder
 from send_invoice.sending import draft_mailing, issued_content
@@ -166,7 +167,10 @@ def in_all_scripts() -> Issued:
     return Issued("scripts", issue(order), order, SHOP)
 
 
-CREDITED = {"two-rates", "gross", "paid", "peppol", "xrechnung", "outside-scope", "500-lines", "rounded-up"}
+CREDITED = {
+    *("two-rates", "gross", "paid", "peppol", "xrechnung", "outside-scope", "500-lines", "rounded-up"),
+    *("in-ar", "in-de", "in-ja"),
+}
 """The invoices that get a credit note too."""
 
 
@@ -248,6 +252,11 @@ def _invoices() -> Iterator[tuple[str, Order, Shop, dict[str, Any]]]:
     yield "references", an_order(line(19), **references, customer_summary=SPANISH), SHOP, {}
     numbered = SHOP.model_copy(update={"vat_id": "", "peppol_id": ""})
     yield "tax-number-only", an_order(line(19)), numbered, {}
+    for language in sorted(languages()):
+        both = (line(19, discount="10"), line(7, unit_code="DAY"))
+        yield f"in-{language}", an_order(*both, **shipping, **handling, **surcharge), SHOP, {"language": language}
+        untaxed_abroad = an_order(untaxed | {"tax_category": "AE"}, customer_summary=SPANISH)
+        yield f"in-{language}-reverse-charge", untaxed_abroad, SHOP, {"language": language}
     yield "free", an_order(line(19, "0")), SHOP, {}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
-from notify_customer.notices import Notice, notice_of, recipient_of, render
+from notify_customer.notices import Notice, language_of, notice_of, recipient_of, render
 from notify_customer.staff import render_for_staff, staff_notice_of
 from orders import settings
 from orders.archive import get_archive
@@ -113,7 +113,9 @@ def _tell_customer(notice: Notice, read: Callable[[str], Order]) -> None:
         message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{head.number}.pdf")
         # Its order is cancelled, so no other mailing can take the number.
         recipient = recipient_of(notice, order) or ""
-        mailing = Mailing.next_for(order, ledger.now(), ourselves.id, recipient).brings(head)
+        mailing = Mailing.next_for(order, ledger.now(), ourselves.id, recipient, language=language_of(order)).brings(
+            head
+        )
         _mail(notice, message, CreditNoteRecord(ledger, mailing))
     else:
         _mail(notice, message, NoticeRecord(ledger, notice))

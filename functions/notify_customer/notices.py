@@ -11,6 +11,7 @@ from orders.mailing.formatting import Formats
 from orders.mailing.letters import formats_for, imprint, letter, order_page, render_bodies, templates
 from orders.mailing.shop import Shop
 from orders.mailing.style import logo_for_mail
+from orders.mailing.words import find_language
 from orders.models import Order, OrderHeader, PaymentStatus, StoredComment
 from orders.stream import CommentAddition, DomainEvent, OrderCancellation, WithdrawalDeclaration
 
@@ -111,7 +112,7 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
 
 def language_of(order: Order) -> str | None:
     """Returns the language to write to a customer in: the order's, else that of its invoice; None if neither is set."""
-    return order.language or (order.invoice.language if order.invoice else None)
+    return find_language(order.language, order.invoice.language if order.invoice else None)
 
 
 def _money(order: OrderHeader, formats: Formats) -> dict[str, Any]:

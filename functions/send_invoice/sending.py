@@ -22,7 +22,7 @@ from orders.ledger import MAIL_LEASE, Ledger, OrderChanged, Plan
 from orders.lifecycle import mailing_state, refuse_invoice
 from orders.mailing.mail import Mailer
 from orders.mailing.shop import EInvoices, Shop
-from orders.mailing.words import choose_language, has_catalogue
+from orders.mailing.words import choose_language, find_language
 from orders.models import Order, PaymentStatus, buyer_details, buyer_digest
 from orders.payments import OPEN, refuse_status
 from orders.printing.content import Content, invoice_content
@@ -321,7 +321,7 @@ def draft_mailing(order: Order, caller: Caller, request: InvoiceRequest, shop: S
         cc=_copies(order, request, shop),
         subject=request.subject,
         # None if neither has a catalogue: then the document's language counts.
-        language=next((tag for tag in (order.language, request.language) if has_catalogue(tag)), None),
+        language=find_language(order.language, request.language),
     )
 
 

@@ -39,6 +39,7 @@ for language in sorted(locale_identifiers()):
     for currency in ("EUR", "USD", "JPY", "KWD", "XAF"):
         formats = Formats(language, None, currency)
         printed[language] += formats.money(Decimal("-1234567.891")), formats.plain_amount(Decimal(1))
+    printed[language] += formats.words.gettext("Amount due"), formats.percent(Decimal(7))
     printed[language] += formats.quantity(Decimal("1234.5")), formats.country("DE")
     state = State(code="S")
     printed[language] += postal_lines(language[-2:].upper(), None, street=("街",), city="C", post_code="Z", state=state)
@@ -69,6 +70,32 @@ def test_built_function_prints_what_the_source_prints(
     assert (here["log"], with_usual["log"]) == ([], [["THAI"]])
     # 17 MB of them are Typst's symbols, which compress to 2 MB.
     assert (size(usual) <= 115_000_000, size(complete) <= 121_000_000) == (True, True), "which files are not used?"
+
+
+# Names the files of catalogues that an order in German opens.
+OPENED = """
+import json, sys
+sys.path[:0] = sys.argv[1:]
+opened = []
+sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+from orders.mailing.formatting import Formats
+
+json.load(sys.stdin)
+for country in ("DE", "AT"):
+    assert Formats("de", country, "EUR").words.gettext("Amount due") == "Zu zahlen"
+assert Formats("en", "GB", "GBP").words.gettext("Amount due") == "Amount due"
+json.dump({"opened": [path for path in opened if path.endswith((".mo", ".po"))]}, sys.stdout)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, as Lambda has, to import what is built for it")
+def test_only_the_languages_that_are_asked_for_are_loaded(built: Built) -> None:
+    for function in ("SendInvoiceFunction", "NotifyCustomerFunction"):
+        folder = built.folder / function
+        done = run(built.python, "-I", "-S", "-c", OPENED, folder, built.layer, input=None, env={})
+        assert done["opened"] == [str(folder / "locale/de.mo")]
+        assert len(list((folder / "locale").iterdir())) == 11
+    assert list(built.layer.rglob("*.po")) == []
 
 
 def size(function: Path) -> int:

@@ -315,6 +315,16 @@ def test_invoice_is_mailed_recorded_and_archived(api: Api, order: str) -> None:
     assert (credit_note["type"], credit_note["corrects"]) == ("credit_note", invoice["number"])
 
 
+def test_documents_speak_the_language_of_the_order(api: Api, order: str) -> None:
+    for language, title, direction in (("de", "Rechnung", "ltr"), ("ar", "فاتورة", "rtl"), ("fi", "Invoice", "ltr")):
+        assert api("PATCH", f"/admin{order}", {"language": language}).status == 200
+        page = api("POST", f"/admin{order}/invoice-preview").body.decode()
+        assert title in page
+        assert f'dir="{direction}"' in page
+        pdf = api("POST", f"/admin{order}/invoice-preview", accept="application/pdf")
+        assert pdf.body.startswith(b"%PDF-")
+
+
 def test_cancelled_order_refuses_invoice_shipment_and_payment(api: Api, order: str) -> None:
     assert api("POST", f"{order}/cancel", {"reason": "ordered twice"}).status == 204
     assert api("POST", f"{order}/cancel").status == 204

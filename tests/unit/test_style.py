@@ -1,10 +1,14 @@
 """The shop's folder: what it changes, and what is reported about it."""
 
+from email.message import EmailMessage
 from pathlib import Path
 
+import pypdfium2  # type: ignore[import-untyped]
 import pytest
 
-from orders.mailing.style import COLOURS, colours, contrast, problems
+from local import preview
+from orders.mailing import style
+from orders.mailing.style import COLOURS, colours, contrast, footer, problems
 
 TEMPLATES = {"layout.html", "comment.txt"}
 
@@ -42,6 +46,44 @@ def test_mistakes_in_colours_are_reported(tmp_path: Path, written: str, complain
     (tmp_path / "style.toml").write_text(written)
 
     assert complaint in reported(tmp_path)
+
+
+def test_footer_is_that_of_the_language(tmp_path: Path) -> None:
+    assert footer("de", tmp_path) == []
+    (tmp_path / "footer.txt").write_text("Director: Ada Lovelace\nRegistered in England\n")
+    (tmp_path / "footer.de.txt").write_text("Geschäftsführerin: Ada Lovelace\n")
+    (tmp_path / "locale").mkdir()
+
+    assert reported(tmp_path) == ""
+    assert footer("de", tmp_path) == ["Geschäftsführerin: Ada Lovelace"]
+    assert footer("fr", tmp_path) == ["Director: Ada Lovelace", "Registered in England"]
+
+
+def test_footer_is_in_mails_to_customers_and_on_each_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "footer.txt").write_text("Director: <Ada> Lovelace\nRegistered in England")
+    monkeypatch.setattr(style, "FOLDER", tmp_path)
+    mail = preview.KINDS["comment"](preview.SHOP)
+    pdf = preview.KINDS["invoice-of-several-pages"](preview.SHOP)
+    staff = preview.KINDS["staff-comment"](preview.SHOP)
+
+    assert isinstance(mail, EmailMessage)
+    assert isinstance(staff, EmailMessage)
+    assert isinstance(pdf, bytes)
+    plain = mail.get_body(("plain",))
+    assert plain
+    assert plain.get_content().endswith("\n\nDirector: <Ada> Lovelace\nRegistered in England\n")
+    assert "Director: &lt;Ada&gt; Lovelace" in preview.page_of(mail)
+    assert "Director" not in str(staff)
+    pages = [page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(pdf)]
+    assert len(pages) > 1
+    assert all("Director: <Ada> Lovelace" in page for page in pages)
+
+
+@pytest.mark.parametrize("text", ["a\nb\nc\nd\ne", "x" * 121])
+def test_footer_that_does_not_fit_is_reported(tmp_path: Path, text: str) -> None:
+    (tmp_path / "footer.de.txt").write_text(text)
+
+    assert reported(tmp_path) == "footer.de.txt is too long. Use at most 4 lines of 120 characters."
 
 
 def test_files_without_effect_are_reported(tmp_path: Path) -> None:

@@ -109,6 +109,24 @@ def test_every_kind_is_rendered(language: str) -> None:
             assert rendered["Content-Language"] == language
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_reaches_into_the_margins_of_a_page(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The longest numbers that are usual.
+    customer = preview.SAMPLE["customer_summary"] | {"vat_number": "300000000000003"}
+    monkeypatch.setattr(preview, "SAMPLE", preview.SAMPLE | {"customer_summary": customer})
+    monkeypatch.setattr(preview, "SHOP", preview.SHOP.model_copy(update={"iban": "FR7630006000011234567890189"}))
+    for kind, pdf in preview.renderings(language):
+        if isinstance(pdf, EmailMessage):
+            continue
+        for page in pypdfium2.PdfDocument(pdf):
+            text = page.get_textpage()
+            letters = [n for n in range(text.count_chars()) if not text.get_text_range(n, 1).isspace()]
+            boxes = [text.get_charbox(n) for n in letters]
+            width, margin = page.get_width(), 20 / 25.4 * 72 - 2
+            assert min(box[0] for box in boxes) > margin, kind
+            assert max(box[2] for box in boxes) < width - margin, kind
+
+
 # The check of catalogues ----------------------------------------------------------------------------------------------
 
 

@@ -181,6 +181,9 @@ def main() -> None:
             update_catalogues()
             print("\n".join(problems()) or f"Nothing to translate in {CATALOGUES.relative_to(ROOT)}.")  # noqa: T201
         case ["compile", folder]:
+            # Wrong values would stop mails, not the deployment.
+            if found := list(problems()):
+                sys.exit("\n".join(found))
             compile_catalogues(Path(folder))
 
 

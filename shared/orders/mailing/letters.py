@@ -96,10 +96,11 @@ def render_bodies(environment: Environment, name: str, words: Words, values: Map
 
 
 def _variables(words: Words) -> dict[str, Any]:
-    """Returns what templates know of the language. `start` and `end` are the sides where a line begins and ends."""
+    """Returns what templates know of the language. `start` and `end` are the sides of a line."""
     start, end = ("left", "right") if words.direction == "ltr" else ("right", "left")
     functions = {name: getattr(words, name) for name in ("gettext", "pgettext", "labelled")}
-    return {**functions, "lang": words.language, "direction": words.direction, "start": start, "end": end}
+    sides = {"start": start, "end": end}
+    return {**functions, **sides, "lang": words.language, "direction": words.direction, "space": words.space}
 
 
 def letter(

@@ -21,8 +21,12 @@ RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur"
 """Languages that are written from right to left (Unicode CLDR, `characterOrder`)."""
 
 
+WITHOUT_SPACES = frozenset({"bo", "ja", "km", "lo", "my", "th", "zh"})
+"""Languages that have no space between two sentences."""
+
+
 class Words:
-    """The words of one language.
+    """The words of one language. `space` stands between two sentences.
 
     Messages are whole sentences in English, with named values: `"Pay %(amount)s"`. In a language that is written from
     right to left, values are isolated, so that they do not change the order of the text around them
@@ -37,6 +41,7 @@ class Words:
     def __init__(self, language: str, translations: NullTranslations, escape: Callable[[str], str] = str) -> None:
         self.language = language
         self.direction: Literal["ltr", "rtl"] = "rtl" if language.partition("-")[0] in RIGHT_TO_LEFT else "ltr"
+        self.space = "" if language.partition("-")[0] in WITHOUT_SPACES else " "
         self._translations = translations
         self._escape = escape
 
@@ -78,9 +83,9 @@ def _isolated(value: str) -> str:
     return f"\N{FIRST STRONG ISOLATE}{value}\N{POP DIRECTIONAL ISOLATE}"
 
 
-def has_catalogue(language: str | None) -> bool:
-    """Whether there are words in a language (BCP 47)."""
-    return bool(language and _catalogue(language))
+def find_language(*wanted: str | None) -> str | None:
+    """Returns the first language that has a catalogue; None if none has. See `choose_language`."""
+    return next((tag for tag in wanted if tag and _catalogue(tag)), None)
 
 
 def choose_language(*wanted: str | None) -> str:
@@ -91,7 +96,7 @@ def choose_language(*wanted: str | None) -> str:
     Args:
         wanted: BCP 47 tags, the preferred one first. Its country decides about formats: `pt-BR`.
     """
-    return next((tag for tag in wanted if tag and has_catalogue(tag)), SOURCE)
+    return find_language(*wanted) or SOURCE
 
 
 @cache

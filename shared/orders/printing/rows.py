@@ -230,4 +230,4 @@ def amount_note(order: Order, words: Words) -> str:
         amounts = _("Amounts are quantity × price, before tax.")
     else:
         amounts = ""
-    return " ".join(filter(None, (_("Prices include tax.") if gross else "", amounts)))
+    return words.space.join(filter(None, (_("Prices include tax.") if gross else "", amounts)))
