@@ -4,6 +4,7 @@ import json
 import re
 import string
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from email.message import EmailMessage
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pypdfium2  # type: ignore[import-untyped]
 import pytest
+import time_machine
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import write_po
 from mails import SHOP, Page, an_order
@@ -184,10 +186,11 @@ def test_missing_and_fuzzy_messages_are_reported(tmp_path: Path) -> None:
     ]
 
 
-def test_file_that_is_no_catalogue_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "sv.po").write_text('msgid "Amount\n')
+@pytest.mark.parametrize(("name", "text"), [("sv.po", 'msgid "Amount\n'), ("sv.po", "\xff"), ("swedish.po", "")])
+def test_file_that_is_no_catalogue_is_reported(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="latin-1")
     [problem] = catalogues.problems(tmp_path, tmp_path / "shop")
-    assert problem.startswith("sv.po cannot be read:")
+    assert problem.startswith(f"{name} cannot be read:")
 
 
 def test_shops_wording_has_only_what_it_changes(tmp_path: Path) -> None:
@@ -198,6 +201,14 @@ def test_shops_wording_has_only_what_it_changes(tmp_path: Path) -> None:
     assert reported(tmp_path, complete(), own) == [
         'sv.po: "Amount overdue" is no message of the service. Correct it, or remove it.'
     ]
+
+
+def test_wording_for_a_language_without_a_catalogue_is_reported(tmp_path: Path) -> None:
+    own = tmp_path / "shop"
+    own.mkdir()
+    for language in ("en", "fi"):
+        add_catalogue(own, language, Catalog(language))
+    assert list(catalogues.problems(tmp_path, own)) == ["fi.po is for a language without a catalogue. Use one of en."]
 
 
 def test_shops_wording_replaces_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,6 +222,15 @@ def test_shops_wording_replaces_ours(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert catalogues.translations("de").gettext("Hello %(name)s,") == "Moin %(name)s!"
     # The other messages stay.
     assert catalogues.translations("de").gettext("Amount due") == "Zu zahlen"
+
+
+def test_compiled_catalogues_do_not_depend_on_the_day(tmp_path: Path) -> None:
+    for n in range(2):
+        with time_machine.travel(datetime(2026, 1, 1 + n, tzinfo=UTC)):
+            catalogues.compile_catalogues(tmp_path / str(n))
+    first, second = ({path.name: path.read_bytes() for path in (tmp_path / n).iterdir()} for n in "01")
+    assert len(first) == len(LANGUAGES) - 1
+    assert first == second
 
 
 # Plurals, directions, languages ---------------------------------------------------------------------------------------

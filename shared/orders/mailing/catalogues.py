@@ -8,6 +8,7 @@ import io
 import re
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
@@ -44,7 +45,7 @@ def translations(language: str) -> NullTranslations:
 def compile_catalogues(folder: Path) -> None:
     """Writes the compiled catalogue of each language into a folder, with the shop's own wording."""
     folder.mkdir()
-    for language in sorted({path.stem for place in (CATALOGUES, SHOP) for path in place.glob("*.po")}):
+    for language in _languages(CATALOGUES):
         if catalogue := _catalogue(language):
             with (folder / f"{language}.mo").open("wb") as file:
                 write_mo(file, catalogue)
@@ -95,7 +96,12 @@ def problems(folder: Path = CATALOGUES, shop: Path = SHOP) -> Iterator[str]:
         except (PoFileError, ValueError) as error:
             yield f"{name} cannot be read: {error}"
             continue
+        if catalogue.locale is None:
+            yield f"{name} cannot be read: Unicode CLDR has no such language. Name the file as a tag, such as fi.po."
+            continue
         whole = path.parent == folder
+        if path.stem not in _languages(folder):
+            yield f"{name} is for a language without a catalogue. Use one of {', '.join(_languages(folder))}."
         if whole:
             found = {(message.context, _key(message)) for message in catalogue if message.id}
             yield from (f"{name} lacks {_shown(key)}. Run make messages." for key in sorted(known - found, key=str))
@@ -144,6 +150,11 @@ def _shown(key: tuple[str | None, Key]) -> str:
     return f'"{shown}" ({context})' if context else f'"{shown}"'
 
 
+def _languages(folder: Path) -> list[str]:
+    """Returns the languages that have a catalogue in a folder, and English."""
+    return sorted({"en", *(path.stem for path in folder.glob("*.po"))})
+
+
 def _catalogue(language: str) -> Catalog | None:
     """Returns a language's catalogue with the shop's wording in it; None if there is neither."""
     ours, theirs = (path if (path := folder / f"{language}.po").exists() else None for folder in (CATALOGUES, SHOP))
@@ -159,7 +170,10 @@ def _catalogue(language: str) -> Catalog | None:
 
 def _read(path: Path) -> Catalog:
     with path.open("rb") as file:
-        return read_po(file, locale=path.stem.replace("-", "_"), abort_invalid=True)
+        catalogue = read_po(file, locale=path.stem.replace("-", "_"), abort_invalid=True)
+    # Else that of the build, and each build would differ from the one before.
+    catalogue.creation_date = catalogue.revision_date = datetime(1970, 1, 1, tzinfo=UTC)
+    return catalogue
 
 
 def _write(path: Path, catalogue: Catalog) -> None:
