@@ -109,6 +109,7 @@ NOT_PACKAGED = ("__pycache__", "requirements.*", "py.typed", "catalogues.py", "l
 """Files of our code that only a checkout needs."""
 
 LOCALE_DATA = (
+    "character_order",
     "currency_formats",
     "currency_names",
     "currency_names_plural",

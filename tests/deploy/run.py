@@ -3,8 +3,6 @@
 Exits with 69 without Python of Lambda's version, otherwise with 0, or 1 and what is wrong.
 """
 
-import fcntl
-import hashlib
 import json
 import os
 import re
@@ -23,7 +21,7 @@ from deploy.adaptations import FAULTS, adapt, add_routes, openapi_body
 from deploy.emulator import DEPLOYER, emulator
 from e2e.access import access
 from java import fetch, java
-from programs import ROOT, Missing, run_or_leave_out
+from programs import ROOT, Missing, locked_environment, run_or_leave_out
 
 from bundle.build import PYTHON, runtime_python
 
@@ -447,21 +445,7 @@ def _interpreter() -> Path:
     base = runtime_python()
     if base is None:
         raise Missing(f"there is no working python{PYTHON} on the PATH, which Lambda runs")
-    environment = WORK / f"venv-{hashlib.sha256(LOCK.read_bytes() + base.encode()).hexdigest()[:12]}"
-    python = environment / "bin" / "python"
-    with LOCK.open() as lock:
-        # Another run may be installing it.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (environment / "complete").exists():
-            with step("Installing the SAM CLI and the emulator, once: about 60 MB"):
-                for outdated in WORK.glob("venv-*"):
-                    shutil.rmtree(outdated)
-                subprocess.run([base, "-m", "venv", environment], check=True)
-                quiet = ("--quiet", "--disable-pip-version-check")
-                exactly = ("--no-deps", "--only-binary=:all:", "--require-hashes")
-                subprocess.run([python, "-m", "pip", "install", *quiet, *exactly, "-r", LOCK], check=True)
-                (environment / "complete").touch()
-    return python
+    return locked_environment(LOCK, WORK, base, "the SAM CLI and the emulator, once: about 60 MB")
 
 
 if __name__ == "__main__":

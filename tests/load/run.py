@@ -8,10 +8,8 @@ simulator. The defaults cost less than 5 cents.
 """
 
 import base64
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -20,7 +18,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from e2e.access import access
-from programs import ROOT
+from programs import ROOT, locked_environment
 
 WORK = ROOT / ".local" / "load-test"
 LOCK = ROOT / "requirements-load.txt"
@@ -62,24 +60,13 @@ def _locust(given: dict[str, str]) -> int:
     names = ("CUSTOMER_TOKEN", "ADMIN_TOKEN")
     variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     variables |= {name: given[name] for name in names} | {"CUSTOMER_ID": str(customer)}
-    command = [str(_environment()), "-f", "tests/load/locustfile.py", "--headless", "--only-summary", "--reset-stats"]
+    python = locked_environment(LOCK, WORK, sys.executable, "Locust, once: about 20 MB")
+    command = [str(python.with_name("locust")), "-f", "tests/load/locustfile.py"]
+    command += ["--headless", "--only-summary", "--reset-stats"]
     command += ["--host", given["BASE_URL"].rstrip("/"), "--users", users, "--spawn-rate", users]
     command += ["--run-time", f"{seconds}s", "--stop-timeout", "60"]
     print(f"{users} users, one request a second each, for {seconds} s …", flush=True)
     return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
-
-
-def _environment() -> str:
-    """Returns the path of Locust, which is installed once."""
-    environment = WORK / f"venv-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
-    if not (environment / "complete").exists():
-        print("Installing Locust, once: about 20 MB …", flush=True)
-        shutil.rmtree(WORK, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-        options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes")
-        subprocess.run([environment / "bin/python", "-m", "pip", "install", *options, "-r", LOCK], check=True)
-        (environment / "complete").touch()
-    return str(environment / "bin/locust")
 
 
 def _print_reports(stack: str, began: int) -> None:

@@ -9,7 +9,8 @@ from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+
+from babel.core import Locale
 
 SOURCE = "en"
 """The language in the code."""
@@ -17,16 +18,12 @@ SOURCE = "en"
 CATALOGUES = Path(__file__).parent / "locale"
 """The catalogues in a checkout. A package contains them compiled, beside Babel, in a folder of the same name."""
 
-RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
-"""Languages that are written from right to left (Unicode CLDR, `characterOrder`)."""
-
-
 WITHOUT_SPACES = frozenset({"bo", "ja", "km", "lo", "my", "th", "zh"})
 """Languages that have no space between two sentences."""
 
 
 class Words:
-    """The words of one language. `space` stands between two sentences.
+    """The words of one language. `direction` is `ltr` or `rtl`, `space` stands between two sentences.
 
     Messages are whole sentences in English, with named values: `"Pay %(amount)s"`. In a language that is written from
     right to left, values are isolated, so that they do not change the order of the text around them
@@ -40,7 +37,7 @@ class Words:
 
     def __init__(self, language: str, translations: NullTranslations, escape: Callable[[str], str] = str) -> None:
         self.language = language
-        self.direction: Literal["ltr", "rtl"] = "rtl" if language.partition("-")[0] in RIGHT_TO_LEFT else "ltr"
+        self.direction = Locale.parse(language, sep="-").text_direction
         self.space = "" if language.partition("-")[0] in WITHOUT_SPACES else " "
         self._translations = translations
         self._escape = escape
