@@ -99,6 +99,7 @@ def test_invoice_says_what_was_recorded(old: Service) -> None:
         "due": "100.00",
         "payment_status": "unpaid",
         "payment_due": None,
+        "language": None,
         "archived": True,
         "e_invoice": None,
         "missing": [],

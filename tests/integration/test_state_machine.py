@@ -393,7 +393,10 @@ class Story(RuleBasedStateMachine):
         for mail in self.invoice_mails(order_id)[-1:]:
             more = {"bounceType": "Permanent"} if kind == "Bounce" else {}
             self.service.report(kind, order_id, int(tags(mail)["mailing"]), **more)
-            self.orders[order_id].bounced |= kind == "Bounce"
+            known = self.orders[order_id]
+            # The first bounce is a new version: from now on, no invoice may be sent to the address.
+            known.version += kind == "Bounce" and not known.bounced
+            known.bounced |= kind == "Bounce"
             self.touched = {order_id}
 
     @rule(seconds=st.sampled_from([1, 31]))
@@ -458,7 +461,8 @@ class Story(RuleBasedStateMachine):
         assert int(order["version"]) == known.version
         changes = [int(each["version"]) for each in self.service.items(order_id, "CHANGE#")]
         assert changes == sorted(set(changes))
-        assert len(changes) == known.version - 1 - (known.mailed_before_cancelling is not None)
+        # A cancellation and a bounce have other records.
+        assert len(changes) == known.version - 1 - (known.mailed_before_cancelling is not None) - known.bounced
 
     def check_that_cancelled_orders_stay_cancelled(self, order_id: str, known: Known) -> None:
         if known.mailed_before_cancelling is not None:
