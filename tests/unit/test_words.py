@@ -289,6 +289,12 @@ def test_values_in_arabic_keep_their_own_direction() -> None:
     assert words.words_in("de").gettext("Order %(order)s", order="A-1") == "Bestellung A-1"
 
 
+@pytest.mark.parametrize("tag", ["de", "DE", "de-1996", "de-xx-yy", "de-12345678", "de-abcdefgh"])
+def test_unusual_tag_has_words_and_formats_of_its_language(tag: str) -> None:
+    formats = Formats(tag, None, "EUR")
+    assert (formats.words.language, formats.money(Decimal("1.5"))) == ("de", "1,50\N{NO-BREAK SPACE}€")
+
+
 def test_words_and_formats_have_the_same_language() -> None:
     formats = formats_for(an_order(), SHOP, "fi")
     assert (formats.words.language, formats.money(Decimal("1.5"))) == ("en", "1,50\N{NO-BREAK SPACE}€")

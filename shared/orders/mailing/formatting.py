@@ -10,7 +10,7 @@ from babel.core import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime
 from babel.numbers import NumberPattern, format_decimal, format_percent
 
-from orders.mailing.words import SOURCE, choose_language, words_in
+from orders.mailing.words import choose_language, words_in
 from orders.money import amount_text, minor_units
 from orders.types import Day
 
@@ -35,7 +35,7 @@ class Formats:
     def __init__(self, language: str, country: str | None, currency: str, time_zone: tzinfo = UTC) -> None:
         language = choose_language(language)
         self.words = words_in(language)
-        self._locale = _locale(language, country)
+        self._locale = _locale(language, self.words.language, country)
         self._currency = currency
         self._time_zone = time_zone
 
@@ -97,8 +97,8 @@ _EUROPE = frozenset(
 
 
 @cache
-def _locale(language: str, country: str | None) -> Locale:
-    """Returns the locale of language and country.
+def _locale(language: str, catalogue: str, country: str | None) -> Locale:
+    """Returns the locale of language and country; that of the catalogue for a tag that Unicode does not have.
 
     If Unicode has none, returns that of the region, which is where locales of the region inherit from: English is not
     written as in the US in Greece or Japan, nor Portuguese as in Brazil in Spain.
@@ -107,7 +107,7 @@ def _locale(language: str, country: str | None) -> Locale:
     try:
         shop = Locale.parse(language.replace("_", "-"), sep="-")
     except (ValueError, UnknownLocaleError):
-        shop = Locale(SOURCE)
+        shop = Locale.parse(catalogue, sep="-")
     if not country:
         return shop
     regions = {"en": ("150", "001") if country in _EUROPE else ("001",), "es": ("ES",), "pt": ("PT",)}
