@@ -15,6 +15,8 @@ import pytest
 import time_machine
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import write_po
+from hypothesis import given
+from hypothesis import strategies as st
 from mails import SHOP, Page, an_order
 
 from local import preview
@@ -298,3 +300,11 @@ def test_unusual_tag_has_words_and_formats_of_its_language(tag: str) -> None:
 def test_words_and_formats_have_the_same_language() -> None:
     formats = formats_for(an_order(), SHOP, "fi")
     assert (formats.words.language, formats.money(Decimal("1.5"))) == ("en", "1,50\N{NO-BREAK SPACE}€")
+
+
+@given(tag=st.from_regex("[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", fullmatch=True), country=st.none() | st.just("DE"))
+def test_every_tag_that_the_api_accepts_has_words_and_formats(tag: str, country: str | None) -> None:
+    formats = Formats(tag, country, "EUR")
+    assert formats.words.language in LANGUAGES
+    assert "1" in formats.money(Decimal(1))
+    assert formats.words.gettext("Amount due")
