@@ -126,12 +126,12 @@ def e_invoice(runner: Runner, aws: Aws, rounds: int, say: report.Say) -> dict[st
 
 
 def memory(runner: Runner, aws: Aws, say: report.Say) -> dict[str, report.Memory]:
-    """Measures memory during 2,000 requests."""
+    """Measures memory during 1,000 requests."""
     found = {}
     for function in (CANCEL, COMMENT, INVOICE):
         file = EVENTS[function]
-        say(f"memory: 2,000 requests to {function}")
-        used = runner.ask(ours(function), aws, "memory", events=[event(file)], requests=2000)
+        say(f"memory: 1,000 requests to {function}")
+        used = runner.ask(ours(function), aws, "memory", events=[event(file)], requests=1000)
         found[function] = report.Memory(used["used"], used["peak"])
     return found
 

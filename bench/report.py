@@ -113,8 +113,7 @@ def goals(found: Found) -> list[Row]:
         # The first tenth warms up: permanent caches are full by then.
         growth = (used.used[-1] - used.used[1]) / MB
         rows.append(
-            # Python takes memory from the system in arenas of 1 MB, so a single one is no growth.
-            Row(f"{name}, memory from request 400 to 2,000", f"{growth:+.1f} MB", "no growth (< 2 MB)", growth < 2)
+            Row(f"{name}, memory from request 200 to 1,000", f"{growth:+.1f} MB", "no growth (< 1 MB)", growth < 1)
         )
         most = found.limits[function] * 2**20 * 2 / 3 / MB
         figure = f"{name}, peak memory, of {found.limits[function]} MB"

@@ -34,9 +34,14 @@ NAMES = {
 }
 
 
+def find_browser() -> str | None:
+    """Returns the path of the installed browser; None without one."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 def main() -> None:
     """Writes one image for each kind, and the page that shows them."""
-    browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    browser_path = find_browser()
     if browser_path is None:
         sys.exit(f"No browser is installed. Install Chromium, so that one of {', '.join(BROWSERS)} is on the PATH.")
     OUT.mkdir(exist_ok=True)

@@ -113,10 +113,8 @@ def _tell_customer(notice: Notice, read: Callable[[str], Order]) -> None:
         message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{head.number}.pdf")
         # Its order is cancelled, so no other mailing can take the number.
         recipient = recipient_of(notice, order) or ""
-        mailing = Mailing.next_for(order, ledger.now(), ourselves.id, recipient, language=language_of(order)).brings(
-            head
-        )
-        _mail(notice, message, CreditNoteRecord(ledger, mailing))
+        mailing = Mailing.next_for(order, ledger.now(), ourselves.id, recipient, language=language_of(order))
+        _mail(notice, message, CreditNoteRecord(ledger, mailing.brings(head)))
     else:
         _mail(notice, message, NoticeRecord(ledger, notice))
 

@@ -16,6 +16,7 @@ from orders.models import Order, OrderHeader, PaymentStatus, StoredComment
 from orders.stream import CommentAddition, DomainEvent, OrderCancellation, WithdrawalDeclaration
 
 TEMPLATES = templates(Path(__file__).parent / "templates")
+"""The templates of all notices, also of those to the staff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def render(notice: Notice, order: Order, shop: Shop) -> EmailMessage:
     values: dict[str, Any] = {
         "order_id": order.order_id,
         "greeting": _("Hello %(name)s,", name=name) if name else _("Hello,"),
-        "shop": imprint(shop, words),
+        "shop": imprint(shop, words.language),
         "logo": "cid:logo" if logo else "",
         "order_page": order_page(shop, order.order_id),
     }

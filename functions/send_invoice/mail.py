@@ -13,6 +13,7 @@ from orders.mailing.style import logo_for_mail
 from orders.printing.content import Content
 
 TEMPLATES = templates(Path(__file__).parent / "templates")
+"""The templates of the invoice mail."""
 
 
 def render_mail(content: Content, mailing: Mailing, shop: Shop, pdfs: Mapping[str, bytes]) -> EmailMessage:

@@ -1,6 +1,5 @@
 """A real browser for the tests of the local pages."""
 
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, expect, sync_playwright
 from process import Gateway, gateway
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+from local.sheets import BROWSERS, find_browser
 
 PATIENCE = 30_000
 """Milliseconds that a busy machine may take for a step."""
@@ -29,7 +28,7 @@ ARGUMENTS = (
 @pytest.fixture(scope="session")
 def executable() -> str:
     """The path of the installed browser."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    found = find_browser()
     if found is None:
         pytest.skip(f"no browser is installed: none of {', '.join(BROWSERS)} is on the PATH")
     return found

@@ -38,10 +38,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder of catalogues, which is used instead of ours."""
     monkeypatch.setattr(words, "CATALOGUES", tmp_path)
     monkeypatch.setattr(catalogues, "CATALOGUES", tmp_path)
-    for function in (words.languages, words.words_in):
+    for function in (words.languages, words._load):
         function.cache_clear()
     yield tmp_path
-    for function in (words.languages, words.words_in):
+    for function in (words.languages, words._load):
         function.cache_clear()
 
 

@@ -196,7 +196,7 @@ class Imprint(TypedDict):
     footer: list[str]
 
 
-def imprint(shop: Shop, words: Words) -> Imprint:
+def imprint(shop: Shop, language: str) -> Imprint:
     """Returns the shop's details, each on one line, in a language."""
     return Imprint(
         name=one_line(shop.name),
@@ -204,7 +204,7 @@ def imprint(shop: Shop, words: Words) -> Imprint:
         tax_id=one_line(shop.tax_id),
         support_contact=one_line(shop.support_contact),
         support_link=_support_link(one_line(shop.support_contact)),
-        footer=footer(words.language),
+        footer=footer(language),
     )
 
 

@@ -10,13 +10,17 @@ from gettext import GNUTranslations, NullTranslations
 from importlib import import_module
 from pathlib import Path
 
+import babel
 from babel.core import Locale
 
 SOURCE = "en"
 """The language in the code."""
 
 CATALOGUES = Path(__file__).parent / "locale"
-"""The catalogues in a checkout. A package contains them compiled, beside Babel, in a folder of the same name."""
+"""The catalogues in a checkout."""
+
+COMPILED = Path(babel.__path__[0]).parent / "locale"
+"""The compiled catalogues in a package: beside Babel."""
 
 WITHOUT_SPACES = frozenset({"bo", "ja", "km", "lo", "my", "th", "zh"})
 """Languages that have no space between two sentences."""
@@ -96,11 +100,15 @@ def choose_language(*wanted: str | None) -> str:
     return find_language(*wanted) or SOURCE
 
 
-@cache
 def words_in(language: str) -> Words:
     """Returns the words of a language, English if it has no catalogue."""
-    name = _catalogue(language) or SOURCE
-    compiled = _compiled_folder() / f"{name}.mo"
+    return _load(_catalogue(language) or SOURCE)
+
+
+@cache
+def _load(name: str) -> Words:
+    """Loads a catalogue once, however many tags lead to it."""
+    compiled = COMPILED / f"{name}.mo"
     if compiled.exists():
         with compiled.open("rb") as file:
             return Words(name, GNUTranslations(file))
@@ -113,12 +121,8 @@ def words_in(language: str) -> Words:
 @cache
 def languages() -> frozenset[str]:
     """Returns the languages that have a catalogue, and English."""
-    folder, suffix = (CATALOGUES, ".po") if CATALOGUES.is_dir() else (_compiled_folder(), ".mo")
+    folder, suffix = (CATALOGUES, ".po") if CATALOGUES.is_dir() else (COMPILED, ".mo")
     return frozenset({SOURCE, *(path.stem for path in folder.glob(f"*{suffix}"))})
-
-
-def _compiled_folder() -> Path:
-    return Path(import_module("babel").__path__[0]).parent / "locale"
 
 
 def _catalogue(tag: str) -> str | None:

@@ -177,7 +177,7 @@ def invoice_content(invoice: Document | Mailing, order: Order, shop: Shop) -> Co
         paper="us-letter" if country and country.code in LETTER else "a4",
         tax_note=amount_note(order, words),
         order_page=order_page(shop, order.order_id),
-        shop=imprint(shop, words),
+        shop=imprint(shop, words.language),
         e_invoice=e_invoice(
             invoice,
             order,

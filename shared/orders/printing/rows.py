@@ -223,11 +223,11 @@ def amount_note(order: Order, words: Words) -> str:
     discounts = any(line.discount for line in order.order_line_details)
     taxes = not gross and any(line.tax for line in order.order_line_details)
     if discounts and taxes:
-        amounts = _("Amounts are quantity × price, before discount and tax.")
+        meaning = _("Amounts are quantity × price, before discount and tax.")
     elif discounts:
-        amounts = _("Amounts are quantity × price, before discount.")
+        meaning = _("Amounts are quantity × price, before discount.")
     elif taxes:
-        amounts = _("Amounts are quantity × price, before tax.")
+        meaning = _("Amounts are quantity × price, before tax.")
     else:
-        amounts = ""
-    return words.space.join(filter(None, (_("Prices include tax.") if gross else "", amounts)))
+        meaning = ""
+    return words.space.join(filter(None, (_("Prices include tax.") if gross else "", meaning)))
