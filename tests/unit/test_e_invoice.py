@@ -116,7 +116,9 @@ def unprinted(xml: bytes | str, each: Issued, pdf: bytes) -> list[tuple[str, str
 # The XML and the PDF say the same ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", CORPUS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name.startswith("in-") else ()) for name in CORPUS]
+)
 def test_everything_in_the_xml_is_printed(name: str) -> None:
     each, pdf = CORPUS[name], rendered(name)
     [xml] = embedded(pdf).values()

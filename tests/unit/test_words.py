@@ -113,6 +113,7 @@ def test_every_kind_is_rendered(language: str) -> None:
             assert rendered["Content-Language"] == language
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_text_reaches_into_the_margins_of_a_page(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # The longest numbers that are usual.
